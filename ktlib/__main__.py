@@ -1,0 +1,104 @@
+"""`python -m ktlib`: what is not a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments) or 0
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ktlib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = commands.add_parser("models", help="list the models that load() takes")
+    models.set_defaults(command=_models)
+
+    explain = commands.add_parser("explain", help="say where the numbers of a published item come from")
+    explain.add_argument("item", help='such as "KT Tab. 1"')
+    explain.set_defaults(command=_explain)
+
+    calibrate = commands.add_parser("calibrate", help="paper scale: find the class names behind the ImageNet baselines")
+    calibrate.set_defaults(command=_calibrate)
+
+    pocket = commands.add_parser("pocket", help="the drawn world and its models").add_subparsers(required=True)
+    train = pocket.add_parser("train", help="train a pocket model (10 to 15 minutes on 2 cores; resumes)")
+    train.add_argument("name", help="clip-b or clip-l")
+    train.add_argument("--steps", type=int, help="fewer steps than the recipe")
+    train.add_argument("--familiarity", type=float, default=1.0, help="how often rare names occur, times the recipe's")
+    train.add_argument("--out", type=Path, help="folder; the shipped one by default")
+    train.set_defaults(command=_train)
+    check = pocket.add_parser("check", help="verify digests and that the cards' scores reproduce")
+    check.set_defaults(command=_check)
+    words = pocket.add_parser("words", help="list the words pocket models know")
+    words.set_defaults(command=_words)
+    return parser
+
+
+def _models(_: argparse.Namespace) -> None:
+    from ktlib.models import available
+
+    print("\n".join(available()), "\nand any open_clip architecture, with weights=…", sep="")
+
+
+def _explain(arguments: argparse.Namespace) -> None:
+    from ktlib.explain import explain
+
+    print(explain(arguments.item))
+
+
+def _calibrate(_: argparse.Namespace) -> None:
+    from ktlib.data import calibration, imagenet
+    from ktlib.evaluate.calibrate import score_cells
+    from ktlib.models import load
+
+    validation = imagenet.read()
+    models = {"ViT-B/32": load("openai/ViT-B-32"), "ViT-L/14": load("openai/ViT-L-14")}
+    accuracies = score_cells(models, validation)
+    for cell, found in accuracies.items():
+        print(cell, {name: f"{100 * value:.2f} %" for name, value in found.items()})
+    print("frozen:", calibration.freeze(accuracies))
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from ktlib.pocket import cards, weights
+    from ktlib.pocket.train import RECIPES, train
+
+    if arguments.name not in RECIPES:
+        raise ValueError(f"expected a recipe ({', '.join(RECIPES)}), found {arguments.name!r}")
+    recipe = dataclasses.replace(RECIPES[arguments.name], familiarity=arguments.familiarity)
+    if arguments.steps:
+        recipe = dataclasses.replace(recipe, steps=arguments.steps)
+    folder = arguments.out or weights.HERE / arguments.name
+    train(recipe, folder)
+    cards.write(folder)
+    print(f"wrote {folder}")
+
+
+def _check(_: argparse.Namespace) -> int:
+    from ktlib.pocket import cards, weights
+
+    problems = [problem for name in weights.names() for problem in cards.check(name)]
+    print("\n".join(problems) or f"{', '.join(weights.names())}: digests and scores are as on their cards")
+    return 1 if problems else 0
+
+
+def _words(_: argparse.Namespace) -> None:
+    from ktlib.pocket.world import vocabulary
+
+    print(" ".join(vocabulary()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""ImageNet-1k validation images, their labels and the names of their classes.
+
+Two layouts under `<data>/imagenet`: `val/<wnid>/*.JPEG` (torchvision's folders), or the archive as it
+is handed out, `val/ILSVRC2012_val_000xxxxx.JPEG`, labelled by the development kit. The label of a
+class is the place of its WordNet id among the sorted ids, as in torchvision and in CLIP's list of
+names. The kit's own ILSVRC ids (1 to 1000) are in another order, so they are never used as labels.
+
+The kit's `meta.mat` is read with scipy: torchvision's parser wants the packed archive and checks the
+md5 of it, so it reads no fixture. Fields and filter (`num_children == 0`) are those of
+`torchvision.datasets.imagenet.parse_devkit_archive`.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import torch
+from jaxtyping import Float, Int
+from scipy.io.matlab import MatReadError
+from torch import Tensor
+
+from ktlib.data import images
+from ktlib.data.manifests import data_root
+
+CLASSES, PER_CLASS = 1000, 50  # ILSVRC2012 validation: 50,000 images
+KINDS = ("first", "all", "curated")
+_GET = "data_manifests/datasets/imagenet_1k_val.json says how to get it"
+_NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Paths and labels of the images; nothing is decoded before `batches` asks for it.
+
+    Attributes:
+        paths: of the images, sorted by name.
+        labels: for each image the place of its class in `wnids`.
+        wnids: WordNet ids of the classes, sorted.
+        words: for each class its WordNet synonyms, `tench, Tinca tinca`.
+    """
+
+    paths: tuple[Path, ...]
+    labels: tuple[int, ...]
+    wnids: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.paths)
+
+    def class_names(self, kind: str) -> list[str]:
+        """One name for each class, in the order of the labels.
+
+        Args:
+            kind: `first` synonym; `all` synonyms joined by ", "; `curated`, OpenAI's list
+                (`open_clip.zero_shot_metadata.IMAGENET_CLASSNAMES`, all 1000 classes only).
+
+        Raises:
+            ValueError: an unknown kind, or `curated` for fewer than 1000 classes.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"expected a kind of {', '.join(KINDS)}, got {kind!r}")
+        if kind == "first":
+            return [words.split(", ")[0] for words in self.words]
+        if kind == "all":
+            return list(self.words)
+        if len(self.wnids) != CLASSES:
+            raise ValueError(
+                f"expected all {CLASSES} classes for the curated names, found {len(self.wnids)}; use 'first' or 'all'"
+            )
+        from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES  # here: the reader needs no model library
+
+        return list(IMAGENET_CLASSNAMES)
+
+    def batches(
+        self, batch_size: int = 64, size: int = 224
+    ) -> Iterator[tuple[Float[Tensor, "batch 3 size size"], Int[Tensor, " batch"]]]:
+        """The images with their labels, in the order of `paths`; the last batch may be smaller.
+
+        Pictures are not turned by their EXIF orientation: CLIP and torchvision read them as stored,
+        and the published accuracies were measured that way.
+
+        Raises:
+            ValueError: an image is damaged; the message names the file.
+        """
+        for start in range(0, len(self), batch_size):
+            files = self.paths[start : start + batch_size]
+            pictures = [images.resize(images.read_image(file, upright=False), size) for file in files]
+            yield images.to_tensor(pictures), torch.tensor(self.labels[start : start + batch_size])
+
+
+def read(root: str | Path | None = None, *, partial: bool = False) -> Validation:
+    """Find the images, their labels and the class names.
+
+    Args:
+        root: the folder that holds `val`; by default `imagenet` in `manifests.data_root()`.
+        partial: accept fewer classes and images (generated fixtures). Everything else is still checked.
+
+    Raises:
+        FileNotFoundError: images or development kit are absent.
+        ValueError: counts, labels or folders do not fit each other.
+    """
+    root = data_root() / "imagenet" if root is None else Path(root)
+    kit = _kit(root)
+    wnid_of, words_of = _synsets(kit / "meta.mat")
+    if not partial and (len(words_of) != CLASSES or set(wnid_of) != set(range(1, CLASSES + 1))):
+        raise ValueError(
+            f"expected {CLASSES} classes with the ids 1 to {CLASSES} in {kit / 'meta.mat'}, found {len(words_of)}; "
+            "extract the development kit of ILSVRC2012, task 1 & 2, again"
+        )
+    wnids = tuple(sorted(words_of))
+    val = root / "val"
+    entries = sorted(val.glob("[!.]*"))
+    if folders := [entry for entry in entries if entry.is_dir()]:
+        found = _from_folders(folders, wnids)
+    else:
+        found = _from_flat([entry for entry in entries if _NUMBERED.fullmatch(entry.name)], kit, wnid_of)
+    if not found:
+        packed = root / "ILSVRC2012_img_val.tar"
+        todo = f"extract {packed} into it" if packed.is_file() else _GET
+        raise FileNotFoundError(
+            f"expected val/<wnid>/*.JPEG or val/ILSVRC2012_val_<number>.JPEG in {root}, found no image; {todo}"
+        )
+    counts = Counter(wnid for _, wnid in found)
+    wrong = {wnid: counts[wnid] for wnid in wnids if counts[wnid] != PER_CLASS}
+    if wrong and not partial:
+        some = ", ".join(f"{wnid}: {count}" for wnid, count in list(wrong.items())[:3])
+        raise ValueError(
+            f"expected {PER_CLASS} images of each of {CLASSES} classes in {val}, found {len(found):,} in all and "
+            f"{len(wrong)} classes with another number ({some}); the archive or the copy was cut short: "
+            "compare its md5 with 29b22e2961454d5413ddabcf34fc5622 and extract it again"
+        )
+    place = {wnid: index for index, wnid in enumerate(wnids)}
+    return Validation(
+        paths=tuple(path for path, _ in found),
+        labels=tuple(place[wnid] for _, wnid in found),
+        wnids=wnids,
+        words=tuple(words_of[wnid] for wnid in wnids),
+    )
+
+
+def duplicates(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Class names that occur more than once, lower-cased as CLIP's tokeniser does, with their places.
+
+    Identical prompts tie, argmax takes the first, so every later class of a group scores 0. The first
+    synonyms of ImageNet repeat crane, maillot and (after lower-casing) cardigan.
+    """
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(names):
+        places[name.lower()].append(index)
+    return {name: tuple(indices) for name, indices in places.items() if len(indices) > 1}
+
+
+def _kit(root: Path) -> Path:
+    homes = [root / "ILSVRC2012_devkit_t12" / "data", root / "data"]
+    for home in homes:
+        if (home / "meta.mat").is_file():
+            return home
+    packed = root / "ILSVRC2012_devkit_t12.tar.gz"
+    found, todo = "nothing", _GET
+    if packed.is_file():
+        found, todo = packed.name, f"extract it: tar -xzf {packed} -C {root}"
+    raise FileNotFoundError(f"expected the development kit's {homes[0] / 'meta.mat'}, found {found}; {todo}")
+
+
+def _synsets(file: Path) -> tuple[dict[int, str], dict[str, str]]:
+    """ILSVRC id -> WordNet id, and WordNet id -> synonyms, of the classes (synsets without children)."""
+    try:
+        rows = np.atleast_1d(scipy.io.loadmat(str(file), squeeze_me=True)["synsets"])  # one row squeezes to 0-d
+        leaves = [row for row in rows if row["num_children"] == 0]
+        wnid_of = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in leaves}
+        return wnid_of, {str(row["WNID"]): str(row["words"]) for row in leaves}
+    except (ArithmeticError, LookupError, OSError, EOFError, TypeError, ValueError, zlib.error, MatReadError) as error:
+        raise ValueError(
+            f"expected the structure synsets (ILSVRC2012_ID, WNID, words, num_children) in {file}, "
+            f"found something else ({error}); extract the development kit again"
+        ) from error
+
+
+def _from_folders(folders: list[Path], wnids: Sequence[str]) -> list[tuple[Path, str]]:
+    if unknown := [folder.name for folder in folders if folder.name not in wnids]:
+        raise ValueError(
+            f"expected folders named by the WordNet ids of the development kit in {folders[0].parent}, "
+            f"found {', '.join(unknown[:5])}; remove them, or use the validation images of ILSVRC2012"
+        )
+    return [(path, folder.name) for folder in folders for path in images.folder(folder)]
+
+
+def _from_flat(paths: list[Path], kit: Path, wnid_of: dict[int, str]) -> list[tuple[Path, str]]:
+    """The n-th line of the ground truth is the ILSVRC id of image number n."""
+    if not paths:
+        return []
+    file = kit / "ILSVRC2012_validation_ground_truth.txt"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"expected the labels of the flat images in {file}, found nothing; extract the development kit again"
+        )
+    lines = file.read_text(encoding="utf-8").split()
+    if unknown := sorted({line for line in lines if not line.isdigit() or int(line) not in wnid_of}):
+        raise ValueError(
+            f"expected ILSVRC ids of the {len(wnid_of)} classes in {file}, found {', '.join(unknown[:5])}; "
+            "extract the development kit again, and take images and kit from the same release"
+        )
+    numbers = [int(path.name.split("_")[-1].split(".")[0]) for path in paths]
+    if numbers != list(range(1, len(lines) + 1)):
+        raise ValueError(
+            f"expected one image for each of the {len(lines):,} labels in {file}, found {len(paths):,} images numbered "
+            f"{numbers[0]} to {numbers[-1]}; one of the two was cut short: extract images and development kit again"
+        )
+    return [(path, wnid_of[int(line)]) for path, line in zip(paths, lines, strict=True)]

@@ -1,0 +1,250 @@
+"""What the datasets and checkpoints are, where they belong, and which of them are not there.
+
+Read before anything heavy is imported, so this module needs no torch. The facts live in
+`data_manifests/datasets/*.json` (Croissant 1.1 with `kt:` keys) and `data_manifests/checkpoints.yaml`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MANIFESTS = REPOSITORY / "data_manifests"
+SCALES = ("pocket", "rehearsal", "paper")
+
+# What a notebook needs at paper scale: names of datasets and of checkpoints.
+NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "00_start_here": ((), ()),
+    "01_rare_concepts": (("rare_concepts", "imagenet_1k_val"), ("openai/ViT-B-32", "openai/ViT-L-14")),
+    "10_results": ((), ()),
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of items that a paper states, or that its numbers imply."""
+
+    n: int
+    of: str
+    basis: str  # "stated" or "implied"
+    source: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files without which a dataset is incomplete: at least `count` that match one of the globs."""
+
+    what: str
+    any_of: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset, as its manifest describes it. `where` is relative to `data_root()`."""
+
+    name: str
+    description: str
+    url: str
+    licence: str
+    access: str
+    terms: str
+    layout: tuple[str, ...]
+    splits: Mapping[str, int | str]
+    n_official: int | None
+    n_paper: tuple[Count, ...]
+    known_issues: tuple[str, ...]
+    unverified: tuple[str, ...]
+    how_to_get: tuple[str, ...]
+    where: str
+    present: tuple[Part, ...]
+    checksums: Mapping[str, Mapping[str, str]]
+    verified: bool
+    verified_by: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One set of published weights. `sha256` is that of the file behind `url`."""
+
+    name: str
+    open_clip: Mapping[str, str]  # arguments of open_clip.create_model
+    hub: Mapping[str, str]  # repository and file
+    url: str
+    sha256: str
+    licence: str
+    size: str
+    image_size: int
+    embedding_size: int
+    context_length: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    used_by: tuple[str, ...]
+    notebooks: tuple[str, ...]
+    known_issues: tuple[str, ...]
+    verified: bool
+    verified_by: str
+    unverified: tuple[str, ...]
+
+    @property
+    def place(self) -> Path:
+        """Where a copy outside the hub's cache is expected. Not the .pt behind `url`: it is no state dict."""
+        return data_root() / "checkpoints" / f"{self.name}.safetensors"
+
+    def file(self) -> Path | None:
+        """The safetensors on this machine: at `place`, else in the hub's cache, else None."""
+        if self.place.is_file():
+            return self.place
+        from huggingface_hub import try_to_load_from_cache  # here: reading a manifest should not need the hub
+
+        cached = try_to_load_from_cache(self.hub["repository"], self.hub["file"])
+        return Path(cached) if isinstance(cached, str) else None
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that the paper scale needs and that is not there; `str()` says all there is to do."""
+
+    name: str
+    expected: tuple[str, ...]
+    found: str
+    how: tuple[str, ...]
+    where: Path
+
+    def __str__(self) -> str:
+        """What was expected, what was found, how to get it and where to put it."""
+        expected = "\n            ".join(self.expected)
+        how = "\n            ".join(f"{number}. {step}" for number, step in enumerate(self.how, 1))
+        lines = [f"expected: {expected}", f"found:    {self.found}", f"get it:   {how}", f"put it:   {self.where}"]
+        return "\n  ".join([f"{self.name} is missing", *lines])
+
+
+def data_root() -> Path:
+    """The folder of the real datasets: the environment variable `KT_DATA`, else `data/` of the repository."""
+    return Path(os.environ.get("KT_DATA") or REPOSITORY / "data").expanduser()
+
+
+def dataset(name: str) -> Dataset:
+    """The manifest of a dataset.
+
+    Raises:
+        KeyError: there is no such manifest; the message names those there are.
+    """
+    file = MANIFESTS / "datasets" / f"{name}.json"
+    if not file.is_file():
+        raise KeyError(f"no dataset manifest {name!r}; there are {', '.join(datasets())}")
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    kt: dict[str, Any] = {key[3:]: value for key, value in facts.items() if key.startswith("kt:")}
+    return Dataset(
+        name=facts["name"],
+        description=facts["description"],
+        url=facts["url"],
+        licence=facts["license"],
+        access=kt["access"],
+        terms=kt["terms"],
+        layout=tuple(kt["layout"]),
+        splits=kt["splits"],
+        n_official=kt["n_official"],
+        n_paper=tuple(Count(**count) for count in kt["n_paper"]),
+        known_issues=tuple(kt["known_issues"]),
+        unverified=tuple(kt["unverified"]),
+        how_to_get=tuple(kt["how_to_get"]),
+        where=kt["where"],
+        present=tuple(Part(part["what"], tuple(part["any_of"]), part["count"]) for part in kt["present"]),
+        checksums=kt["checksums"],
+        verified=kt["verified"]["verified"],
+        verified_by=kt["verified"]["source"],
+    )
+
+
+def datasets() -> list[str]:
+    """Names of the described datasets."""
+    return sorted(file.stem for file in (MANIFESTS / "datasets").glob("*.json"))
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """The entry of a checkpoint in `checkpoints.yaml`.
+
+    Raises:
+        KeyError: there is no such entry; the message names those there are.
+    """
+    entries = checkpoints()
+    if name not in entries:
+        raise KeyError(f"no checkpoint {name!r} in checkpoints.yaml; there are {', '.join(entries)}")
+    return entries[name]
+
+
+def checkpoints() -> dict[str, Checkpoint]:
+    """Every described checkpoint by name."""
+    entries = yaml.safe_load((MANIFESTS / "checkpoints.yaml").read_text(encoding="utf-8"))
+    frozen = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in e.items()} for name, e in entries.items()}
+    return {name: Checkpoint(**{"name": name, **facts}) for name, facts in frozen.items()}
+
+
+def missing(scale: str, notebooks: Sequence[str]) -> list[Missing]:
+    """Everything that these notebooks need at this scale and that is not there, at once.
+
+    Args:
+        scale: `pocket`, `rehearsal` or `paper`. The first two draw or generate all they need.
+        notebooks: stems, such as `01_rare_concepts`.
+
+    Returns:
+        One entry for each absent dataset or checkpoint, in the order of need, none twice.
+
+    Raises:
+        ValueError: an unknown scale, or at paper scale a notebook whose needs nobody has written down.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"expected a scale of {', '.join(SCALES)}, got {scale!r}")
+    if scale != "paper":
+        return []
+    if unknown := [stem for stem in notebooks if stem not in NEEDS]:
+        raise ValueError(
+            f"expected notebooks of {', '.join(NEEDS)}, got {', '.join(unknown)}; "
+            "write their needs into NEEDS of ktlib/data/manifests.py"
+        )
+    data, weights = (dict.fromkeys(name for stem in notebooks for name in NEEDS[stem][kind]) for kind in (0, 1))
+    gaps = [_missing_dataset(dataset(name)) for name in data] + [_missing_checkpoint(checkpoint(n)) for n in weights]
+    return [gap for gap in gaps if gap]
+
+
+def _missing_dataset(wanted: Dataset) -> Missing | None:
+    folder = data_root() / wanted.where
+    counts = [max(_count(folder, pattern) for pattern in part.any_of) for part in wanted.present]
+    gaps = [
+        f"{count:,} of at least {part.count:,} {part.what}"
+        for part, count in zip(wanted.present, counts, strict=True)
+        if count < part.count
+    ]
+    if not gaps:
+        return None
+    found = "; ".join(gaps) if folder.is_dir() else "no such folder"
+    return Missing(f"dataset {wanted.name}", wanted.layout, found, wanted.how_to_get, folder)
+
+
+def _missing_checkpoint(wanted: Checkpoint) -> Missing | None:
+    if wanted.file():
+        return None
+    repository, file = wanted.hub["repository"], wanted.hub["file"]
+    expected = f"{file} of {repository} in the hub's cache, or the file below; {wanted.size}"
+    how = (
+        f"hf download {repository} {file}   (into the hub's cache; nothing else to do)",
+        "or download the same file elsewhere and copy it to the path below",
+    )
+    return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
+
+
+def _count(folder: Path, pattern: str) -> int:
+    """How many files match; the last part of the pattern ignores case, as the readers do."""
+    parent, _, name = pattern.rpartition("/")
+    homes = folder.glob(parent) if parent else [folder]
+    files = (file for home in homes if home.is_dir() for file in os.listdir(home))
+    return sum(fnmatch(file.lower(), name.lower()) for file in files)

@@ -1,0 +1,103 @@
+"""RareConcepts: a folder of pictures for each concept.
+
+`<root>/rare_concepts/<concept>/*.{jpg,jpeg,png,webp}`, folder names in lower case, with an optional
+`manifest.csv` (concept, file, source_url, licence, sha256) beside the folders. The authors' pictures
+are not released (`data_manifests/datasets/rare_concepts.json`), so the folder is filled by its user.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from pathlib import Path
+
+from ktlib.data import images
+from ktlib.data.manifests import data_root
+
+COLUMNS = ("concept", "file", "source_url", "licence", "sha256")
+
+
+def concepts(root: str | Path | None = None) -> list[str]:
+    """Names of the concepts that have a folder, sorted.
+
+    Args:
+        root: the folder that holds `rare_concepts`; by default `manifests.data_root()`.
+
+    Raises:
+        FileNotFoundError: there is no `rare_concepts` folder, or it holds no concept.
+    """
+    home = _home(root)
+    names = sorted(entry.name for entry in home.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        raise FileNotFoundError(
+            f"expected a folder for each concept in {home}, found none; make {home / 'moongate'} and put pictures there"
+        )
+    return names
+
+
+def paths(concept: str, root: str | Path | None = None) -> list[Path]:
+    """The pictures of one concept, sorted by name, checked against `manifest.csv` where there is one.
+
+    Args:
+        concept: its name; case is ignored, as the papers print names with a capital letter.
+        root: the folder that holds `rare_concepts`; by default `manifests.data_root()`.
+
+    Raises:
+        FileNotFoundError: the concept has no folder or no picture, or the manifest lists an absent file.
+        ValueError: a digest differs, a picture is not in the manifest, or the manifest is malformed.
+    """
+    names = concepts(root)
+    home, name = _home(root), concept.lower()
+    if name not in names:
+        raise FileNotFoundError(
+            f"expected a folder {name!r} in {home}, found {', '.join(names)}; "
+            "choose one of these or add the folder with its pictures"
+        )
+    found = images.folder(home / name)
+    manifest = home / "manifest.csv"
+    if manifest.is_file():
+        _check(found, _listed(manifest, name), manifest)
+    return found
+
+
+def _home(root: str | Path | None) -> Path:
+    home = (data_root() if root is None else Path(root)) / "rare_concepts"
+    if not home.is_dir():
+        raise FileNotFoundError(
+            f"expected a folder for each concept in {home}, found no such folder; no download exists, collect the "
+            "pictures yourself (data_manifests/datasets/rare_concepts.json says how)"
+        )
+    return home
+
+
+def _listed(manifest: Path, concept: str) -> dict[str, str]:
+    """File name -> sha256 of the rows of one concept; an empty digest is not checked."""
+    with manifest.open(newline="", encoding="utf-8-sig") as lines:  # -sig: spreadsheets write a byte-order mark
+        reader = csv.DictReader(lines)
+        if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
+            raise ValueError(
+                f"expected the columns {', '.join(COLUMNS)} in {manifest}, found {reader.fieldnames}; "
+                f"add {', '.join(missing)}"
+            )
+        return {row["file"]: (row["sha256"] or "").lower() for row in reader if row["concept"].lower() == concept}
+
+
+def _check(found: list[Path], listed: dict[str, str], manifest: Path) -> None:
+    present = {path.name: path for path in found}
+    if absent := sorted(set(listed) - set(present)):
+        raise FileNotFoundError(
+            f"expected {', '.join(absent)} in {found[0].parent} because {manifest} lists it, found it absent; "
+            "fetch it from its source_url or remove its row"
+        )
+    if unlisted := sorted(set(present) - set(listed)):
+        raise ValueError(
+            f"expected a row for every picture in {manifest}, found none for {', '.join(unlisted)}; "
+            "add its source and licence or remove the picture"
+        )
+    for name, digest in listed.items():
+        actual = hashlib.sha256(present[name].read_bytes()).hexdigest()
+        if digest and actual != digest:
+            raise ValueError(
+                f"expected sha256 {digest} for {present[name]} by {manifest}, found {actual}; "
+                "fetch the file again or correct its row"
+            )

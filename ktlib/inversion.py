@@ -1,0 +1,350 @@
+"""From a sentence to pictures: optimise noise until the model sees what the sentence says.
+
+    X* = argmax_X  sim( f_V(A(X)), f_T(description) ) - alpha * TV(X)                       (Eq. 3)
+
+The printed Eq. 3 augments the features and adds the regulariser; read as above it is what the
+authors' code does (D1). Eq. 4 stops half-way and optimises the activations that enter an inner
+block. All descriptions and seeds run in one batch; each job draws from a generator of its own and
+is clipped on its own, so the result of a job does not depend on what it shares the batch with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ktlib import store as files
+from ktlib.augment import UNIFORMS, affine_views
+from ktlib.losses import total_variation
+from ktlib.models.dual import DualEncoder
+
+_VERSION = 1  # raise it when the same settings give other images: stored inversions are then redone
+_CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class InversionSettings:
+    """How a description is inverted. Defaults are the published recipe.
+
+    Attributes:
+        steps: optimisation steps (KT v1, Sec. 4.2: 5000).
+        lr: of Adam (CLIPInversion and the authors' code: 0.1).
+        schedule: `kt` (the authors' code: a cosine of a third of the last stage, restarted
+            whenever the image grows; D3), `clipinversion` (constant, then a cosine that never
+            ends), `cosine` (one over all steps), `constant`.
+        sizes: `(from this step, side)`; the image grows, Adam starts anew (authors' code).
+        distance: `l2` between unit features (CLIPInversion), `cosine` (Eq. 3 as printed), or
+            `raw_l2` between projected features (the authors' code for BiomedCLIP; D2).
+        tv: weight alpha of the total variation (KT v1, Eq. 3: 0.005).
+        rotation, translation, scale, probability: of the affine views (KT v1, Sec. 4.2; the
+            authors' code has scale 0.7 to 1.2; D4). Probability 0 turns them off.
+        views: augmented views of an image in a step (authors' code: 1; CLIPInversion: 13; D5).
+        clip: largest gradient norm over the images of one job (authors' code: 1).
+        layer: None for pixels (Eq. 3), or the block whose input is optimised (Eq. 4).
+        precision: `float32`, or `bfloat16` for the encoder (ours, for speed on a GPU).
+    """
+
+    steps: int = 5000
+    lr: float = 0.1
+    schedule: str = "kt"
+    sizes: tuple[tuple[int, int], ...] = ((0, 64), (900, 128), (1800, 224))
+    distance: str = "l2"
+    tv: float = 0.005
+    rotation: float = 30.0
+    translation: float = 0.1
+    scale: tuple[float, float] = (0.7, 1.0)
+    probability: float = 0.5
+    views: int = 1
+    clip: float = 1.0
+    layer: int | None = None
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("schedule", ("kt", "clipinversion", "cosine", "constant")),
+            ("distance", ("l2", "cosine", "raw_l2")),
+            ("precision", ("float32", "bfloat16")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
+        if self.sizes[0][0] != 0 or list(self.sizes) != sorted(self.sizes):
+            raise ValueError(f"expected sizes to start at step 0 and go up, found {self.sizes}")
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Images found for descriptions.
+
+    Attributes:
+        images: float32 (jobs, images, 3, side, side), RGB in [0, 1]; or the activations
+            (jobs, images, tokens, width) when `settings.layer` is set.
+        similarity: cosine to the description at every step, on the view of that step, mean over
+            the job's images: (jobs, steps).
+        final: cosine of each finished image, not augmented: (jobs, images).
+        descriptions, seeds: one a job.
+        settings: as they were used.
+        seconds: of computing; 0 when everything was stored already.
+    """
+
+    images: Tensor
+    similarity: Float[Tensor, "jobs steps"]
+    final: Float[Tensor, "jobs images"]
+    descriptions: tuple[str, ...]
+    seeds: tuple[int, ...]
+    settings: InversionSettings
+    seconds: float
+
+
+def learning_rate(settings: InversionSettings, step: int) -> float:
+    """The rate at a step, counted from 0.
+
+    Source: `kt`: the authors' code (T_max is a third of the steps after the last growth; torch's
+    cosine climbs back after T_max, and so does this); `clipinversion`: its loop with more steps.
+    """
+    match settings.schedule:
+        case "kt":
+            began = max(start for start, _ in settings.sizes if start <= step)
+            half_wave = max(1, (settings.steps - settings.sizes[-1][0]) // 3)
+            return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - began) / half_wave))
+        case "clipinversion":
+            hold, half_wave = 0.68 * settings.steps, 0.4 * settings.steps  # 3400 and 2000 of 5000
+            return settings.lr * 0.5 * (1 + math.cos(math.pi * max(0.0, step - hold) / half_wave))
+        case "cosine":
+            return settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        case _:
+            return settings.lr
+
+
+def distance(features: Float[Tensor, "batch dim"], targets: Float[Tensor, "batch dim"], kind: str) -> Tensor:
+    """How far features are from their targets, one number an image: (batch,).
+
+    Args:
+        features, targets: unit vectors; projected, un-normalised ones for `raw_l2`.
+        kind: a value of `InversionSettings.distance`.
+    """
+    if kind == "cosine":
+        return 1 - (features * targets).sum(1)
+    return (features - targets).square().sum(1).clamp_min(1e-12).sqrt()  # a root has no slope at 0
+
+
+def objective(
+    model: DualEncoder,
+    images: Tensor,
+    uniforms: Float[Tensor, "views batch 5"],
+    targets: Float[Tensor, "batch dim"],
+    settings: InversionSettings,
+) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"]]:
+    """Eq. 3 (or Eq. 4), to be made small, and the cosine of each image to its target.
+
+    Args:
+        model: sees the images.
+        images: RGB in [0, 1], or activations for Eq. 4.
+        uniforms: numbers in [0, 1) that decide the affine views.
+        targets: text features, one row an image; unit vectors unless the distance is `raw_l2`.
+        settings: weights and kinds.
+    """
+    normalize = settings.distance != "raw_l2"
+    if settings.layer is not None:  # Eq. 4: no pixels, so nothing to augment and nothing to smooth
+        features = model.encode_inner(images, settings.layer, normalize=normalize)
+        return distance(features, targets, settings.distance).mean(), _cosine(features, targets)
+    views = torch.cat([_view(images, u, settings) for u in uniforms])
+    features = model.encode_image(views, normalize=normalize)
+    repeated = targets.repeat(len(uniforms), 1)
+    loss = distance(features, repeated, settings.distance).mean() + settings.tv * total_variation(images)
+    return loss, _cosine(features, repeated).view(len(uniforms), -1).mean(0)
+
+
+def _view(images: Tensor, uniforms: Tensor, settings: InversionSettings) -> Tensor:
+    s = settings
+    return affine_views(
+        images, uniforms, rotation=s.rotation, translation=s.translation, scale=s.scale, probability=s.probability
+    )
+
+
+def _cosine(features: Tensor, targets: Tensor) -> Tensor:
+    return F.cosine_similarity(features.detach().float(), targets, dim=1)
+
+
+def invert(
+    model: DualEncoder,
+    descriptions: Sequence[str],
+    *,
+    images_per_concept: int = 10,
+    seed: int | Sequence[int] = 0,
+    settings: InversionSettings | None = None,
+    store: Path | None = None,
+    batch_limit: int = 1000,
+    progress: bool = True,
+) -> Inversion:
+    """Images that the model finds similar to descriptions.
+
+    Args:
+        model: any dual encoder; its weights are not touched.
+        descriptions: what to see, *without* the concept's name (KT v1, Sec. 3.1.2): the name would
+            leak into the images. One a job; repeat a description with other seeds for more jobs.
+        images_per_concept: images a job (KT v1, Sec. 4.2: 10).
+        seed: one for all jobs, or one a job.
+        settings: the recipe; the published one by default.
+        store: a folder for finished jobs and for a checkpoint of the running ones. A job found
+            there is not computed again; an interrupted call goes on where it stopped, to the same
+            images. None keeps nothing.
+        batch_limit: most images optimised at once; changes memory, not results.
+        progress: show a bar with the mean similarity.
+
+    Raises:
+        ValueError: no description, a description too long for the model, or counts that differ.
+
+    Source: KT v1, Eq. 3 and 4.
+    """
+    settings = settings or InversionSettings()
+    seeds = [seed] * len(descriptions) if isinstance(seed, int) else list(seed)
+    if not descriptions or isinstance(descriptions, str) or len(seeds) != len(descriptions):
+        raise ValueError(
+            f"expected a list of descriptions and one seed each, found {descriptions!r} and {len(seeds)} seeds"
+        )
+    with torch.no_grad():
+        targets = model.encode_text(descriptions, normalize=settings.distance != "raw_l2")
+    weights = model.digest()
+    paths = [
+        None if store is None else store / f"{files.key(_VERSION, weights, d, s, images_per_concept, settings)}.safetensors"
+        for d, s in zip(descriptions, seeds, strict=True)
+    ]
+    done = [None if path is None else files.load_tensors(path) for path in paths]
+    waiting = [i for i, result in enumerate(done) if result is None]
+    began, at_once = time.monotonic(), max(1, batch_limit // images_per_concept)
+    for first in range(0, len(waiting), at_once):
+        chunk = waiting[first : first + at_once]
+        jobs = [(descriptions[i], seeds[i]) for i in chunk]
+        checkpoint = None
+        if store is not None:
+            checkpoint = store / f"running-{files.key(_VERSION, weights, jobs, images_per_concept, settings)}.safetensors"
+        results = _optimise(model, jobs, targets[chunk], images_per_concept, settings, checkpoint, progress)
+        for i, result in zip(chunk, results, strict=True):
+            done[i] = result
+            if paths[i] is not None:
+                files.save_tensors(paths[i], result)
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
+    finished = [result for result in done if result is not None]
+    return Inversion(
+        images=torch.stack([r["images"] for r in finished]),
+        similarity=torch.stack([r["similarity"] for r in finished]),
+        final=torch.stack([r["final"] for r in finished]),
+        descriptions=tuple(descriptions),
+        seeds=tuple(seeds),
+        settings=settings,
+        seconds=time.monotonic() - began if waiting else 0.0,
+    )
+
+
+def generator(description: str, seed: int) -> torch.Generator:
+    """The random numbers of one job, on the CPU: they depend on its description and seed alone."""
+    digest = hashlib.sha256(f"{seed}:{description}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def _optimise(
+    model: DualEncoder,
+    jobs: list[tuple[str, int]],
+    targets: Tensor,
+    count: int,
+    settings: InversionSettings,
+    checkpoint: Path | None,
+    progress: bool,
+) -> list[dict[str, Tensor]]:
+    """Run some jobs side by side; `targets` has one row a job."""
+    device, steps = targets.device, settings.steps
+    generators = [generator(*job) for job in jobs]
+    side = settings.sizes[0][1]
+    images = torch.cat([torch.rand(count, 3, side, side, generator=g) for g in generators]).to(device)
+    shape = (steps, settings.views, count, UNIFORMS)
+    uniforms = torch.cat([torch.rand(shape, generator=g) for g in generators], 2).to(device)
+    if settings.layer is not None:
+        with torch.no_grad():
+            images = model.inner(images, settings.layer)
+    targets = targets.repeat_interleave(count, 0)
+    curve = torch.zeros(len(jobs), steps)
+    first, moments = 0, None
+    saved = None if checkpoint is None else files.load_tensors(checkpoint)
+    if saved is not None:
+        first, images, curve = int(saved["step"]), saved["images"].to(device), saved["curve"]
+        moments = {"exp_avg": saved["exp_avg"].to(device), "exp_avg_sq": saved["exp_avg_sq"].to(device)}
+        moments["step"] = saved["adam_step"]
+    images, optimizer = _adam(images, moments)
+    stamp = time.monotonic()
+    bar = tqdm(total=steps, initial=first, desc=f"inverting {len(jobs)} × {count}", disable=not progress)
+    try:
+        for step in range(first, steps):
+            for start, side in settings.sizes[1:]:
+                if step == start and settings.layer is None:
+                    grown = F.interpolate(images.detach(), (side, side), mode="bicubic", align_corners=False)
+                    images, optimizer = _adam(grown, None)  # Adam starts anew, as in the authors' code
+            optimizer.param_groups[0]["lr"] = learning_rate(settings, step)
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+                loss, cosines = objective(model, images, uniforms[step], targets, settings)
+            (gradient,) = torch.autograd.grad(loss * len(jobs), images)  # the mean is over a job's own images
+            images.grad = _clip(gradient, len(jobs), settings.clip)
+            if settings.layer is None:
+                images.data.clamp_(0, 1)  # after the gradient and before the update, as in the authors' code
+            optimizer.step()
+            curve[:, step] = cosines.view(len(jobs), count).mean(1).cpu()
+            if step % 10 == 9 or step + 1 == steps:
+                bar.update(step + 1 - bar.n)
+                bar.set_postfix(similarity=f"{curve[:, step].mean():.3f}")
+            if checkpoint is not None and time.monotonic() - stamp > _CHECKPOINT_SECONDS:
+                _save_running(checkpoint, step + 1, images, optimizer, curve)
+                stamp = time.monotonic()
+    finally:
+        bar.close()
+    finished = images.detach()
+    with torch.no_grad():
+        if settings.layer is None:
+            finished = finished.clamp(0, 1)
+            features = model.encode_image(finished)
+        else:
+            features = model.encode_inner(finished, settings.layer)
+        final = _cosine(features, targets)
+    parts = finished.cpu().split(count), final.cpu().split(count), curve
+    return [{"images": i, "final": f, "similarity": c} for i, f, c in zip(*parts, strict=True)]
+
+
+def _adam(images: Tensor, moments: dict[str, Tensor] | None) -> tuple[Tensor, torch.optim.Adam]:
+    """A leaf to optimise and an Adam for it, with the moments of an interrupted run if there are any."""
+    leaf = images.detach().clone().requires_grad_(True)
+    optimizer = torch.optim.Adam([leaf], fused=True)
+    if moments is not None:
+        optimizer.state[leaf] = moments
+    return leaf, optimizer
+
+
+def _clip(gradient: Tensor, jobs: int, largest: float) -> Tensor:
+    """The gradient, its norm over each job's images at most `largest`."""
+    norms = torch.linalg.vector_norm(gradient.view(jobs, -1), dim=1)
+    factors = (largest / (norms + 1e-6)).clamp(max=1)
+    return (gradient.view(jobs, -1) * factors[:, None]).view_as(gradient)
+
+
+def _save_running(path: Path, step: int, images: Tensor, optimizer: torch.optim.Adam, curve: Tensor) -> None:
+    state = optimizer.state[images]
+    tensors = {"step": torch.tensor(step), "images": images, "curve": curve}
+    tensors |= {"exp_avg": state["exp_avg"], "exp_avg_sq": state["exp_avg_sq"], "adam_step": state["step"]}
+    files.save_tensors(path, tensors)
+
+
+def as_published_png(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
+    """Images as the authors store them: each stretched from its minimum to its maximum, in 8 bits.
+
+    Source: the authors' code (`save_image(normalize=True, scale_each=True)`); D6.
+    """
+    low, high = (f(images.flatten(1), 1).view(-1, 1, 1, 1) for f in (torch.amin, torch.amax))
+    return ((images - low) / (high - low).clamp_min(1e-5) * 255).round() / 255

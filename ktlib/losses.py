@@ -1,0 +1,140 @@
+"""What we want: smooth images, and images that lie where their caption lies.
+
+The papers print one contrastive loss (KT v1, Eq. 1 and 2) that does not say what the negatives are
+when a batch holds one concept. Every reading of it stands here under a name of its own; `nt_xent`
+is what the authors' published code computes and what `transfer` uses by default.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+Features = Float[Tensor, "batch dim"]
+Texts = Float[Tensor, "captions dim"]
+
+
+def total_variation(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
+    """How rough the images are, as CLIPInversion and the authors define it.
+
+    For each image and channel the plain L2 norm (not squared, not divided by the number of pixels)
+    of four difference maps: along x, along y and along both diagonals. The norms are averaged over
+    batch and channels and the four are added, so the value grows with the side: uniform noise of
+    side s gives about 4·s·sqrt(1/6).
+
+    Args:
+        images: un-normalised pixels, [0, 1].
+
+    Source: KT v1, Eq. 3 (R, weight 0.005, "the default of" CLIPInversion).
+    """
+    differences = (
+        images[..., :, 1:] - images[..., :, :-1],
+        images[..., 1:, :] - images[..., :-1, :],
+        images[..., 1:, 1:] - images[..., :-1, :-1],
+        images[..., 1:, :-1] - images[..., :-1, 1:],
+    )
+    return torch.stack([torch.linalg.vector_norm(d, dim=(-2, -1)).mean() for d in differences]).sum()
+
+
+def nt_xent(images: Features, texts: Texts, temperature: float = 0.07) -> Float[Tensor, ""]:
+    """The authors' loss (reading R0): NT-Xent over the images and their captions together.
+
+    All 2B vectors are anchors. An anchor's positive is its partner (image i and caption i); every
+    other vector but itself is a negative, so the images of one concept push each other apart while
+    the caption pulls them. With B = 1 there is nothing but the positive and the gradient is zero.
+
+    Args:
+        images: unit vectors.
+        texts: unit vectors, row i belonging to image i; with one concept all rows are alike.
+        temperature: divides the cosines.
+
+    Raises:
+        ValueError: fewer than two pairs (the loss would teach nothing), or counts that differ.
+
+    Source: the authors' published fine-tuning script for BiomedCLIP; KT v1, Eq. 1 and 2.
+    """
+    count = _check_pairs(images, texts, least=2)
+    both = torch.cat([images, texts])  # (2B, dim)
+    cosines = both @ both.T / temperature
+    cosines = cosines.masked_fill(torch.eye(2 * count, dtype=torch.bool, device=both.device), float("-inf"))
+    partner = torch.arange(2 * count, device=both.device).roll(count)
+    return F.cross_entropy(cosines, partner)
+
+
+def symmetric_clip(images: Features, texts: Texts, temperature: float = 0.07) -> Float[Tensor, ""]:
+    """CLIP's own loss (reading R1). On copies of one caption it sits at log B and teaches nothing.
+
+    Kept to show exactly that. Args and Raises as in `nt_xent`.
+
+    Source: Radford et al. 2021; the literal reading of KT v1, Eq. 1 and 2, within a batch.
+    """
+    count = _check_pairs(images, texts, least=2)
+    cosines = images @ texts.T / temperature
+    target = torch.arange(count, device=images.device)
+    return (F.cross_entropy(cosines, target) + F.cross_entropy(cosines.T, target)) / 2
+
+
+def supervised_contrastive(images: Features, texts: Texts, temperature: float = 0.07) -> Float[Tensor, ""]:
+    """Every pair of the same concept is a positive (reading R2, SupCon).
+
+    Captions that are the same vector belong to the same concept. With a single concept no negative
+    is left and only the ratios between the pairs are levelled. Args and Raises as in `nt_xent`.
+
+    Source: Khosla et al. 2020, applied to KT v1, Eq. 1 and 2.
+    """
+    count = _check_pairs(images, texts, least=2)
+    both = torch.cat([images, texts])
+    same = (texts @ texts.T > 1 - 1e-5).repeat(2, 2)
+    itself = torch.eye(2 * count, dtype=torch.bool, device=both.device)
+    scores = (both @ both.T / temperature).masked_fill(itself, float("-inf")).log_softmax(1)
+    positive = same & ~itself
+    return -(scores.masked_fill(~positive, 0).sum(1) / positive.sum(1)).mean()
+
+
+def info_nce_bank(
+    images: Features, texts: Texts, temperature: float = 0.07, *, negatives: Float[Tensor, "bank dim"]
+) -> Float[Tensor, ""]:
+    """Captions of other concepts as negatives (reading R3): the closest to the printed Eq. 1 and 2.
+
+    Args:
+        images, texts: as in `nt_xent`; one pair is enough here.
+        temperature: divides the cosines.
+        negatives: unit vectors of other concepts' captions.
+
+    Source: KT v1, Eq. 1 and 2, with the x_k of Sec. 3.1.
+    """
+    count = _check_pairs(images, texts, least=1)
+    own = (images * texts).sum(1, keepdim=True)  # (batch, 1)
+    scores = torch.cat([own, images @ negatives.T], 1) / temperature
+    return F.cross_entropy(scores, torch.zeros(count, dtype=torch.long, device=images.device))
+
+
+def cosine_pull(images: Features, texts: Texts, temperature: float = 0.07) -> Float[Tensor, ""]:
+    """Each image towards its caption and nothing else (reading R5). Args as in `nt_xent`.
+
+    Source: ours, the control without negatives.
+    """
+    _check_pairs(images, texts, least=1)
+    return (1 - (images * texts).sum(1)).mean() / temperature
+
+
+CONTRASTIVE = {
+    "nt_xent": nt_xent,
+    "symmetric_clip": symmetric_clip,
+    "supervised_contrastive": supervised_contrastive,
+    "info_nce_bank": info_nce_bank,
+    "cosine_pull": cosine_pull,
+}
+
+
+def _check_pairs(images: Tensor, texts: Tensor, *, least: int) -> int:
+    if len(images) != len(texts):
+        raise ValueError(f"expected one caption an image, found {len(images)} images and {len(texts)} captions")
+    if len(images) < least:
+        raise ValueError(
+            f"expected a batch of at least {least} pairs, found {len(images)}: this loss has no gradient for "
+            "fewer; choose a batch size that leaves no rest of one"
+        )
+    return len(images)

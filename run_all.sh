@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Set up what is missing, then run the notebooks at a scale.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [--seed N]
+
+  --scale   pocket (default): tiny models on drawn data, offline, 2 CPU cores
+            rehearsal: the published architectures with random weights on generated files, offline
+            paper: the published checkpoints and data sets, on a GPU; says what is missing
+  --only    a notebook's number or name, as in --only 01 --only 10_results
+  --force   run even what has not changed since its last good run
+  --seed    the seed given to every notebook (default 0)
+
+Executed notebooks, logs and records go to runs/<scale>/, tables to results/<scale>/, figures to figures/<scale>/.
+Exit status: 0 all well, 1 a notebook failed, 2 nothing could be started.
+TEXT
+}
+
+for argument in "$@"; do
+  case $argument in
+    -h | --help) usage && exit 0 ;;
+  esac
+done
+
+# shellcheck source=scripts/env.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/env.sh"
+cd -- "$KT_ROOT"
+exec "$KT_PYTHON" -m ktlib.runs "$@"

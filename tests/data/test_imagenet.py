@@ -1,0 +1,166 @@
+"""The validation set in both layouts: labels through ids that are out of order, and damaged copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ktlib.data import fixtures, imagenet
+
+SORTED = ("n01440764", "n02012849", "n02113186", "n02963159", "n03126707")
+LABELS = (0, 4, 1, 3, 2, 2, 3, 0, 4, 1)  # by hand: ground truth 3 1 5 2 4 ... -> synsets -> place in SORTED
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    return fixtures.imagenet(tmp_path)
+
+
+def test_ilsvrc_ids_out_of_order_are_mapped_to_the_sorted_wordnet_ids(flat: Path) -> None:
+    data = imagenet.read(flat, partial=True)
+    assert data.wnids == SORTED
+    assert data.labels == LABELS
+    assert tuple(number - 1 for number in fixtures.GROUND_TRUTH) != LABELS  # the trap: ids used as labels
+
+
+def test_both_layouts_give_every_image_the_same_label(flat: Path, tmp_path: Path) -> None:
+    folders = fixtures.imagenet(tmp_path / "folders", layout="folders")
+    by_name = [
+        {path.name: label for path, label in zip(data.paths, data.labels, strict=True)}
+        for data in (imagenet.read(flat, partial=True), imagenet.read(folders, partial=True))
+    ]
+    assert by_name[0] == by_name[1]
+    assert len(by_name[0]) == 10
+
+
+def test_torchvision_s_folders_give_the_same_labels(tmp_path: Path) -> None:
+    from torchvision.datasets import ImageFolder
+
+    home = fixtures.imagenet(tmp_path, layout="folders")
+    theirs = ImageFolder(str(home / "val"))
+    ours = imagenet.read(home, partial=True)
+    assert list(ours.wnids) == theirs.classes
+    assert [(str(path), label) for path, label in zip(ours.paths, ours.labels, strict=True)] == theirs.imgs
+
+
+def test_batches_are_read_lazily_and_in_order(flat: Path) -> None:
+    data = imagenet.read(flat, partial=True)
+    batches = list(data.batches(batch_size=4, size=32))
+    assert [pictures.shape for pictures, _ in batches] == [(4, 3, 32, 32), (4, 3, 32, 32), (2, 3, 32, 32)]
+    assert torch.cat([labels for _, labels in batches]).tolist() == list(LABELS)
+    grey = batches[0][0][2]  # image 3 is greyscale, image 2 is CMYK
+    assert torch.equal(grey[0], grey[2])
+    fixtures.damage(flat, "truncated image")
+    first = next(iter(data.batches(batch_size=4, size=32)))  # the damaged one is the last
+    assert torch.equal(first[0], batches[0][0])
+
+
+def test_class_names_by_kind(flat: Path) -> None:
+    data = imagenet.read(flat, partial=True)
+    assert data.class_names("first") == ["tench", "crane", "Cardigan", "cardigan", "crane"]
+    assert data.class_names("all")[0] == "tench, Tinca tinca"
+    with pytest.raises(ValueError, match="expected all 1000 classes for the curated names, found 5; use 'first'"):
+        data.class_names("curated")
+    with pytest.raises(ValueError, match="expected a kind of first, all, curated, got 'best'"):
+        data.class_names("best")
+
+
+def test_curated_names_are_openai_s_thousand() -> None:
+    names = ("x",) * 1000
+    data = imagenet.Validation((), (), names, names)
+    assert data.class_names("curated")[:2] == ["tench", "goldfish"]
+
+
+def test_duplicates_are_found_after_lower_casing(flat: Path) -> None:
+    names = imagenet.read(flat, partial=True).class_names("first")
+    assert imagenet.duplicates(names) == {"crane": (1, 4), "cardigan": (2, 3)}
+    assert imagenet.duplicates(["a", "b"]) == {}
+
+
+def test_openai_s_curated_names_repeat_two() -> None:
+    metadata = pytest.importorskip("open_clip.zero_shot_metadata")
+    assert set(imagenet.duplicates(metadata.IMAGENET_CLASSNAMES)) == {"missile", "sunglasses"}
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        ("no devkit", FileNotFoundError, r"expected the development kit's .*meta\.mat, found nothing; .*how to get it"),
+        (
+            "ground truth too short",
+            ValueError,
+            r"expected one image for each of the 9 labels .*found 10 images.*extract",
+        ),
+        ("missing image", ValueError, r"expected one image for each of the 10 labels .*found 9 images.*extract"),
+        (
+            "empty folder",
+            FileNotFoundError,
+            r"expected val/<wnid>/\*\.JPEG or val/ILSVRC.*found no image; .*how to get",
+        ),
+    ],
+)
+def test_a_damaged_copy_is_refused(flat: Path, how: fixtures.Damage, error: type[Exception], message: str) -> None:
+    fixtures.damage(flat, how)
+    with pytest.raises(error, match=message):
+        imagenet.read(flat, partial=True)
+
+
+def test_a_truncated_image_is_named_when_it_is_read(flat: Path) -> None:
+    fixtures.damage(flat, "truncated image")
+    data = imagenet.read(flat, partial=True)
+    with pytest.raises(ValueError, match=r"expected a complete picture, found .*00000010\.JPEG .*cut short.*again"):
+        list(data.batches(size=32))
+
+
+def test_without_partial_a_fixture_does_not_pass_for_the_whole_set(flat: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected 1000 classes .*meta\.mat, found 5; extract the development kit"):
+        imagenet.read(flat)
+
+
+def test_a_missing_image_of_the_whole_set_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = fixtures.imagenet(tmp_path, layout="folders")
+    monkeypatch.setattr(imagenet, "CLASSES", 5)
+    monkeypatch.setattr(imagenet, "PER_CLASS", 2)
+    assert len(imagenet.read(home)) == 10
+    next((home / "val" / "n02012849").iterdir()).unlink()
+    with pytest.raises(ValueError, match=r"expected 2 images of each of 5 classes .*found 9 .*n02012849: 1.*md5"):
+        imagenet.read(home)
+
+
+def test_packed_archives_are_told_to_be_extracted(flat: Path) -> None:
+    fixtures.damage(flat, "empty folder")
+    (flat / "ILSVRC2012_img_val.tar").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"found no image; extract .*ILSVRC2012_img_val\.tar"):
+        imagenet.read(flat, partial=True)
+    (flat / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").unlink()
+    (flat / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(b"")
+    with pytest.raises(
+        FileNotFoundError, match=r"meta\.mat, found ILSVRC2012_devkit_t12\.tar\.gz; extract it: tar -xzf"
+    ):
+        imagenet.read(flat, partial=True)
+
+
+def test_a_folder_that_is_no_class_is_refused(tmp_path: Path) -> None:
+    home = fixtures.imagenet(tmp_path, layout="folders")
+    (home / "val" / "n02084071").mkdir()  # in meta.mat, but it has children
+    with pytest.raises(ValueError, match="expected folders named by the WordNet ids .*found n02084071; remove"):
+        imagenet.read(home, partial=True)
+
+
+def test_labels_of_another_release_are_refused(flat: Path) -> None:
+    file = flat / "ILSVRC2012_devkit_t12" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    file.write_text(file.read_text().replace("4", "6"))
+    with pytest.raises(ValueError, match="expected ILSVRC ids of the 5 classes .*found 6; extract"):
+        imagenet.read(flat, partial=True)
+
+
+def test_a_broken_meta_mat_is_refused(flat: Path) -> None:
+    file = flat / "ILSVRC2012_devkit_t12" / "data" / "meta.mat"
+    for content in (b"", b"no matlab file", file.read_bytes()[:200]):
+        file.write_bytes(content)
+        with pytest.raises(
+            ValueError, match=r"expected the structure synsets .*meta\.mat.*extract the development kit"
+        ):
+            imagenet.read(flat, partial=True)

@@ -1,0 +1,111 @@
+"""Each loss: a value by hand, a gradient, an invariance, and what it must not do."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ktlib import losses
+
+
+def unit(*shape, seed=0):
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64), dim=-1)
+
+
+@pytest.mark.parametrize("side", [64, 128, 224])
+def test_total_variation_of_uniform_noise_is_four_s_sqrt_one_sixth(side):
+    noise = torch.rand(8, 3, side, side, generator=torch.Generator().manual_seed(0))
+    # Var(U - U') = 1/6 a difference and about s² differences a map: 1 % off for the missing rows and columns.
+    assert losses.total_variation(noise).item() == pytest.approx(4 * side * math.sqrt(1 / 6), rel=0.02)
+
+
+def test_total_variation_by_hand():
+    image = torch.tensor([[[[0.0, 1.0], [0.0, 0.0]]]])
+    # along x: (1, 0), along y: (0, -1), down-right: 0 - 0, down-left: 0 - 1
+    assert losses.total_variation(image).item() == pytest.approx(3.0)
+
+
+def test_total_variation_of_a_flat_image_is_zero_and_its_mean_is_over_images():
+    flat, rough = torch.full((1, 3, 8, 8), 0.4), torch.rand(1, 3, 8, 8)
+    assert losses.total_variation(flat) == 0
+    both = losses.total_variation(torch.cat([flat, rough]))
+    assert both.item() == pytest.approx(losses.total_variation(rough).item() / 2, rel=1e-6)
+
+
+def test_nt_xent_by_hand():
+    images, texts = torch.eye(4)[:2], torch.eye(4)[2:]
+    texts = texts * 0 + torch.tensor([1.0, 0, 0, 0])  # both captions equal the first image
+    # Cosines over temperature 1. Anchor image 0: positives 1 (its caption), others 0 and 1.
+    e = math.e
+    anchors = [-math.log(e / (1 + e + e)), -math.log(1 / (1 + 1 + 1))]  # images 0 and 1
+    anchors += [-math.log(e / (e + 1 + e)), -math.log(1 / (e + 1 + e))]  # captions 0 and 1
+    assert losses.nt_xent(images, texts, 1.0).item() == pytest.approx(sum(anchors) / 4, rel=1e-6)
+
+
+def test_nt_xent_pulls_images_to_the_caption_and_pushes_them_apart():
+    images = unit(4, 16).requires_grad_(True)
+    texts = unit(1, 16, seed=1).expand(4, -1)
+    (gradient,) = torch.autograd.grad(losses.nt_xent(images, texts), images)
+    moved = F.normalize(images - 0.01 * gradient, dim=1).detach()
+    assert (moved * texts).sum() > (images * texts).sum()
+
+
+def test_copies_of_one_caption_teach_nothing_under_the_symmetric_loss():
+    """Reading R1: with equal similarities the loss is log B and there is no pull at all."""
+    text = unit(1, 16)
+    orthogonal = unit(4, 16, seed=2)
+    orthogonal = F.normalize(orthogonal - (orthogonal @ text.T) * text, dim=1)
+    images = F.normalize(0.3 * text + orthogonal, dim=1).requires_grad_(True)  # all at the same cosine
+    loss = losses.symmetric_clip(images, text.expand(4, -1))
+    (gradient,) = torch.autograd.grad(loss, images)
+    assert loss.item() == pytest.approx(math.log(4))
+    assert gradient.abs().max() < 1e-12
+
+
+def test_nt_xent_does_pull_where_the_symmetric_loss_does_not():
+    text = unit(1, 16)
+    images = unit(4, 16, seed=3).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(losses.nt_xent(images, text.expand(4, -1)), images)
+    assert ((-gradient) @ text.T > 0).all()
+
+
+@pytest.mark.parametrize("name", ["nt_xent", "symmetric_clip", "supervised_contrastive", "cosine_pull"])
+def test_losses_have_a_gradient_and_ignore_the_order_of_pairs(name):
+    loss = losses.CONTRASTIVE[name]
+    images, texts = unit(3, 5).requires_grad_(True), unit(3, 5, seed=1)
+    assert torch.autograd.gradcheck(lambda i: loss(i, texts, 0.5), images)
+    order = [2, 0, 1]
+    assert loss(images[order], texts[order]).item() == pytest.approx(loss(images, texts).item())
+
+
+def test_a_bank_of_far_captions_is_already_satisfied():
+    text = unit(1, 8)
+    assert losses.info_nce_bank(text, text, negatives=-text).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_a_bank_counts_its_negatives():
+    image = torch.tensor([[1.0, 0.0]])
+    away = torch.tensor([[0.0, 1.0]])
+    assert losses.info_nce_bank(image, away, 1.0, negatives=away.repeat(3, 1)).item() == pytest.approx(math.log(4))
+
+
+def test_supervised_contrastive_with_one_concept_has_only_positives_left():
+    text = unit(1, 8).expand(3, -1)
+    # every score is a positive, so the mean log-probability is at best that of the uniform one: log 5
+    assert losses.supervised_contrastive(text, text).item() == pytest.approx(math.log(5))
+
+
+def test_cosine_pull_by_hand():
+    assert losses.cosine_pull(torch.eye(2), torch.eye(2).flip(0), 0.5).item() == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("name", ["nt_xent", "symmetric_clip", "supervised_contrastive"])
+def test_a_batch_of_one_is_refused(name):
+    with pytest.raises(ValueError, match="at least 2 pairs, found 1"):
+        losses.CONTRASTIVE[name](unit(1, 4), unit(1, 4))
+
+
+def test_unequal_counts_are_named():
+    with pytest.raises(ValueError, match="found 3 images and 2 captions"):
+        losses.nt_xent(unit(3, 4), unit(2, 4))
