@@ -6,17 +6,20 @@ depends on, so a killed sweep goes on where it stopped.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean, stdev
 
 import torch
+from scipy import stats
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib.data.examination import Concept, Examination, examination
-from ktlib.evaluate.classification import recognition
+from ktlib.evaluate.classification import encode, recognition, zero_shot
 from ktlib.evaluate.intervals import wilson
 from ktlib.inversion import InversionSettings, invert
 from ktlib.models import DualEncoder, load
@@ -44,8 +47,15 @@ class Subject:
         return self.model.digest()
 
 
-def subject(name: str, scale: Scale, *, cache: Path = ROOT / "cache") -> Subject:
-    """A model by name with the examination of a scale."""
+def subject(name: str, scale: Scale, *, cache: Path | None = None) -> Subject:
+    """A model by name with the examination of a scale.
+
+    Args:
+        name: for `ktlib.load`.
+        scale: whose examination and recipes.
+        cache: where inversions and scores are kept; by default `KT_CACHE`, or `cache/` in the repository.
+    """
+    cache = cache or Path(os.environ.get("KT_CACHE", ROOT / "cache"))
     return Subject(load(name), examination(scale.dataset), scale, cache)
 
 
@@ -96,7 +106,7 @@ def wrong(lessons: Lessons, concepts: Sequence[Concept]) -> dict[tuple[str, int]
 
 
 def real(who: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Tensor]:
-    """The upper bound with real pictures, none of them examined; empty where there are none to spare."""
+    """The control with real pictures, none of them examined; empty where there are none to spare."""
     found = {
         (c.name, seed): who.exam.lessons(c.name, who.scale.images_per_concept, seed)
         for c in concepts
@@ -161,6 +171,58 @@ def sweep(
     return rows
 
 
+def similarity(who: Subject, item: str, concepts: Sequence[Concept], lessons: Lessons, *, setting: str) -> list[Row]:
+    """Cosine of finished images to the description they were inverted from: mean and 95 % t-interval."""
+    rows = []
+    for concept in concepts:
+        with torch.no_grad():
+            target = who.model.encode_text([concept.main])[0]
+        for seed in who.scale.seeds:
+            cosines = (encode(who.model, lessons[concept.name, seed]) @ target).tolist()
+            value, spread = fmean(cosines), stdev(cosines) * stats.t.ppf(0.975, len(cosines) - 1) / len(cosines) ** 0.5
+            rows.append(
+                Row(
+                    item=item,
+                    scale=who.scale.name,
+                    dataset=who.exam.dataset,
+                    model=who.model.name,
+                    concept=concept.name,
+                    method="kt",
+                    setting=setting,
+                    metric="similarity",
+                    value=value,
+                    low=value - spread,
+                    high=value + spread,
+                    n=len(cosines),
+                    seed=seed,
+                    split=concept.split,
+                    settings=key(who.scale.inversion, setting)[:12],
+                    weights=who.weights,
+                )  # fmt: skip
+            )
+    return rows
+
+
+def binding(who: Subject, concepts: Sequence[Concept]) -> dict[str, float]:
+    """How near the text tower puts a concept's class prompt to its named description: a cosine each."""
+    found = {}
+    for concept in concepts:
+        texts = [who.exam.templates[0].format(concept.name), named_caption(concept.name, concept.main)]
+        with torch.no_grad():
+            prompt, named = who.model.encode_text(texts)
+        found[concept.name] = float(prompt @ named)
+    return found
+
+
+def top_names(
+    models: Mapping[str, DualEncoder], exam: Examination, concept: Concept, *, index: int = 0
+) -> dict[str, list[tuple[str, float]]]:
+    """The three most likely names of a concept's picture for each model, as KT Fig. 1 shows them."""
+    picture = exam.pictures(concept.name)[index : index + 1]
+    names = [*exam.known_names, concept.name]
+    return {method: zero_shot(model, picture, names, exam.templates)[0] for method, model in models.items()}
+
+
 @dataclass(frozen=True)
 class _Lesson:
     """A transfer that is only carried out when its scores are not known yet."""
@@ -197,7 +259,11 @@ def _score(
             examined, concept.name, who.exam.pictures(concept.name), who.exam.known, who.exam.known_names,
             templates=who.exam.templates, concept_prompts=prompts,
         )  # fmt: skip
-        hits = {"target_accuracy": result.target, "retention": result.retained, "retention_with_concept": result.retained_with}
+        hits = {
+            "target_accuracy": result.target,
+            "retention": result.retained,
+            "retention_with_concept": result.retained_with,
+        }
         return {metric: [int(t.sum()), len(t)] for metric, t in hits.items()}
 
     rows = []
@@ -205,10 +271,22 @@ def _score(
         value, low, high = wilson(hits, count)
         rows.append(
             Row(
-                item=item, scale=who.scale.name, dataset=who.exam.dataset, model=who.model.name,
-                concept=concept.name, method=method, setting=setting, metric=metric,
-                value=value, low=low, high=high, n=count, seed=seed, split=concept.split,
-                settings=key(who.scale.inversion, recipe)[:12], weights=who.weights,
+                item=item,
+                scale=who.scale.name,
+                dataset=who.exam.dataset,
+                model=who.model.name,
+                concept=concept.name,
+                method=method,
+                setting=setting,
+                metric=metric,
+                value=value,
+                low=low,
+                high=high,
+                n=count,
+                seed=seed,
+                split=concept.split,
+                settings=key(who.scale.inversion, recipe)[:12],
+                weights=who.weights,
             )  # fmt: skip
         )
     return rows

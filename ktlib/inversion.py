@@ -14,7 +14,7 @@ import hashlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -79,6 +79,11 @@ class InversionSettings:
                 raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
         if self.sizes[0][0] != 0 or list(self.sizes) != sorted(self.sizes):
             raise ValueError(f"expected sizes to start at step 0 and go up, found {self.sizes}")
+
+    def stretched(self, steps: int) -> InversionSettings:
+        """The same recipe in another number of steps: the image grows at the same shares of them."""
+        sizes = tuple((start * steps // self.steps, side) for start, side in self.sizes)
+        return replace(self, steps=steps, sizes=sizes)
 
 
 @dataclass(frozen=True)
@@ -216,7 +221,9 @@ def invert(
         targets = model.encode_text(descriptions, normalize=settings.distance != "raw_l2")
     weights = model.digest()
     paths = [
-        None if store is None else store / f"{files.key(_VERSION, weights, d, s, images_per_concept, settings)}.safetensors"
+        None
+        if store is None
+        else store / f"{files.key(_VERSION, weights, d, s, images_per_concept, settings)}.safetensors"
         for d, s in zip(descriptions, seeds, strict=True)
     ]
     done = [None if path is None else files.load_tensors(path) for path in paths]
@@ -227,7 +234,9 @@ def invert(
         jobs = [(descriptions[i], seeds[i]) for i in chunk]
         checkpoint = None
         if store is not None:
-            checkpoint = store / f"running-{files.key(_VERSION, weights, jobs, images_per_concept, settings)}.safetensors"
+            checkpoint = (
+                store / f"running-{files.key(_VERSION, weights, jobs, images_per_concept, settings)}.safetensors"
+            )
         results = _optimise(model, jobs, targets[chunk], images_per_concept, settings, checkpoint, progress)
         for i, result in zip(chunk, results, strict=True):
             done[i] = result

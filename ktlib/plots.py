@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ktlib import store
+from ktlib.claims import Verdict
 from ktlib.results import ROOT, Row, mean, provenance, select
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
@@ -93,7 +94,9 @@ def similarity_curves(curves: Mapping[str, Float[Tensor, "jobs steps"]], ax: Axe
     for name, curve in curves.items():
         values = curve.numpy()
         (line,) = ax.plot(values.mean(0), label=name)
-        ax.fill_between(np.arange(values.shape[1]), values.min(0), values.max(0), color=line.get_color(), alpha=0.2, lw=0)
+        ax.fill_between(
+            np.arange(values.shape[1]), values.min(0), values.max(0), color=line.get_color(), alpha=0.2, lw=0
+        )
     ax.set(xlabel="step", ylabel="cosine to the description")
     if len(curves) > 1:
         ax.legend()
@@ -135,7 +138,9 @@ def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.
     return ax.figure
 
 
-def bars(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], *, metric: str = "target_accuracy", ax: Axes | None = None) -> Figure:
+def bars(
+    rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], *, metric: str = "target_accuracy", ax: Axes | None = None
+) -> Figure:
     """One bar a group with its nested interval; dots are concepts. `rows` holds the base for the line."""
     ax = ax or plt.subplots()[1]
     for i, (_, members) in enumerate(groups.items()):
@@ -153,6 +158,22 @@ def bars(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], *, metric: st
         ax.legend()
     ax.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0)
     ax.set(ylabel=metric.replace("_", " "), ylim=(0, 1.03))
+    return ax.figure
+
+
+def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = None) -> Figure:
+    """A metric of `kt` against a numeric setting (logarithmic), with nested intervals and the base as a line."""
+    ax = ax or plt.subplots()[1]
+    taught = select(rows, method="kt", metric=metric)
+    xs = sorted({float(r.varied()[varied]) for r in taught})
+    estimates = [mean([r for r in taught if float(r.varied()[varied]) == x]) for x in xs]
+    errors = np.clip([[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]], 0, None)
+    ax.errorbar(xs, [e.value for e in estimates], errors, color=COLOURS["kt"], marker="o", elinewidth=0.7, capsize=2)
+    before = select(rows, method="base", metric=metric)
+    if before:
+        ax.axhline(mean(before).value, color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"])
+        ax.legend()
+    ax.set(xscale="log", xlabel=varied, ylabel=metric.replace("_", " "), ylim=(0, 1.03))
     return ax.figure
 
 
@@ -180,6 +201,54 @@ def predictions(
             ax.text(0.02, i, label, va="center", fontsize=6.5)
         ax.set(xlim=(0, 1), xticks=[], yticks=[], title=LABELS[method] if method == "base" else "after")
         ax.spines[:].set_visible(False)
+
+
+def against_binding(
+    binding: Mapping[str, float], rows: Sequence[Row], *, marker: str = "o", ax: Axes | None = None
+) -> Figure:
+    """Gain of each concept at one rate against the cosine of its class prompt and its named description.
+
+    Args:
+        binding: the cosines, by concept.
+        rows: of one model: the base, and `kt` at one rate.
+        marker: of the points; hollow for validation concepts.
+        ax: to draw on.
+    """
+    ax = ax or plt.subplots()[1]
+    targets = select(rows, metric="target_accuracy")
+    for name, x in binding.items():
+        own = select(targets, concept=name)
+        y = np.mean([r.value for r in select(own, method="kt")]) - select(own, method="base")[0].value
+        hollow = own[0].split == "validation"
+        ax.plot(x, y, marker, color=COLOURS["kt"], mfc="white" if hollow else COLOURS["kt"])
+        ax.annotate(name, (x, y), fontsize=5, xytext=(3, 2), textcoords="offset points")
+    ax.axhline(0, color="0.6", lw=0.6)
+    ax.set(xlabel="cosine of class prompt and named description", ylabel="gain in target accuracy")
+    return ax.figure
+
+
+_VERDICT_COLOURS = {"holds": COLOURS["real"], "does not hold": COLOURS["text"], "inconclusive": COLOURS["base"]}
+
+
+def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
+    """The deciding difference of each claim with its interval, coloured by the verdict.
+
+    Args:
+        ledger: claims that were tested.
+        ax: to draw on.
+    """
+    ax = ax or plt.subplots()[1]
+    for y, entry in enumerate(reversed(ledger)):
+        estimate, colour = entry.estimate, _VERDICT_COLOURS[entry.verdict]
+        ax.hlines(y, estimate.low, estimate.high, color=colour, lw=2)
+        ax.plot(estimate.value, y, "o", color=colour)
+    ax.axvline(0, color="0.4", lw=0.8)
+    ax.set_yticks(range(len(ledger)), [entry.claim for entry in reversed(ledger)])
+    ax.set(xlabel="deciding difference (fraction, or rank correlation) with its 95 % interval")
+    for verdict, colour in _VERDICT_COLOURS.items():
+        ax.plot([], [], color=colour, lw=2, label=verdict)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax.figure
 
 
 def save_figure(figure: Figure, name: str, scale: str, *, command: str, root: Path = ROOT) -> Path:

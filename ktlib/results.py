@@ -129,7 +129,12 @@ def _read_csv(path: Path) -> list[Row]:
         if reader.fieldnames != COLUMNS:
             raise ValueError(f"{path}: expected the columns {COLUMNS}, found {reader.fieldnames}; run it again")
         return [
-            Row(**{c: float(v) if c in ("value", "low", "high") else int(v) if c in ("n", "seed") else v for c, v in line.items()})
+            Row(
+                **{
+                    c: float(v) if c in ("value", "low", "high") else int(v) if c in ("n", "seed") else v
+                    for c, v in line.items()
+                }
+            )
             for line in reader
         ]
 

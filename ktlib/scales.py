@@ -22,6 +22,7 @@ class Scale:
         inversion: how descriptions are inverted.
         transfer: the fine-tuning recipe; its rate is replaced by those below.
         rates: learning rates of the sweep, from small to large.
+        rate: the one rate where one is needed; None to choose it on the validation concepts.
         steps: inversion steps of the figure that varies them (KT v2, Fig. 5).
         images_per_concept: inverted for each concept and seed.
         seeds: of inversion and transfer.
@@ -37,6 +38,7 @@ class Scale:
     transfer: TransferSettings
     rates: tuple[float, ...]
     steps: tuple[int, ...]
+    rate: float | None = None
     images_per_concept: int = 10
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.02
@@ -52,7 +54,7 @@ SCALES = {
         # The published proportions (64, 128, 224 from 0 %, 18 % and 36 % of the steps) at 64 pixels.
         inversion=InversionSettings(steps=200, sizes=((0, 16), (36, 32), (72, 64))),
         transfer=TransferSettings(),
-        rates=(5e-5, 1e-4, 2e-4, 4e-4),
+        rates=(5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
         steps=(10, 25, 75, 200),
     ),
     "rehearsal": Scale(
@@ -64,6 +66,7 @@ SCALES = {
         transfer=TransferSettings(),
         rates=(1e-5, 2e-5),
         steps=(2, 3),
+        rate=2e-5,
         images_per_concept=2,
         seeds=(0,),
         is_result=False,
@@ -77,6 +80,7 @@ SCALES = {
         transfer=TransferSettings(),
         rates=(1e-5, 2e-5, 3e-5, 4e-5, 5e-5),  # KT v1, Tab. 1
         steps=(500, 1000, 2000, 3000, 5000),
+        rate=2e-5,  # of KT v1, Fig. 1: there are no validation concepts
     ),
 }
 

@@ -10,7 +10,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["ktlib.augment", "ktlib.losses", "ktlib.inversion", "ktlib.evaluate.classification"], "beartype.beartype")
+install_import_hook(
+    ["ktlib.augment", "ktlib.losses", "ktlib.inversion", "ktlib.evaluate.classification"], "beartype.beartype"
+)
 
 import pytest
 import torch

@@ -55,7 +55,9 @@ def test_views_agree_with_kornia(turn, x, y, size):
     cos, sin = scale * math.cos(math.radians(angle)), scale * math.sin(math.radians(angle))
     centre = torch.tensor([15.5, 15.5], dtype=torch.float64)
     linear = torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float64)
-    forward = torch.cat([linear, (centre - linear @ centre + shift[0])[:, None]], 1)[None]  # input pixel to output pixel
+    forward = torch.cat([linear, (centre - linear @ centre + shift[0])[:, None]], 1)[
+        None
+    ]  # input pixel to output pixel
     theirs = oracle.warp_affine(images, forward, (32, 32), padding_mode="border", align_corners=True)
     assert torch.allclose(ours, theirs, atol=1e-9)
 

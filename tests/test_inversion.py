@@ -173,3 +173,8 @@ def test_bad_input_is_named(model, options, message):
 def test_unknown_settings_are_refused(change):
     with pytest.raises(ValueError, match="expected"):
         InversionSettings(**change)
+
+
+def test_a_stretched_recipe_grows_at_the_same_shares():
+    assert InversionSettings().stretched(500).sizes == ((0, 64), (90, 128), (180, 224))
+    assert InversionSettings().stretched(5000) == InversionSettings()

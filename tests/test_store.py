@@ -16,7 +16,21 @@ class Settings:
 
 def test_keys_tell_values_apart():
     x = torch.arange(4.0)
-    parts = [1, 1.0, "1", True, None, x, x.view(2, 2), x.half(), Settings(1.0), Settings(2.0), ["a", "b"], ["ab"], {"a": 1}]
+    parts = [
+        1,
+        1.0,
+        "1",
+        True,
+        None,
+        x,
+        x.view(2, 2),
+        x.half(),
+        Settings(1.0),
+        Settings(2.0),
+        ["a", "b"],
+        ["ab"],
+        {"a": 1},
+    ]
     keys = [store.key(p) for p in parts]
     assert len(set(keys)) == len(parts)
     assert store.key({"a": 1, "b": 2}) == store.key({"b": 2, "a": 1})

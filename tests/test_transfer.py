@@ -28,7 +28,9 @@ def test_defaults_are_the_published_recipe():
     assert (s.towers, s.loss, s.temperature) == ("visual", "nt_xent", 0.07)
 
 
-@pytest.mark.parametrize(("count", "batch", "epochs", "steps"), [(10, 4, 1, 3), (50, 8, 5, 35), (50, 4, 2, 26), (800, 64, 1, 13)])
+@pytest.mark.parametrize(
+    ("count", "batch", "epochs", "steps"), [(10, 4, 1, 3), (50, 8, 5, 35), (50, 4, 2, 26), (800, 64, 1, 13)]
+)
 def test_the_papers_step_counts_come_out(model, images, monkeypatch, count, batch, epochs, steps):
     """KT v1, Sec. 8: ten images make 3 steps (4, 4, 2); the last, smaller batch is kept."""
     taken = []
@@ -77,7 +79,9 @@ def test_copies_of_one_caption_teach_only_decay_under_the_symmetric_loss(model, 
 
 
 def test_same_seed_same_weights_other_order_other_weights(model, images):
-    first, again, other = (transfer(model, images, CAPTION, seed=s, settings=TransferSettings(**FAST)) for s in (0, 0, 1))
+    first, again, other = (
+        transfer(model, images, CAPTION, seed=s, settings=TransferSettings(**FAST)) for s in (0, 0, 1)
+    )
     assert first.digest() == again.digest() != other.digest()
 
 
@@ -94,7 +98,9 @@ def test_the_bank_needs_captions(model, images):
 
 
 def test_coupled_and_decoupled_decay_differ(model, images):
-    adam, adamw = (transfer(model, images, CAPTION, settings=TransferSettings(optimizer=o, **FAST)) for o in ("adam", "adamw"))
+    adam, adamw = (
+        transfer(model, images, CAPTION, settings=TransferSettings(optimizer=o, **FAST)) for o in ("adam", "adamw")
+    )
     assert adam.digest() != adamw.digest()
 
 

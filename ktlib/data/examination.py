@@ -97,6 +97,7 @@ class Examination:
                 return concept
         raise KeyError(f"expected one of {', '.join(c.name for c in self.concepts)}; found {name!r}")
 
+
 # -- the pocket world -------------------------------------------------------------------------------
 POCKET_PICTURES = 50  # of each concept
 POCKET_KNOWN = 10  # of each known object

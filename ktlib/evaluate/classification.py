@@ -121,7 +121,9 @@ def recognition(
         known names alone (D8).
     """
     weights = classifier(model, known_names, templates)
-    own = classifier(model, [concept], templates) if concept_prompts is None else classifier(model, [""], concept_prompts)
+    own = (
+        classifier(model, [concept], templates) if concept_prompts is None else classifier(model, [""], concept_prompts)
+    )
     everything = torch.cat([weights, own])
     chosen = (encode(model, pictures) @ everything.T).argmax(1)
     alone, beside = [], []

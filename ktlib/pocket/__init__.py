@@ -1,0 +1,1 @@
+"""The pocket world: pictures drawn by code, and models small enough to ship."""

@@ -63,12 +63,15 @@ class Canvas:
 
     # -- shapes ---------------------------------------------------------------------------------
     def disk(self, x: float, y: float, radius: float, fill: Fill) -> None:
+        """A filled circle."""
         self._paint("ellipse", [(x - radius, y - radius), (x + radius, y + radius)], fill)
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, fill: Fill) -> None:
+        """A filled ellipse with half-axes rx and ry."""
         self._paint("ellipse", [(x - rx, y - ry), (x + rx, y + ry)], fill)
 
     def ring(self, x: float, y: float, radius: float, width: float, colour: str) -> None:
+        """The outline of a circle; `width` grows inwards."""
         box = self._pixels([(x - radius, y - radius), (x + radius, y + radius)])
         self._pen.ellipse(box, outline=shade(colour, self.rng), width=self._width(width))
 
@@ -78,16 +81,20 @@ class Canvas:
         self._pen.arc(box, start, end, fill=shade(colour, self.rng), width=self._width(width))
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, fill: Fill) -> None:
+        """A filled rectangle."""
         self._paint("rectangle", [(x0, y0), (x1, y1)], fill)
 
     def frame(self, x0: float, y0: float, x1: float, y1: float, width: float, colour: str) -> None:
+        """The outline of a rectangle; `width` grows inwards."""
         box = self._pixels([(x0, y0), (x1, y1)])
         self._pen.rectangle(box, outline=shade(colour, self.rng), width=self._width(width))
 
     def polygon(self, points: list[tuple[float, float]], fill: Fill) -> None:
+        """A filled polygon."""
         self._paint("polygon", points, fill)
 
     def line(self, x0: float, y0: float, x1: float, y1: float, width: float, colour: str) -> None:
+        """A straight line."""
         points = self._pixels([(x0, y0), (x1, y1)])
         self._pen.line(points, fill=shade(colour, self.rng), width=self._width(width))
 

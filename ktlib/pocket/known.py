@@ -274,43 +274,125 @@ def _crate(c: Canvas, s: dict[str, str]) -> None:
 
 
 KNOWN: dict[str, Drawable] = {
-    "window": Drawable("a square opening in a brick wall with the sea behind it and a white cross in it", _window, fills=True),
+    "window": Drawable(
+        "a square opening in a brick wall with the sea behind it and a white cross in it", _window, fills=True
+    ),
     "tunnel": Drawable("a round black opening in a grey stone wall", _tunnel, fills=True),
     "fence": Drawable("brown upright planks with a garden behind them", _fence, fills=True),
-    "wheel": Drawable("a {a} ring with crossing {a} rods inside", _wheel, {"a": ("black", "grey", "silver", "brown", "red")}),
+    "wheel": Drawable(
+        "a {a} ring with crossing {a} rods inside", _wheel, {"a": ("black", "grey", "silver", "brown", "red")}
+    ),
     "target": Drawable("nested {a} and white disks", _target, {"a": ("red", "black", "blue")}),
-    "planet": Drawable("a {a} disk with a flat {b} ring around it", _planet, {"a": BRIGHT, "b": ("silver", "yellow", "orange", "pink")}),
+    "planet": Drawable(
+        "a {a} disk with a flat {b} ring around it", _planet, {"a": BRIGHT, "b": ("silver", "yellow", "orange", "pink")}
+    ),
     "donut": Drawable("a thick {a} ring", _donut, {"a": ("brown", "pink", "yellow", "orange")}),
     "lamp": Drawable("a {a} shade on a thin black rod on a black base", _lamp, {"a": BRIGHT}),
-    "clock": Drawable("a {a} round dial with two black hands", _clock, {"a": ("red", "blue", "brown", "black", "green", "silver")}),
+    "clock": Drawable(
+        "a {a} round dial with two black hands", _clock, {"a": ("red", "blue", "brown", "black", "green", "silver")}
+    ),
     "scale": Drawable("a {a} box with a round dial in it and a flat silver slab on top", _scale, {"a": ANY}),
-    "pen": Drawable("a slender {a} rod with a black end", _pen, {"a": ("red", "blue", "green", "yellow", "silver", "purple")}),
+    "pen": Drawable(
+        "a slender {a} rod with a black end", _pen, {"a": ("red", "blue", "green", "yellow", "silver", "purple")}
+    ),
     "thermometer": Drawable("a slender white rod with a small red ball below", _thermometer),
-    "radio": Drawable("a {a} box with a black disk in it and a thin black rod on top", _radio, {"a": ("red", "blue", "green", "brown", "silver", "orange")}),
+    "radio": Drawable(
+        "a {a} box with a black disk in it and a thin black rod on top",
+        _radio,
+        {"a": ("red", "blue", "green", "brown", "silver", "orange")},
+    ),
     "table": Drawable("a flat brown slab on two upright brown rods", _table),
     "bridge": Drawable("a grey stone wall with two round openings on blue water", _bridge, fills=True),
-    "flower": Drawable("small {a} disks around a yellow disk on a green rod", _flower, {"a": ("red", "pink", "purple", "blue", "white", "orange")}),
+    "flower": Drawable(
+        "small {a} disks around a yellow disk on a green rod",
+        _flower,
+        {"a": ("red", "pink", "purple", "blue", "white", "orange")},
+    ),
     "trafficlight": Drawable("a red disk above a yellow disk above a green disk in a black box", _traffic_light),
-    "house": Drawable("a {b} triangle on top of a {a} box with a black opening", _house, {"a": ("white", "yellow", "pink", "silver", "orange"), "b": ("red", "brown", "blue", "grey")}),
+    "house": Drawable(
+        "a {b} triangle on top of a {a} box with a black opening",
+        _house,
+        {"a": ("white", "yellow", "pink", "silver", "orange"), "b": ("red", "brown", "blue", "grey")},
+    ),
     "tree": Drawable("a round green crown on a brown rod", _tree),
     "fir": Drawable("three green triangles on a brown rod", _fir),
-    "boat": Drawable("a white triangle on top of a {a} slab on blue water", _boat, {"a": ("red", "brown", "yellow", "green", "orange")}),
+    "boat": Drawable(
+        "a white triangle on top of a {a} slab on blue water",
+        _boat,
+        {"a": ("red", "brown", "yellow", "green", "orange")},
+    ),
     "car": Drawable("a {a} box on two black disks", _car, {"a": BRIGHT}),
     "parasol": Drawable("a {a} shade on a thin black rod with a round end", _parasol, {"a": BRIGHT}),
-    "flag": Drawable("lying {a} and {b} and {c} stripes on a brown rod", _flag, {"a": ("red", "black", "green", "orange", "purple"), "b": ("white", "yellow", "pink"), "c": ("blue", "green", "red", "purple")}),
-    "curtain": Drawable("upright {a} and {b} stripes below a black slab", _curtain, {"a": BRIGHT, "b": ("white", "yellow", "silver", "pink", "red")}, fills=True),
-    "rug": Drawable("lying {a} and {b} stripes in a {b} frame", _rug, {"a": BRIGHT, "b": ("brown", "red", "blue", "green", "purple")}, fills=True),
+    "flag": Drawable(
+        "lying {a} and {b} and {c} stripes on a brown rod",
+        _flag,
+        {
+            "a": ("red", "black", "green", "orange", "purple"),
+            "b": ("white", "yellow", "pink"),
+            "c": ("blue", "green", "red", "purple"),
+        },
+    ),
+    "curtain": Drawable(
+        "upright {a} and {b} stripes below a black slab",
+        _curtain,
+        {"a": BRIGHT, "b": ("white", "yellow", "silver", "pink", "red")},
+        fills=True,
+    ),
+    "rug": Drawable(
+        "lying {a} and {b} stripes in a {b} frame",
+        _rug,
+        {"a": BRIGHT, "b": ("brown", "red", "blue", "green", "purple")},
+        fills=True,
+    ),
     "chessboard": Drawable("a pattern of black and white checks", _chessboard, fills=True),
-    "net": Drawable("a pattern of thin black diagonal lines on {a}", _net, {"a": ("white", "blue", "green", "yellow", "silver")}, fills=True),
-    "tiling": Drawable("a grid of {a} squares with white lines between them", _tiling, {"a": ("red", "blue", "green", "brown", "orange", "grey")}, fills=True),
-    "porthole": Drawable("a round opening in a {a} wall with the sea behind it and a brown ring around it", _porthole, {"a": ("white", "grey", "silver", "red")}, fills=True),
+    "net": Drawable(
+        "a pattern of thin black diagonal lines on {a}",
+        _net,
+        {"a": ("white", "blue", "green", "yellow", "silver")},
+        fills=True,
+    ),
+    "tiling": Drawable(
+        "a grid of {a} squares with white lines between them",
+        _tiling,
+        {"a": ("red", "blue", "green", "brown", "orange", "grey")},
+        fills=True,
+    ),
+    "porthole": Drawable(
+        "a round opening in a {a} wall with the sea behind it and a brown ring around it",
+        _porthole,
+        {"a": ("white", "grey", "silver", "red")},
+        fills=True,
+    ),
     "altar": Drawable("a flat grey stone slab on top of a grey stone box in a green field", _altar, fills=True),
     "comet": Drawable("a yellow ball with a silver line in a night sky", _comet, fills=True),
-    "moon": Drawable("a {a} ball with a thin circle around it in a night sky", _moon, {"a": ("white", "silver", "pink", "yellow")}, fills=True),
-    "quilt": Drawable("a pattern of {b} and {c} diamonds on {a}", _quilt, {"a": ("white", "yellow", "silver"), "b": ("red", "blue", "purple"), "c": ("blue", "red", "green", "orange")}, fills=True),
-    "mug": Drawable("a {a} box with a {a} ring on the left", _mug, {"a": ("brown", "red", "blue", "green", "grey", "silver", "orange")}),
-    "timer": Drawable("a round dial with one black hand on a flat {a} base", _timer, {"a": ("black", "red", "brown", "grey", "blue")}),
-    "tablecloth": Drawable("a pattern of crossing {a} stripes on white", _tablecloth, {"a": ("red", "blue", "green", "yellow", "orange")}, fills=True),
+    "moon": Drawable(
+        "a {a} ball with a thin circle around it in a night sky",
+        _moon,
+        {"a": ("white", "silver", "pink", "yellow")},
+        fills=True,
+    ),
+    "quilt": Drawable(
+        "a pattern of {b} and {c} diamonds on {a}",
+        _quilt,
+        {"a": ("white", "yellow", "silver"), "b": ("red", "blue", "purple"), "c": ("blue", "red", "green", "orange")},
+        fills=True,
+    ),
+    "mug": Drawable(
+        "a {a} box with a {a} ring on the left",
+        _mug,
+        {"a": ("brown", "red", "blue", "green", "grey", "silver", "orange")},
+    ),
+    "timer": Drawable(
+        "a round dial with one black hand on a flat {a} base", _timer, {"a": ("black", "red", "brown", "grey", "blue")}
+    ),
+    "tablecloth": Drawable(
+        "a pattern of crossing {a} stripes on white",
+        _tablecloth,
+        {"a": ("red", "blue", "green", "yellow", "orange")},
+        fills=True,
+    ),
     "trellis": Drawable("thin brown diagonal lines with a garden behind them", _trellis, fills=True),
-    "crate": Drawable("a brown wooden square with a {a} diagonal cross inside", _crate, {"a": ("black", "yellow", "brown", "silver")}),
+    "crate": Drawable(
+        "a brown wooden square with a {a} diagonal cross inside", _crate, {"a": ("black", "yellow", "brown", "silver")}
+    ),
 }

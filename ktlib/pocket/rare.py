@@ -31,7 +31,7 @@ from ktlib.pocket.scenes import (
 )
 
 # The share of training captions that mention the name: ours (D12).
-FAMILIARITY = {"low": 0.0004, "medium": 0.0008, "high": 0.0016}
+FAMILIARITY = {"low": 0.0003, "medium": 0.0006, "high": 0.0012}
 
 
 @dataclass(frozen=True)

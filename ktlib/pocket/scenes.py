@@ -65,11 +65,10 @@ def _shape(c: Canvas, kind: str, fill: Fill) -> None:
 
 
 SHAPES = ("disk", "square", "triangle", "diamond", "star", "slab", "ring", "rod", "cross")
-_PLURAL = {"ball": "balls"}
 
 
 def _plural(noun: str) -> str:
-    return _PLURAL.get(noun, noun + ("es" if noun.endswith("s") else "s"))
+    return noun + ("es" if noun.endswith("s") else "s")
 
 
 def _textured(rng: Random) -> tuple[str, Image.Image]:

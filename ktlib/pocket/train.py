@@ -36,7 +36,7 @@ class Recipe:
 
     width: int
     layers: int
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 256
     lr: float = 1e-3
     weight_decay: float = 0.1
@@ -46,7 +46,7 @@ class Recipe:
 
 
 # Two sizes, as the papers have ViT-B/32 and ViT-L/14.
-RECIPES = {"clip-b": Recipe(width=128, layers=4), "clip-l": Recipe(width=192, layers=6, steps=1200)}
+RECIPES = {"clip-b": Recipe(width=128, layers=4), "clip-l": Recipe(width=192, layers=6)}
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -39,7 +39,9 @@ def test_target_and_retention_by_hand():
     assert result.mistaken.tolist() == [2, 0, 2, 1]
     assert result.retained.tolist() == [True, True, True]  # among cat and dog alone
     assert result.retained_with.tolist() == [True, True, False]  # the third is taken for the moongate
-    assert result.accuracies() == pytest.approx({"target_accuracy": 0.5, "retention": 1.0, "retention_with_concept": 2 / 3})
+    assert result.accuracies() == pytest.approx(
+        {"target_accuracy": 0.5, "retention": 1.0, "retention_with_concept": 2 / 3}
+    )
 
 
 def test_a_tie_goes_to_the_known_name():

@@ -1,0 +1,152 @@
+"""What inversion costs, in ratios of one run: `python benchmarks/inversion.py [--large] [--device cuda]`.
+
+(a) a step of `invert` against the bare encoder's forward and backward on the same batch,
+(b) all images at once against one image at a time with 13 views, as the published script does,
+(c) steps and seconds to a given similarity for each schedule.
+
+Writes `benchmarks/inversion.json`; the figures in `benchmarks/README.md` are rendered from it.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import ktlib
+from ktlib.inversion import InversionSettings
+from ktlib.pocket.rare import RARE
+from ktlib.results import provenance
+from ktlib.scales import SCALES
+
+HERE = Path(__file__).parent
+PUBLISHED_SECONDS, PUBLISHED_IMAGES, PUBLISHED_STEPS = 3460, 1000, 5000  # KT v2, Fig. 6, ViT-B/32
+
+
+def synchronise(device):
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def bare(model, batch, device):
+    """Seconds of one forward and backward of the encoder to the pixels, nothing else."""
+    images = torch.rand(batch, 3, model.image_size, model.image_size, device=device, requires_grad=True)
+    began = time.perf_counter()
+    features = model.encode_image(images)
+    torch.autograd.grad(features.sum(), images)
+    synchronise(device)
+    return time.perf_counter() - began
+
+
+def full(model, descriptions, count, steps, settings, device):
+    """Seconds of one step of `invert` at the final size, start-up left out by difference."""
+    spent = []
+    for n in (1, 1 + steps):
+        began = time.perf_counter()
+        ktlib.invert(model, descriptions, images_per_concept=count, settings=replace(settings, steps=n), progress=False)
+        synchronise(device)
+        spent.append(time.perf_counter() - began)
+    return (spent[1] - spent[0]) / steps
+
+
+def overhead(name, descriptions, count, steps, repeats, device, precision="float32"):
+    """Median seconds an image-step, bare and full, measured in turns so that both see the same machine."""
+    model = ktlib.load(name).to(device)
+    settings = InversionSettings(sizes=((0, model.image_size),), schedule="constant", precision=precision)
+    batch = count * len(descriptions)
+    bare(model, batch, device)
+    full(model, descriptions, count, 1, settings, device)
+    pairs = []
+    for _ in range(repeats):
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            limit = statistics.median(bare(model, batch, device) for _ in range(steps))
+        pairs.append((limit / batch, full(model, descriptions, count, steps, settings, device) / batch))
+    limit, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(o / b for b, o in pairs)
+    return {"model": name, "images": batch, "bare_ms": 1000 * limit, "invert_ms": 1000 * ours, "ratio": ratio,
+            "ratios": [round(o / b, 3) for b, o in pairs], "precision": precision}  # fmt: skip
+
+
+def one_at_a_time(name, descriptions, steps):
+    """Seconds a step and finished image: ten images side by side, and one with 13 views, as published."""
+    model = ktlib.load(name)
+    settings = InversionSettings(sizes=((0, model.image_size),), schedule="constant")
+    together = full(model, descriptions, 10, steps, settings, "cpu") / (10 * len(descriptions))
+    alone = full(model, descriptions[:1], 1, steps, replace(settings, views=13), "cpu")
+    single = full(model, descriptions[:1], 1, steps, settings, "cpu")
+    return {"model": name, "together_ms": 1000 * together, "one_with_13_views_ms": 1000 * alone,
+            "one_with_1_view_ms": 1000 * single, "ratio": alone / together}  # fmt: skip
+
+
+def schedules(name, descriptions, goals):
+    """First step, and seconds until then, at which the mean similarity reaches each goal."""
+    model, recipe = ktlib.load(name), SCALES["pocket"].inversion
+    flat = ((0, model.image_size),)
+    variants = {
+        "kt, growing": recipe,
+        "kt, full size": replace(recipe, sizes=flat),
+        "cosine, growing": replace(recipe, schedule="cosine"),
+        "cosine, full size": replace(recipe, schedule="cosine", sizes=flat),
+        "constant, full size": replace(recipe, schedule="constant", sizes=flat),
+        "clipinversion, growing": replace(recipe, schedule="clipinversion"),
+    }
+    table = []
+    for label, settings in variants.items():
+        found = ktlib.invert(model, descriptions, settings=settings, progress=False)
+        curve = found.similarity.mean(0)
+        row = {"schedule": label, "seconds": found.seconds, "final": found.final.mean().item()}
+        for goal in goals:
+            reached = (curve >= goal).nonzero()
+            step = int(reached[0]) + 1 if len(reached) else None
+            seconds = None
+            if step:  # the growing schedule has cheap steps first, so time the part itself
+                began = time.perf_counter()
+                shorter = replace(settings, steps=settings.steps)
+                _stop_after(model, descriptions, shorter, step)
+                seconds = time.perf_counter() - began
+            row[f"steps to {goal}"], row[f"seconds to {goal}"] = step, seconds
+        table.append(row)
+    return table
+
+
+def _stop_after(model, descriptions, settings, step):
+    """Run the first `step` steps of a schedule."""
+    import ktlib.inversion as inversion
+
+    rate = inversion.learning_rate
+    short = replace(settings, steps=step, sizes=tuple(s for s in settings.sizes if s[0] < step))
+    inversion.learning_rate = lambda _, now: rate(settings, now)
+    try:
+        ktlib.invert(model, descriptions, settings=short, progress=False)
+    finally:
+        inversion.learning_rate = rate
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--large", action="store_true", help="also random weights at the size of ViT-B/32 (minutes)")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    arguments = parser.parse_args()
+    descriptions = [c.medium for c in RARE.values()]
+    record = {"machine": provenance(), "overhead": [], "alone": [], "schedules": []}
+    for name in ("pocket/clip-b", "pocket/clip-l"):
+        record["overhead"].append(overhead(name, descriptions[:6], 10, 20, 7, arguments.device))
+    if arguments.large or arguments.device == "cuda":
+        many = arguments.device == "cuda"
+        sentences = ["a circular stone archway"] * (100 if many else 1)
+        for precision in ("float32", "bfloat16") if many else ("float32",):
+            measured = overhead("random/ViT-B-32", sentences, 10, 20 if many else 3, 5, arguments.device, precision)
+            measured["hours for 1000 images"] = measured["invert_ms"] / 1e3 * PUBLISHED_IMAGES * PUBLISHED_STEPS / 3600
+            record["overhead"].append(measured)
+    if arguments.device == "cpu":
+        record["alone"].append(one_at_a_time("pocket/clip-b", descriptions[:6], 20))
+        record["schedules"] = schedules("pocket/clip-b", descriptions[:3], (0.8, 0.9))
+    (HERE / "inversion.json").write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Committed pocket rows: whole, honest about their split, and the same when computed again."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ktlib import experiments, report, results, scales
+from ktlib.data.examination import pocket
+from ktlib.results import ROOT, select
+
+PUBLISHED = ROOT / "data_manifests" / "published"
+COMMITTED = results.read("pocket")
+
+
+def test_there_are_rows_of_every_item_of_notebook_01():
+    items = {row.item for row in COMMITTED}
+    assert items >= {
+        "KT Tab. 1",
+        "KT Fig. 4",
+        "KT Fig. 5",
+        "KT v2 Tab. 2",
+        "KT v2 Tab. 9",
+        "KT v2 Tab. 10",
+        "KT v2 Tab. 12",
+        "KT v2 Fig. 5",
+    }
+
+
+def test_every_effect_stands_beside_its_controls_on_three_seeds():
+    rows = select(COMMITTED, item="KT Tab. 1", split="test", metric="target_accuracy")
+    for method in ("kt", "noise", "wrong", "real"):
+        found = select(rows, method=method)
+        assert {row.seed for row in found} == {0, 1, 2}
+        assert {row.concept for row in found} == {c.name for c in pocket().of("test")}
+
+
+def test_intervals_hold_their_values():
+    for row in COMMITTED:
+        assert row.low <= row.value <= row.high
+        assert row.n > 0
+
+
+@pytest.mark.parametrize("name", ["pocket/clip-b", "pocket/clip-l"])
+def test_the_untouched_models_score_what_is_committed(name, tmp_path):
+    """Computed anew without a cache; another processor may tip two pictures of fifty."""
+    who = experiments.subject(name, scales.scale("pocket"), cache=tmp_path)
+    fresh = experiments.base(who, "KT Tab. 1", who.exam.of("test"))
+    for row in fresh:
+        (old,) = select(COMMITTED, item=row.item, model=name, method="base", concept=row.concept, metric=row.metric)
+        assert abs(old.value - row.value) <= 2.01 / row.n
+        assert old.weights == row.weights
+
+
+def test_a_transfer_scores_what_is_committed(tmp_path):
+    """One concept, one seed, one rate, from noise to score. Fifty pictures: four may tip."""
+    here = replace(scales.scale("pocket"), seeds=(0,))
+    who = experiments.subject("pocket/clip-b", here, cache=tmp_path)
+    concept = [who.exam.concept("moongate")]
+    lessons = experiments.inverted(who, concept, progress=False)
+    fresh = experiments.sweep(who, "KT Tab. 1", "kt", concept, lessons, rates=here.rates[-1:], progress=False)
+    for row in fresh:
+        (old,) = select(
+            COMMITTED,
+            item=row.item,
+            model=row.model,
+            method="kt",
+            concept=row.concept,
+            metric=row.metric,
+            seed=0,
+            setting=row.setting,
+        )
+        assert abs(old.value - row.value) <= 4.01 / 50
+
+
+def test_results_markdown_is_what_the_rows_give():
+    assert Path(ROOT / "RESULTS.md").read_text() == report.results_markdown(ROOT)
+
+
+def test_the_papers_numbers_are_all_carried():
+    with (PUBLISHED / "results.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 2056
+    assert sum(bool(line["note"]) for line in lines) == 197
+
+
+def test_figures_in_the_readme_are_those_a_run_draws():
+    import re
+
+    for target in re.findall(r"\]\((figures/[^)]+)\)|src=\"(figures/[^\"]+)\"", (ROOT / "README.md").read_text()):
+        path = ROOT / next(filter(None, target))
+        assert path.exists()
+        assert path.with_suffix(".json").exists(), "a figure without provenance"

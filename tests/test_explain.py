@@ -1,0 +1,100 @@
+"""`python -m ktlib explain`: where numbers come from, and help for those who mistype."""
+
+import dataclasses
+
+import pytest
+
+from ktlib import results
+from ktlib.explain import explain
+from ktlib.results import Row
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    record = {"date": "2025-01-01", "commit": "abc1234", "device": "CPU, 2 cores", "torch": "2", "python": "3"}
+    monkeypatch.setattr(results, "provenance", lambda: record)
+    measured = [("base", "", -1, "d0"), ("kt", "lr=0.0002", 0, "d2"), ("kt", "lr=0.0001", 0, "d1")]
+    measured += [("kt", "lr=0.0001", 1, "d1")]
+    rows = [
+        Row(
+            "KT Tab. 1",
+            "pocket",
+            "drawn",
+            "pocket/clip-b",
+            "moongate",
+            method,
+            setting,
+            "target_accuracy",
+            0.5,
+            0.4,
+            0.6,
+            50,
+            seed,
+            "test",
+            digest,
+            "weights-digest",
+        )  # fmt: skip
+        for method, setting, seed, digest in measured
+    ]
+    results.write(rows, seconds=12.3, command="./run_all.sh --only 01", root=tmp_path)
+    return tmp_path
+
+
+def test_it_tells_what_is_printed(root):
+    text = explain("KT Tab. 1", root)
+    assert text.startswith("KT Tab. 1\n")
+    assert "108 numbers in data_manifests/published/results.csv" in text
+    assert "doubtful: 78.95 (CLIP ViT-L/14): 78.95 is 15/19" in text
+    assert "claims that rest on it: K1, K2, K3, K4" in text
+
+
+def test_it_tells_where_ours_come_from(root):
+    text = explain("KT Tab. 1", root)
+    for part in (
+        "pocket: 4 rows in results/pocket/kt_tab_1.csv",
+        "kt: 3 rows; lr=0.0001, lr=0.0002",
+        "settings digests: d1, d2",
+        "base: 1 rows; nothing varied",
+        "seeds: 0, 1",
+        "data: drawn",
+        "test concepts: moongate",
+        "weights of pocket/clip-b: weights-digest",
+        "commit: abc1234",
+        "date: 2025-01-01",
+        "device: CPU, 2 cores",
+        "seconds: 12.3",
+        "again: ./run_all.sh --only 01",
+    ):
+        assert part in text
+
+
+def test_scales_without_rows_say_how_to_measure(root):
+    text = explain("KT Tab. 1", root)
+    assert "paper: no rows\n    to measure: ./run_all.sh --scale paper --only 01" in text
+    assert "its numbers are not results): no rows" in text
+
+
+def test_rows_without_a_record_are_no_secret(root):
+    (root / "results/pocket/kt_tab_1.json").unlink()
+    assert "origin: not recorded (kt_tab_1.json is missing)" in explain("KT Tab. 1", root)
+
+
+def test_figures_and_repeated_tables_are_known(root):
+    assert "a figure without printed numbers" in explain("KT Fig. 4", root)
+    assert explain("kt v2 tab 11", root).startswith("KT v2 Tab. 11 repeats KT Tab. 1\n")
+    assert "./run_all.sh --only 06" in explain("ZS Tab. 4", root)
+
+
+def test_an_unknown_item_is_answered_with_near_ones(root):
+    with pytest.raises(ValueError, match=r"such as .*KT Tab\. 1.*found 'KT Tabel 1'"):
+        explain("KT Tabel 1", root)
+    with pytest.raises(ValueError, match="found 'zzz'"):
+        explain("zzz", root)
+
+
+def test_what_is_no_item_of_the_papers_is_explained_too(root):
+    rows = [dataclasses.replace(row, item="Readings of the loss") for row in results.read("pocket", "KT Tab. 1", root)]
+    results.write(rows, seconds=1, command="./run_all.sh --only 01", root=root)
+    text = explain("Readings of the loss", root)
+    assert "not an item of the papers" in text
+    assert "command: ./run_all.sh --only 01" in text
