@@ -119,7 +119,7 @@ def learning_rate(settings: InversionSettings, step: int) -> float:
     match settings.schedule:
         case "kt":
             began = max(start for start, _ in settings.sizes if start <= step)
-            half_wave = max(1, (settings.steps - settings.sizes[-1][0]) // 3)
+            half_wave: float = max(1, (settings.steps - settings.sizes[-1][0]) // 3)
             return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - began) / half_wave))
         case "clipinversion":
             hold, half_wave = 0.68 * settings.steps, 0.4 * settings.steps  # 3400 and 2000 of 5000
@@ -240,8 +240,8 @@ def invert(
         results = _optimise(model, jobs, targets[chunk], images_per_concept, settings, checkpoint, progress)
         for i, result in zip(chunk, results, strict=True):
             done[i] = result
-            if paths[i] is not None:
-                files.save_tensors(paths[i], result)
+            if (path := paths[i]) is not None:
+                files.save_tensors(path, result)
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
     finished = [result for result in done if result is not None]

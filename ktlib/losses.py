@@ -7,6 +7,8 @@ is what the authors' published code computes and what `transfer` uses by default
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -120,7 +122,7 @@ def cosine_pull(images: Features, texts: Texts, temperature: float = 0.07) -> Fl
     return (1 - (images * texts).sum(1)).mean() / temperature
 
 
-CONTRASTIVE = {
+CONTRASTIVE: dict[str, Callable[..., Tensor]] = {
     "nt_xent": nt_xent,
     "symmetric_clip": symmetric_clip,
     "supervised_contrastive": supervised_contrastive,

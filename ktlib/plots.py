@@ -53,6 +53,12 @@ def use_style() -> None:
     plt.style.use(STYLE)
 
 
+def _figure(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
 def picture_grid(
     pictures: Sequence[Float[Tensor, "columns 3 height width"]],
     rows: Sequence[str],
@@ -100,7 +106,7 @@ def similarity_curves(curves: Mapping[str, Float[Tensor, "jobs steps"]], ax: Axe
     ax.set(xlabel="step", ylabel="cosine to the description")
     if len(curves) > 1:
         ax.legend()
-    return ax.figure
+    return _figure(ax)
 
 
 def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.0, ax: Axes | None = None) -> Figure:
@@ -135,7 +141,7 @@ def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.
         ax.axvline(start[0].value - budget, color="0.6", ls=":", lw=0.8)
     ax.set(xlabel="accuracy on known objects", ylabel="accuracy on the new concept", ylim=(-0.03, 1.03))
     ax.invert_xaxis()
-    return ax.figure
+    return _figure(ax)
 
 
 def bars(
@@ -158,7 +164,7 @@ def bars(
         ax.legend()
     ax.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0)
     ax.set(ylabel=metric.replace("_", " "), ylim=(0, 1.03))
-    return ax.figure
+    return _figure(ax)
 
 
 def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = None) -> Figure:
@@ -174,7 +180,7 @@ def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = No
         ax.axhline(mean(before).value, color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"])
         ax.legend()
     ax.set(xscale="log", xlabel=varied, ylabel=metric.replace("_", " "), ylim=(0, 1.03))
-    return ax.figure
+    return _figure(ax)
 
 
 def predictions(
@@ -224,7 +230,7 @@ def against_binding(
         ax.annotate(name, (x, y), fontsize=5, xytext=(3, 2), textcoords="offset points")
     ax.axhline(0, color="0.6", lw=0.6)
     ax.set(xlabel="cosine of class prompt and named description", ylabel="gain in target accuracy")
-    return ax.figure
+    return _figure(ax)
 
 
 _VERDICT_COLOURS = {"holds": COLOURS["real"], "does not hold": COLOURS["text"], "inconclusive": COLOURS["base"]}
@@ -240,6 +246,7 @@ def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
     ax = ax or plt.subplots()[1]
     for y, entry in enumerate(reversed(ledger)):
         estimate, colour = entry.estimate, _VERDICT_COLOURS[entry.verdict]
+        assert estimate is not None, "a claim that was tested has an estimate"
         ax.hlines(y, estimate.low, estimate.high, color=colour, lw=2)
         ax.plot(estimate.value, y, "o", color=colour)
     ax.axvline(0, color="0.4", lw=0.8)
@@ -248,7 +255,7 @@ def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
     for verdict, colour in _VERDICT_COLOURS.items():
         ax.plot([], [], color=colour, lw=2, label=verdict)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax.figure
+    return _figure(ax)
 
 
 def save_figure(figure: Figure, name: str, scale: str, *, command: str, root: Path = ROOT) -> Path:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ktlib import store
 from ktlib.evaluate.intervals import Estimate
@@ -128,15 +129,13 @@ def _read_csv(path: Path) -> list[Row]:
         reader = csv.DictReader(file)
         if reader.fieldnames != COLUMNS:
             raise ValueError(f"{path}: expected the columns {COLUMNS}, found {reader.fieldnames}; run it again")
-        return [
-            Row(
-                **{
-                    c: float(v) if c in ("value", "low", "high") else int(v) if c in ("n", "seed") else v
-                    for c, v in line.items()
-                }
-            )
-            for line in reader
-        ]
+        return [_row(line) for line in reader]
+
+
+def _row(line: dict[str, str]) -> Row:
+    numbers: dict[str, Any] = {c: float(line[c]) for c in ("value", "low", "high")}
+    numbers |= {c: int(line[c]) for c in ("n", "seed")}
+    return Row(**(line | numbers))
 
 
 def provenance() -> dict[str, str]:

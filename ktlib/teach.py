@@ -103,4 +103,4 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Styler:
     lines = [
         {"claim": v.claim, "verdict": v.verdict, "what was compared, and what came out": v.comparison} for v in verdicts
     ]
-    return pd.DataFrame(lines).style.hide().set_properties(**{"text-align": "left", "max-width": "40em"})
+    return pd.DataFrame(lines).style.hide().set_properties(None, **{"text-align": "left", "max-width": "40em"})

@@ -140,7 +140,8 @@ def _adapters(model: DualEncoder, settings: TransferSettings) -> list[nn.Paramet
     """Put LoRA adapters into the chosen towers. open_clip's attention is targeted as a whole (`attn`)."""
     from peft import LoraConfig, inject_adapter_in_model
 
-    config = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_rank, target_modules=["attn", "c_fc", "c_proj"])
+    rank = settings.lora_rank or 0
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["attn", "c_fc", "c_proj"])
     inject_adapter_in_model(config, model.clip)
     visual = {id(p) for p in model.visual.parameters()}
     wanted = {"visual": (True,), "text": (False,), "both": (True, False)}[settings.towers]
@@ -180,7 +181,7 @@ def _finish(old: DualEncoder, new: DualEncoder, settings: TransferSettings) -> D
 
         merged = old.copy()
         for module in new.clip.modules():
-            if isinstance(module, BaseTunerLayer):
+            if isinstance(module, BaseTunerLayer) and not module.merged:
                 module.merge()
         plain = {n.replace(".base_layer", ""): t for n, t in new.clip.state_dict().items() if "lora_" not in n}
         merged.clip.load_state_dict(plain)

@@ -101,8 +101,8 @@ def test_k1_counts_a_gain_only_within_the_budget():
     assert found.estimate.value == pytest.approx(0.8 * 0.02 / 0.7)  # 0.02 of a fall of 0.7, so as much of the gain
 
 
-def test_k1_names_the_upper_bound_where_there_is_one():
-    assert "real pictures, gains +80.0 points" in verdict("K1", tab_1() + measured("real", 0.9)).comparison
+def test_k1_says_what_real_pictures_gain_where_there_are_some():
+    assert "ten real pictures in their place gain +80.0 points" in verdict("K1", tab_1() + measured("real", 0.9)).comparison
 
 
 def test_validation_concepts_have_no_say():

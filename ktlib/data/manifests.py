@@ -212,7 +212,7 @@ def missing(scale: str, notebooks: Sequence[str]) -> list[Missing]:
             "write their needs into NEEDS of ktlib/data/manifests.py"
         )
     data, weights = (dict.fromkeys(name for stem in notebooks for name in NEEDS[stem][kind]) for kind in (0, 1))
-    gaps = [_missing_dataset(dataset(name)) for name in data] + [_missing_checkpoint(checkpoint(n)) for n in weights]
+    gaps = [_missing_dataset(dataset(name)) for name in data] + [missing_checkpoint(checkpoint(n)) for n in weights]
     return [gap for gap in gaps if gap]
 
 
@@ -230,7 +230,8 @@ def _missing_dataset(wanted: Dataset) -> Missing | None:
     return Missing(f"dataset {wanted.name}", wanted.layout, found, wanted.how_to_get, folder)
 
 
-def _missing_checkpoint(wanted: Checkpoint) -> Missing | None:
+def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
+    """What there is to do when the weights are not on this machine; None when they are."""
     if wanted.file():
         return None
     repository, file = wanted.hub["repository"], wanted.hub["file"]

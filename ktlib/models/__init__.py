@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import open_clip
+import torch
 from torch import nn
 
+from ktlib.data import manifests
 from ktlib.models.dual import DualEncoder
 from ktlib.pocket import weights as pocket_weights
 
@@ -39,6 +43,7 @@ def load(name: str, *, weights: str | Path | None = None) -> DualEncoder:
 
     Raises:
         ValueError: no such model; the message lists the nearest names.
+        FileNotFoundError: published weights that are not here, and downloads are switched off.
         RuntimeError: damaged weights (their digest is not the recorded one).
     """
     if name.startswith("pocket/"):
@@ -46,7 +51,14 @@ def load(name: str, *, weights: str | Path | None = None) -> DualEncoder:
         return _open_clip(f"local-dir:{folder}", name=name)
     if name in PUBLISHED:
         architecture, tag = PUBLISHED[name]
-        return _open_clip(architecture, pretrained=str(weights or tag), name=name)
+        wanted = manifests.checkpoint(name)
+        if (
+            weights is None
+            and os.environ.get("HF_HUB_OFFLINE") == "1"
+            and (gap := manifests.missing_checkpoint(wanted))
+        ):
+            raise FileNotFoundError(str(gap))
+        return _open_clip(architecture, pretrained=str(weights or wanted.file() or tag), name=name)
     if name.startswith("random/") and f"openai/{name[7:]}" in PUBLISHED:
         architecture, _ = PUBLISHED[f"openai/{name[7:]}"]
         return _random(architecture, name)
@@ -65,15 +77,13 @@ def _open_clip(architecture: str, *, name: str, pretrained: str | None = None) -
 
 
 def _random(architecture: str, name: str) -> DualEncoder:
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # open_clip initialises from the global generator
         model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=None)
     return _wrap(model, architecture, name, preprocess)
 
 
-def _wrap(model: nn.Module, architecture: str, name: str, preprocess: object) -> DualEncoder:
+def _wrap(model: nn.Module, architecture: str, name: str, preprocess: Any) -> DualEncoder:
     normalize = preprocess.transforms[-1]  # open_clip ends its transforms with torchvision's Normalize
     tokenizer = open_clip.get_tokenizer(architecture)
     model.requires_grad_(False)

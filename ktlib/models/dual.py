@@ -25,9 +25,12 @@ class DualEncoder(nn.Module):
         context_length: most tokens a text may have, start and end included.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
-        clip: nn.Module,
+        clip: Any,
         tokenizer: Any,
         *,
         name: str,

@@ -36,7 +36,8 @@ Fill = str | Image.Image  # the name of a colour, or a texture of the canvas's s
 def shade(colour: str, rng: Random, spread: int = 14) -> tuple[int, int, int]:
     """The named colour as RGB in 0..255, moved a little so that no two reds are the same."""
     common = rng.randint(-spread, spread)
-    return tuple(max(0, min(255, c + common + rng.randint(-5, 5))) for c in COLOURS[colour])
+    red, green, blue = (max(0, min(255, c + common + rng.randint(-5, 5))) for c in COLOURS[colour])
+    return red, green, blue
 
 
 class Canvas:

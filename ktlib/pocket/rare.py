@@ -147,7 +147,7 @@ RARE: dict[str, RareConcept] = {
         split="validation", kind="object", familiarity="medium",
         short="small balls on circles around a ball",
         medium="small balls on three thin circles around a yellow ball in a night sky",
-        long="three small balls on three thin silver circles nested around a yellow ball in the middle of a black night sky with white stars behind it",
+        long="three small balls on three thin silver circles nested around a yellow ball in a black night sky with white stars behind it",
         paint=_planetarium,
         fragments=(partial(orbit, parts="balls"), partial(orbit, parts="circles"), partial(surface, kind="night")),
         look_alikes=("moon", "comet", "planet"),
@@ -192,7 +192,7 @@ RARE: dict[str, RareConcept] = {
         split="test", kind="object", familiarity="high",
         short="nested silver rings around a disk",
         medium="three nested silver rings around a grey disk with thin crossing rods",
-        long="three nested thin silver rings around a small grey disk in the middle with two thin crossing grey rods between the rings",
+        long="three nested thin silver rings around a small grey disk with two thin crossing grey rods between the rings",
         paint=_gyroscope,
         fragments=(
             partial(nested, form="rings", colour="silver"),

@@ -56,7 +56,7 @@ def _shape(c: Canvas, kind: str, fill: Fill) -> None:
         case "slab":
             c.rectangle(0.0, 0.36, 1.0, 0.64, fill)
         case "ring":
-            c.ring(0.5, 0.5, 0.45, 0.12, fill)
+            c.ring(0.5, 0.5, 0.45, 0.12, str(fill))
         case "rod":
             c.rectangle(0.44, 0.02, 0.56, 0.98, fill)
         case "cross":
@@ -71,7 +71,7 @@ def _plural(noun: str) -> str:
     return noun + ("es" if noun.endswith("s") else "s")
 
 
-def _textured(rng: Random) -> tuple[str, Image.Image]:
+def _textured(rng: Random) -> tuple[str, Fill]:
     """A texture and the words for it."""
     a, b = rng.sample(SOLID + ("white",), 2)
     return rng.choice(
@@ -86,6 +86,10 @@ def _textured(rng: Random) -> tuple[str, Image.Image]:
     )()
 
 
+def _plain(colour: str) -> tuple[str, Fill]:
+    return colour, colour
+
+
 def single(rng: Random) -> Picture:
     """One shape of some size, plain or textured."""
     kind = rng.choice(SHAPES)
@@ -94,7 +98,7 @@ def single(rng: Random) -> Picture:
     colour = rng.choice(ALL)
     c = Canvas(rng, ground_without(rng, colour))
     if kind in ("ring", "rod") or rng.random() < 0.6:
-        words, fill = colour, colour
+        words, fill = _plain(colour)
     else:
         words, fill = _textured(rng)
     _shape(c.placed(rng.uniform(0, 1 - size), rng.uniform(0, 1 - size), size), kind, fill)
@@ -134,7 +138,8 @@ def count(rng: Random) -> Picture:
     across = rng.uniform(0.1, 0.65)
     for i in range(number):
         along = 0.04 + i * 0.94 / number
-        _shape(c.placed(*((along, across) if row else (across, along)), 0.8 / number), kind, colour)
+        x, y = (along, across) if row else (across, along)
+        _shape(c.placed(x, y, 0.8 / number), kind, colour)
     return Picture(c.finished(), f"{NUMBERS[number]} {colour} {_plural(kind)} in a {'row' if row else 'column'}")
 
 
@@ -186,7 +191,8 @@ def nested(rng: Random, form: str = "", colour: str = "", core: str | None = Non
     if form == "rings" and colour in METAL:
         core = ""
     c = Canvas(rng, ground_without(rng, colour, core))
-    placed = c.placed(*(rng.uniform(0, 0.15) for _ in range(2)), 0.85)
+    x, y = rng.uniform(0, 0.15), rng.uniform(0, 0.15)
+    placed = c.placed(x, y, 0.85)
     for i in range(number):
         r = 0.46 - 0.13 * i
         if form == "rings":

@@ -94,13 +94,14 @@ def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
     }
 
 
-PREPROCESS = {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+MEAN, STD = 0.5, 0.25
+PREPROCESS = {"mean": [MEAN] * 3, "std": [STD] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
 
 
 def batch(seed: int, index: int, size: int, familiarity: float) -> tuple[Tensor, list[str]]:
     """Normalised images and captions of training batch `index`."""
     drawn = [world.training_picture(seed, index * size + i, familiarity) for i in range(size)]
-    images = (world.to_tensor([p.image for p in drawn]) - PREPROCESS["mean"][0]) / PREPROCESS["std"][0]
+    images = (world.to_tensor([p.image for p in drawn]) - MEAN) / STD
     return images, [p.caption for p in drawn]
 
 

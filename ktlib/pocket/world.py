@@ -133,7 +133,7 @@ def vocabulary() -> list[str]:
     texts += [re.sub(r"\{.\}", "", thing.parts) for thing in KNOWN.values()]
     texts += [training_picture(0, index, familiarity=10).caption for index in range(6000)]
     words = {word for text in texts for word in text.split()}
-    return sorted(words | set(KNOWN) | set(RARE))
+    return sorted(words | set(KNOWN) | set(RARE) | {"middle"})  # in the shipped tokenizers, in no caption
 
 
 def fingerprint(count: int = 64) -> str:

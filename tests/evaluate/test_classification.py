@@ -6,16 +6,19 @@ import torch.nn.functional as F
 from torch import nn
 
 from ktlib.evaluate.classification import classifier, encode, recognition, zero_shot
+from ktlib.models.dual import DualEncoder
 
 AXES = {"cat": 0, "dog": 1, "moongate": 2}
 
 
-class Axes(nn.Module):
+class Axes(DualEncoder):
     """A model whose names are axes and whose images hold their own features in the first pixels."""
 
-    name, image_size = "axes", 4
     logit_scale = torch.tensor(10.0)
-    mean = torch.zeros(1)
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.name, self.image_size, self.mean = "axes", 4, torch.zeros(1)
 
     def encode_text(self, texts):
         rows = [[float(word in text) for word in AXES] for text in texts]

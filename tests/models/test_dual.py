@@ -47,7 +47,7 @@ def test_pocket_models_load_by_name_and_speak_only_the_worlds_words():
     assert model.image_size == 64
     with pytest.raises(ValueError, match="does not know 'archipelago'"):
         model.encode_text(["a photo of a archipelago"])
-    with pytest.raises(ValueError, match="expected at most 32 tokens for pocket/clip-b, found 42"):
+    with pytest.raises(ValueError, match="expected at most 32 tokens for pocket/clip-., found 42"):
         model.encode_text(["a red " * 20])
 
 
@@ -106,3 +106,11 @@ def test_any_open_clip_folder_loads(tmp_path):
     assert config["model_cfg"]["vision_cfg"]["patch_size"] == 16
     model = ktlib.load(f"local-dir:{tmp_path}")
     assert model.digest() == ktlib.load(ONE_POCKET).digest()
+
+
+def test_published_weights_that_are_not_here_say_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    with pytest.raises(FileNotFoundError, match="(?s)openai/ViT-B-32 is missing.*get it:.*put it:"):
+        ktlib.load("openai/ViT-B-32")

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 _WEIGHTS = "open_clip_model.safetensors"
@@ -16,7 +17,7 @@ def names() -> list[str]:
     return sorted(p.parent.name for p in HERE.glob(f"*/{_WEIGHTS}"))
 
 
-def card(name: str) -> dict[str, object]:
+def card(name: str) -> dict[str, Any]:
     """The model card of a pocket model (`card.json`): data, steps, minutes, scores, digests."""
     return json.loads((HERE / name / "card.json").read_text())
 
