@@ -48,7 +48,7 @@ class Subject:
 
 
 def subject(name: str, scale: Scale, *, cache: Path | None = None) -> Subject:
-    """A model by name with the examination of a scale.
+    """A model by name, on a GPU where there is one, with the examination of a scale.
 
     Args:
         name: for `ktlib.load`.
@@ -56,7 +56,8 @@ def subject(name: str, scale: Scale, *, cache: Path | None = None) -> Subject:
         cache: where inversions and scores are kept; by default `KT_CACHE`, or `cache/` in the repository.
     """
     cache = cache or Path(os.environ.get("KT_CACHE", ROOT / "cache"))
-    return Subject(load(name), examination(scale.dataset), scale, cache)
+    model = load(name).to("cuda" if torch.cuda.is_available() else "cpu")
+    return Subject(model, examination(scale.dataset), scale, cache)
 
 
 def inverted(

@@ -288,7 +288,7 @@ def _optimise(
     if saved is not None:
         first, images, curve = int(saved["step"]), saved["images"].to(device), saved["curve"]
         moments = {"exp_avg": saved["exp_avg"].to(device), "exp_avg_sq": saved["exp_avg_sq"].to(device)}
-        moments["step"] = saved["adam_step"]
+        moments["step"] = saved["adam_step"].to(device)
     images, optimizer = _adam(images, moments)
     stamp = time.monotonic()
     bar = tqdm(total=steps, initial=first, desc=f"inverting {len(jobs)} × {count}", disable=not progress)
