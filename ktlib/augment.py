@@ -80,7 +80,7 @@ def affine_views(
     matrices = affine_matrices(
         uniforms[chosen], rotation=rotation, translation=translation, scale=scale, probability=probability
     ).to(images)
-    picked = images[chosen]
+    picked = images.index_select(0, chosen)  # its backward is an index_add, cheaper than indexing's
     grid = F.affine_grid(matrices, list(picked.shape), align_corners=False)
     moved = F.grid_sample(picked, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return images.index_copy(0, chosen, moved)

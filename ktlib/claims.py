@@ -184,7 +184,10 @@ def name_is_needed(rows: Sequence[Row]) -> Verdict:
 
 def patterns_transfer(rows: Sequence[Row]) -> Verdict:
     """K21: patterns gain too, and more than with noise."""
-    return _beats("K21", rows, "KT v2 Tab. 12", "kt", ("base", "noise"))
+    item = "KT v2 Tab. 12"
+    count = len({row.concept for row in rows_of(rows, item, "kt")})
+    remark = "; so few concepts make the interval a rough guide only" if count < 4 else ""
+    return _beats("K21", rows, item, "kt", ("base", "noise"), remark=remark)
 
 
 def steps_help(rows: Sequence[Row]) -> Verdict:

@@ -135,7 +135,8 @@ def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.
         x, y = [e.value for e in xs], [e.value for e in ys]
         errors = np.clip([[e.value - e.low for e in ys], [e.high - e.value for e in ys]], 0, None)
         errors[:, 0] = 0  # the start is shared and drawn once
-        ax.errorbar(x, y, errors, color=COLOURS[method], marker="o", label=LABELS[method], elinewidth=0.6, capsize=1.5)
+        ax.plot(x, y, color=COLOURS[method], marker="o", label=LABELS[method])
+        ax.errorbar(x, y, errors, fmt="none", ecolor=COLOURS[method], alpha=0.4, elinewidth=0.6, capsize=1.5)
     ax.plot(start[0].value, start[1].value, marker="s", color=COLOURS["base"], ls="", zorder=5, label=LABELS["base"])
     if budget:
         ax.axvline(start[0].value - budget, color="0.6", ls=":", lw=0.8)

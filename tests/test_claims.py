@@ -102,7 +102,10 @@ def test_k1_counts_a_gain_only_within_the_budget():
 
 
 def test_k1_says_what_real_pictures_gain_where_there_are_some():
-    assert "ten real pictures in their place gain +80.0 points" in verdict("K1", tab_1() + measured("real", 0.9)).comparison
+    assert (
+        "ten real pictures in their place gain +80.0 points"
+        in verdict("K1", tab_1() + measured("real", 0.9)).comparison
+    )
 
 
 def test_validation_concepts_have_no_say():

@@ -54,24 +54,20 @@ def test_the_untouched_models_score_what_is_committed(name, tmp_path):
 
 
 def test_a_transfer_scores_what_is_committed(tmp_path):
-    """One concept, one seed, one rate, from noise to score. Fifty pictures: four may tip."""
+    """Noise images, so that nothing chaotic precedes the transfer. Fifty pictures: two may tip."""
     here = replace(scales.scale("pocket"), seeds=(0,))
     who = experiments.subject("pocket/clip-b", here, cache=tmp_path)
-    concept = [who.exam.concept("moongate")]
-    lessons = experiments.inverted(who, concept, progress=False)
-    fresh = experiments.sweep(who, "KT Tab. 1", "kt", concept, lessons, rates=here.rates[-1:], progress=False)
+    concepts = who.exam.of("test")[:2]
+    lessons = experiments.noise(who, concepts)
+    fresh = experiments.sweep(who, "KT Tab. 1", "noise", concepts, lessons, rates=here.rates[2:4], progress=False)
+    assert len(fresh) == 2 * 2 * 3
     for row in fresh:
-        (old,) = select(
-            COMMITTED,
-            item=row.item,
-            model=row.model,
-            method="kt",
-            concept=row.concept,
-            metric=row.metric,
-            seed=0,
-            setting=row.setting,
-        )
-        assert abs(old.value - row.value) <= 4.01 / 50
+        (old,) = [r for r in select(COMMITTED, item=row.item, method="noise", model=row.model) if same(r, row)]
+        assert abs(old.value - row.value) <= 2.01 / 50
+
+
+def same(one, other):
+    return all(getattr(one, c) == getattr(other, c) for c in ("concept", "metric", "seed", "setting"))
 
 
 def test_results_markdown_is_what_the_rows_give():

@@ -30,7 +30,9 @@ def test_five_steps_raise_the_similarity(model):
     assert found.similarity[0, 5] > found.similarity[0, 0]
 
 
-@pytest.mark.parametrize("change", [{"distance": "cosine"}, {"distance": "raw_l2"}, {"layer": 1}, {"views": 3}, {"precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "change", [{"distance": "cosine"}, {"distance": "raw_l2"}, {"layer": 1}, {"views": 3}, {"precision": "bfloat16"}]
+)
 def test_every_variant_raises_the_similarity(model, change):
     settings = InversionSettings(steps=10, sizes=((0, 32),), probability=0.0, schedule="constant", **change)
     found = run(model, settings=settings, images_per_concept=4)

@@ -33,6 +33,17 @@ def test_total_variation_of_a_flat_image_is_zero_and_its_mean_is_over_images():
     assert both.item() == pytest.approx(losses.total_variation(rough).item() / 2, rel=1e-6)
 
 
+def test_total_variation_has_the_gradient_of_its_definition():
+    images = torch.rand(2, 3, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(losses.total_variation, images)
+
+
+def test_a_flat_image_has_a_finite_gradient():
+    flat = torch.full((1, 1, 4, 4), 0.5, requires_grad=True)
+    (gradient,) = torch.autograd.grad(losses.total_variation(flat), flat)
+    assert torch.equal(gradient, torch.zeros_like(flat))
+
+
 def test_nt_xent_by_hand():
     images, texts = torch.eye(4)[:2], torch.eye(4)[2:]
     texts = texts * 0 + torch.tensor([1.0, 0, 0, 0])  # both captions equal the first image

@@ -66,7 +66,7 @@ def test_a_rerun_gives_identical_bytes(tmp_path):
 
 def test_the_trade_off_starts_at_the_base_and_has_a_point_a_rate():
     ax = plots.trade_off(ROWS, ["kt"]).axes[0]
-    line = ax.containers[0].lines[0]
+    line = ax.lines[0]
     assert line.get_xdata().tolist() == pytest.approx([0.9, 0.65, 0.65])
     assert line.get_ydata().tolist() == pytest.approx([0.1, 0.35, 0.35])
     assert ax.xaxis_inverted()

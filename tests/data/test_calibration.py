@@ -59,7 +59,9 @@ def test_an_unscored_cell_or_model_and_percent_are_refused() -> None:
 
 def test_a_choice_is_frozen_once_with_all_that_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    with pytest.raises(FileNotFoundError, match=r"expected the frozen .*found nothing; run `python -m ktlib calibrate`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected the frozen .*found nothing; run `python -m ktlib calibrate`"
+    ):
         calibration.frozen(path)
     assert calibration.freeze(scores(cell_3=(0.5820, 0.7079)), path) == CELLS[3]
     assert calibration.frozen(path) == CELLS[3]
