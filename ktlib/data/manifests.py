@@ -213,7 +213,19 @@ def missing(scale: str, notebooks: Sequence[str]) -> list[Missing]:
         )
     data, weights = (dict.fromkeys(name for stem in notebooks for name in NEEDS[stem][kind]) for kind in (0, 1))
     gaps = [_missing_dataset(dataset(name)) for name in data] + [missing_checkpoint(checkpoint(n)) for n in weights]
+    if "imagenet_1k_val" in data:
+        gaps.append(_missing_calibration())
     return [gap for gap in gaps if gap]
+
+
+def _missing_calibration() -> Missing | None:
+    """The class names and prompt behind the baselines must be frozen before any transfer (D8)."""
+    place = MANIFESTS / "calibration.json"
+    if place.is_file():
+        return None
+    how = ("once the datasets and checkpoints are there: python -m ktlib calibrate   (minutes on a GPU)",)
+    expected = ("the class names and prompt nearest to the papers' ImageNet baselines, frozen",)
+    return Missing("calibration of the class names", expected, "no such file", how, place)
 
 
 def _missing_dataset(wanted: Dataset) -> Missing | None:

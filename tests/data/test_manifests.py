@@ -133,8 +133,10 @@ def test_everything_that_is_missing_is_said_at_once(nothing: Path) -> None:
         "dataset imagenet_1k_val",
         "checkpoint openai/ViT-B-32",
         "checkpoint openai/ViT-L-14",
+        "calibration of the class names",
     ]
-    for gap in gaps:
+    assert "python -m ktlib calibrate" in str(gaps[4])
+    for gap in gaps[:4]:
         text = str(gap)
         assert all(f"\n  {word}" in text for word in ("expected:", "found:", "get it:", "put it:")), text
         assert str(nothing) in text
@@ -157,6 +159,7 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
     weights = nothing / "checkpoints" / "openai" / "ViT-B-32.safetensors"
     weights.parent.mkdir(parents=True)
     weights.touch()
+    monkeypatch.setattr(manifests, "_missing_calibration", lambda: None)
     gaps = manifests.missing("paper", ["01_rare_concepts"])
     assert [gap.name for gap in gaps] == ["dataset imagenet_1k_val", "checkpoint openai/ViT-L-14"]
     assert gaps[0].found == "10 of at least 50,000 validation images"
