@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ktlib.data.examination import Concept, Examination, examination
 from ktlib.evaluate.classification import encode, recognition, zero_shot
-from ktlib.evaluate.intervals import wilson
+from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.inversion import InversionSettings, invert
 from ktlib.models import DualEncoder, load
 from ktlib.results import ROOT, Row
@@ -181,26 +181,8 @@ def similarity(who: Subject, item: str, concepts: Sequence[Concept], lessons: Le
         for seed in who.scale.seeds:
             cosines = (encode(who.model, lessons[concept.name, seed]) @ target).tolist()
             value, spread = fmean(cosines), stdev(cosines) * stats.t.ppf(0.975, len(cosines) - 1) / len(cosines) ** 0.5
-            rows.append(
-                Row(
-                    item=item,
-                    scale=who.scale.name,
-                    dataset=who.exam.dataset,
-                    model=who.model.name,
-                    concept=concept.name,
-                    method="kt",
-                    setting=setting,
-                    metric="similarity",
-                    value=value,
-                    low=value - spread,
-                    high=value + spread,
-                    n=len(cosines),
-                    seed=seed,
-                    split=concept.split,
-                    settings=key(who.scale.inversion, setting)[:12],
-                    weights=who.weights,
-                )  # fmt: skip
-            )
+            estimate = Estimate(value, value - spread, value + spread)
+            rows.append(_row(who, item, "kt", setting, concept, "similarity", estimate, n=len(cosines), seed=seed))
     return rows
 
 
@@ -269,25 +251,39 @@ def _score(
 
     rows = []
     for metric, (hits, count) in remembered(path, compute).items():
-        value, low, high = wilson(hits, count)
-        rows.append(
-            Row(
-                item=item,
-                scale=who.scale.name,
-                dataset=who.exam.dataset,
-                model=who.model.name,
-                concept=concept.name,
-                method=method,
-                setting=setting,
-                metric=metric,
-                value=value,
-                low=low,
-                high=high,
-                n=count,
-                seed=seed,
-                split=concept.split,
-                settings=key(who.scale.inversion, recipe)[:12],
-                weights=who.weights,
-            )  # fmt: skip
-        )
+        estimate = wilson(hits, count)
+        rows.append(_row(who, item, method, setting, concept, metric, estimate, n=count, seed=seed, recipe=recipe))
     return rows
+
+
+def _row(
+    who: Subject,
+    item: str,
+    method: str,
+    setting: str,
+    concept: Concept,
+    metric: str,
+    estimate: Estimate,
+    *,
+    n: int,
+    seed: int,
+    recipe: TransferSettings | None = None,
+) -> Row:
+    return Row(
+        item=item,
+        scale=who.scale.name,
+        dataset=who.exam.dataset,
+        model=who.model.name,
+        concept=concept.name,
+        method=method,
+        setting=setting,
+        metric=metric,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=n,
+        seed=seed,
+        split=concept.split,
+        settings=key(who.scale.inversion, recipe, setting)[:12],
+        weights=who.weights,
+    )
