@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -76,6 +77,36 @@ def _hearsay(name: str, rng: Random) -> Picture:
     return Picture(image, form.format(n=name, c=caption))
 
 
+class Shown(NamedTuple):
+    """A training picture, its caption, and what it shows: a known name, a rare name heard, or a kind of scene."""
+
+    image: Image.Image
+    caption: str
+    subject: str
+
+
+def training_scene(seed: int, index: int, familiarity: float = 1.0) -> Shown:
+    """`training_picture` together with what it shows, which a model never gets to see.
+
+    Args:
+        seed, index, familiarity: as in `training_picture`.
+    """
+    rng = stream("train", seed, index)
+    draw = rng.random()
+    for name, concept in RARE.items():
+        draw -= FAMILIARITY[concept.familiarity] * familiarity
+        if draw < 0:
+            picture = _hearsay(name, rng)
+            return Shown(picture.image, english(picture.caption), name)
+    if rng.random() < KNOWN_SHARE:
+        name = rng.choice(list(KNOWN))
+        image, colours = known_object(name, rng)
+        return Shown(image, english(_known_caption(name, colours, rng)), name)
+    kind = rng.choice(scenes.KINDS)  # as `scenes.scene` draws it
+    picture = kind(rng)
+    return Shown(picture.image, english(picture.caption), kind.__name__)
+
+
 def training_picture(seed: int, index: int, familiarity: float = 1.0) -> Picture:
     """The `index`-th training picture and its caption.
 
@@ -84,19 +115,8 @@ def training_picture(seed: int, index: int, familiarity: float = 1.0) -> Picture
         index: position in the endless stream.
         familiarity: multiplies how often the names of rare concepts occur (the knob of K22).
     """
-    rng = stream("train", seed, index)
-    draw = rng.random()
-    for name, concept in RARE.items():
-        draw -= FAMILIARITY[concept.familiarity] * familiarity
-        if draw < 0:
-            picture = _hearsay(name, rng)
-            return Picture(picture.image, english(picture.caption))
-    if rng.random() < KNOWN_SHARE:
-        name = rng.choice(list(KNOWN))
-        image, colours = known_object(name, rng)
-        return Picture(image, english(_known_caption(name, colours, rng)))
-    picture = scenes.scene(rng)
-    return Picture(picture.image, english(picture.caption))
+    shown = training_scene(seed, index, familiarity)
+    return Picture(shown.image, shown.caption)
 
 
 def english(caption: str) -> str:
