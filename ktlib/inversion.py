@@ -7,6 +7,10 @@ authors' code does (D1). Eq. 4 stops half-way and optimises the activations that
 block. All descriptions and seeds run in one batch; each job draws from a generator of its own and
 is clipped on its own, so a job does not depend on what it shares the batch with, but for rounding:
 sums in another order differ in the last bit, and hundreds of steps make that visible in the pixels.
+
+A pair scorer (ViLT) has no feature to compare with. There the image is made to match: the distance
+is the cross-entropy of its matching head towards "they belong together", and the similarity is the
+probability that it gives (KT v1, Sec. 4.3).
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from ktlib import store as files
 from ktlib.augment import UNIFORMS, affine_views
 from ktlib.losses import total_variation
 from ktlib.models.dual import DualEncoder
+from ktlib.models.vilt import MATCH, PairScorer
 
 _VERSION = 1  # raise it when the same settings give other images: stored inversions are then redone
 _CHECKPOINT_SECONDS = 30.0
@@ -45,7 +50,8 @@ class InversionSettings:
             ends), `cosine` (one over all steps), `constant`.
         sizes: `(from this step, side)`; the image grows, Adam starts anew (authors' code).
         distance: `l2` between unit features (CLIPInversion), `cosine` (Eq. 3 as printed), or
-            `raw_l2` between projected features (the authors' code for BiomedCLIP; D2).
+            `raw_l2` between projected features (the authors' code for BiomedCLIP; D2). A pair
+            scorer has its matching head in its place.
         tv: weight alpha of the total variation (KT v1, Eq. 3: 0.005).
         rotation, translation, scale, probability: of the affine views (KT v1, Sec. 4.2; the
             authors' code has scale 0.7 to 1.2; D4). Probability 0 turns them off.
@@ -144,10 +150,10 @@ def distance(features: Float[Tensor, "batch dim"], targets: Float[Tensor, "batch
 
 
 def objective(
-    model: DualEncoder,
+    model: DualEncoder | PairScorer,
     images: Tensor,
     uniforms: Float[Tensor, "views batch 5"],
-    targets: Float[Tensor, "batch dim"],
+    targets: Tensor,
     settings: InversionSettings,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"]]:
     """Eq. 3 (or Eq. 4), to be made small, and the cosine of each image to its target.
@@ -156,15 +162,21 @@ def objective(
         model: sees the images.
         images: RGB in [0, 1], or activations for Eq. 4.
         uniforms: numbers in [0, 1) that decide the affine views.
-        targets: text features, one row an image; unit vectors unless the distance is `raw_l2`.
+        targets: text features, one row an image, unit vectors unless the distance is `raw_l2`; for
+            a pair scorer the texts' token ids.
         settings: weights and kinds.
     """
     normalize = settings.distance != "raw_l2"
-    if settings.layer is not None:  # Eq. 4: no pixels, so nothing to augment and nothing to smooth
+    if settings.layer is not None and isinstance(model, DualEncoder):  # Eq. 4: no pixels, nothing to augment or smooth
         features = model.encode_inner(images, settings.layer, normalize=normalize)
         return distance(features, targets, settings.distance).mean(), _cosine(features, targets)
     seen = [_view(images, u, settings) for u in uniforms]
     views = seen[0] if len(seen) == 1 else torch.cat(seen)
+    if isinstance(model, PairScorer):
+        logits = model.match_tokens(model.embed_image(views), targets.repeat(len(uniforms), 1))
+        together = torch.full((len(views),), MATCH, device=logits.device)
+        loss = F.cross_entropy(logits, together) + settings.tv * total_variation(images)
+        return loss, _probability(logits).view(len(uniforms), -1).mean(0)
     features = model.encode_image(views, normalize=normalize)
     repeated = targets.repeat(len(uniforms), 1)
     loss = distance(features, repeated, settings.distance).mean() + settings.tv * total_variation(images)
@@ -182,8 +194,12 @@ def _cosine(features: Tensor, targets: Tensor) -> Tensor:
     return F.cosine_similarity(features.detach().float(), targets, dim=1)
 
 
+def _probability(logits: Tensor) -> Tensor:
+    return logits.detach().float().softmax(1)[:, MATCH]
+
+
 def invert(
-    model: DualEncoder,
+    model: DualEncoder | PairScorer,
     descriptions: Sequence[str],
     *,
     images_per_concept: int = 10,
@@ -196,7 +212,7 @@ def invert(
     """Images that the model finds similar to descriptions.
 
     Args:
-        model: any dual encoder; its weights are not touched.
+        model: any dual encoder or pair scorer; its weights are not touched.
         descriptions: what to see, *without* the concept's name (KT v1, Sec. 3.1.2): the name would
             leak into the images. One a job; repeat a description with other seeds for more jobs.
         images_per_concept: images a job (KT v1, Sec. 4.2: 10).
@@ -209,9 +225,10 @@ def invert(
         progress: show a bar with the mean similarity.
 
     Raises:
-        ValueError: no description, a description too long for the model, or counts that differ.
+        ValueError: no description, a description too long for the model, counts that differ, or an
+            inner layer of a pair scorer.
 
-    Source: KT v1, Eq. 3 and 4.
+    Source: KT v1, Eq. 3 and 4; Sec. 4.3 for pair scorers.
     """
     settings = settings or InversionSettings()
     seeds = [seed] * len(descriptions) if isinstance(seed, int) else list(seed)
@@ -219,8 +236,13 @@ def invert(
         raise ValueError(
             f"expected a list of descriptions and one seed each, found {descriptions!r} and {len(seeds)} seeds"
         )
-    with torch.no_grad():
-        targets = model.encode_text(descriptions, normalize=settings.distance != "raw_l2")
+    if isinstance(model, PairScorer):
+        if settings.layer is not None:
+            raise ValueError(f"expected layer=None for {model.name}, found {settings.layer}: Eq. 4 is for dual encoders")
+        targets = model.tokenize(descriptions)
+    else:
+        with torch.no_grad():
+            targets = model.encode_text(descriptions, normalize=settings.distance != "raw_l2")
     weights = model.digest()
     paths = [
         None
@@ -265,7 +287,7 @@ def generator(description: str, seed: int) -> torch.Generator:
 
 
 def _optimise(
-    model: DualEncoder,
+    model: DualEncoder | PairScorer,
     jobs: list[tuple[str, int]],
     targets: Tensor,
     count: int,
@@ -277,10 +299,10 @@ def _optimise(
     device, steps = targets.device, settings.steps
     generators = [generator(*job) for job in jobs]
     side = settings.sizes[0][1]
-    images = torch.cat([torch.rand(count, 3, side, side, generator=g) for g in generators]).to(device)
+    images = torch.cat([_start(model, (count, 3, side, side), g) for g in generators]).to(device)
     shape = (steps, settings.views, count, UNIFORMS)
     uniforms = torch.cat([torch.rand(shape, generator=g) for g in generators], 2).to(device)
-    if settings.layer is not None:
+    if settings.layer is not None and isinstance(model, DualEncoder):
         with torch.no_grad():
             images = model.inner(images, settings.layer)
     targets = targets.repeat_interleave(count, 0)
@@ -321,12 +343,22 @@ def _optimise(
     with torch.no_grad():
         if settings.layer is None:
             finished = finished.clamp(0, 1)
-            features = model.encode_image(finished)
+        if isinstance(model, PairScorer):
+            final = _probability(model.match_tokens(model.embed_image(finished), targets))
+        elif settings.layer is None:
+            final = _cosine(model.encode_image(finished), targets)
         else:
-            features = model.encode_inner(finished, settings.layer)
-        final = _cosine(features, targets)
+            final = _cosine(model.encode_inner(finished, settings.layer), targets)
     parts = finished.cpu().split(count), final.cpu().split(count), curve
     return [{"images": i, "final": f, "similarity": c} for i, f, c in zip(*parts, strict=True)]
+
+
+def _start(model: DualEncoder | PairScorer, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Noise to begin with: uniform pixels; for a pair scorer normal ones in its own range (KT v1, Sec. 4.3; D30)."""
+    if isinstance(model, PairScorer):
+        noise = torch.randn(shape, generator=generator)
+        return (noise * model.std.cpu() + model.mean.cpu()).clamp(0, 1)
+    return torch.rand(shape, generator=generator)
 
 
 def _adam(images: Tensor, moments: dict[str, Tensor] | None) -> tuple[Tensor, torch.optim.Adam]:

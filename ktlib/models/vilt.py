@@ -33,6 +33,7 @@ from transformers.models.vilt.modeling_vilt import ViltMLMHead
 MATCH = 1  # row of the matching head that says "they belong together" (ViLT's code)
 LONGEST = 1333 / 800  # a long side over a short one at most (ViLT's MinMaxResize)
 PUBLISHED = "dandelin/vilt-b32-mlm-itm"
+WEIGHTS = "vilt_model.safetensors"  # ours; the published file is a pytorch_model.bin
 
 
 class PairScorer(nn.Module):
@@ -333,7 +334,7 @@ def _some(keys: list[str]) -> str:
 
 
 def from_folder(folder: Path, *, name: str, tokenizer: Path | None = None) -> PairScorer:
-    """A model from `config.json` and `model.safetensors` or `pytorch_model.bin`.
+    """A model from `config.json` and the weights: `vilt_model.safetensors`, `model.safetensors` or `pytorch_model.bin`.
 
     Args:
         folder: holds them.
@@ -344,11 +345,13 @@ def from_folder(folder: Path, *, name: str, tokenizer: Path | None = None) -> Pa
         FileNotFoundError: a file is not there.
         ValueError: as in `from_state`.
     """
-    safe, pickled = folder / "model.safetensors", folder / "pytorch_model.bin"
-    for path in (folder / "config.json", safe if safe.exists() else pickled):
-        if not path.exists():
-            raise FileNotFoundError(f"expected config.json and model.safetensors in {folder}, found no {path.name}")
-    state = load_file(safe) if safe.exists() else torch.load(pickled, weights_only=True, map_location="cpu")
+    kinds = (WEIGHTS, "model.safetensors", "pytorch_model.bin")
+    found = [folder / kind for kind in kinds if (folder / kind).exists()]
+    if not found or not (folder / "config.json").exists():
+        there = ", ".join(sorted(p.name for p in folder.glob("*"))) or "nothing"
+        raise FileNotFoundError(f"expected config.json and one of {', '.join(kinds)} in {folder}, found {there}")
+    safe = found[0].suffix == ".safetensors"
+    state = load_file(found[0]) if safe else torch.load(found[0], weights_only=True, map_location="cpu")
     config = _config(json.loads((folder / "config.json").read_text()))
     return from_state(state, config, AutoTokenizer.from_pretrained(tokenizer or folder), name=name)
 
@@ -362,7 +365,7 @@ def pair_names() -> list[str]:
     """Names that `load_pair` takes."""
     from ktlib.pocket import weights
 
-    shipped = sorted(p.parent.name for p in weights.HERE.glob("vilt*/model.safetensors"))
+    shipped = sorted(p.parent.name for p in weights.HERE.glob(f"*/{WEIGHTS}"))
     return [*(f"pocket/{n}" for n in shipped), PUBLISHED, "random/vilt-b32"]
 
 

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast, ViltConfig
 
 from ktlib.models import load
-from ktlib.models.vilt import MATCH, PairScorer
+from ktlib.models.vilt import MATCH, WEIGHTS, PairScorer
 from ktlib.pocket import flickr, world
 from ktlib.pocket.draw import COLOURS, IMAGE_SIZE
 from ktlib.pocket.known import KNOWN
@@ -50,6 +50,7 @@ class Recipe:
     lr: float = 8e-4
     weight_decay: float = 0.05
     warmup: int = 200
+    cooldown: float = 0.25  # of the steps, at the end: the rate falls to zero
     masked: float = 0.3  # of the tokens, in half of the captions
     seed: int = 0
     familiarity: float = 1.0
@@ -241,24 +242,30 @@ def losses(
     """
     count, half = len(images), len(images) // 2
     generator = torch.Generator().manual_seed(seed)
-    plain = model.tokenize([*true, *false])
-    masked, labels = model.mask_words([*true, *false], generator, share=recipe.masked)
-    hidden = torch.zeros(2 * count, 1, dtype=torch.bool)
-    hidden[:half], hidden[count : count + half] = True, True
-    ids = torch.where(hidden, masked, plain)
-    patches = model.embed_image(images).repeat(2, 1, 1)
-    logits, x = model.read(patches, ids)
+    patches = model.embed_image(images)
+    guessed, labels = model.mask_words(true[:half], generator, share=recipe.masked)
+    logits, x = model.read(patches[:half], guessed)
+    unread, _ = model.mask_words(false[:half], generator, share=recipe.masked)
+    parts = [
+        logits,
+        model.match_tokens(patches[half:], model.tokenize(true[half:])),
+        model.match_tokens(patches[:half], unread),
+        model.match_tokens(patches[half:], model.tokenize(false[half:])),
+    ]
     target = torch.tensor([MATCH] * count + [1 - MATCH] * count)
-    right = (logits.argmax(1) == target).float().mean()
-    return F.cross_entropy(logits, target), model.guess(x[:half], labels[:half]), right.detach()
+    found = torch.cat(parts)
+    right = (found.argmax(1) == target).float().mean()
+    return F.cross_entropy(found, target), model.guess(x, labels), right.detach()
 
 
 def train(recipe: Recipe, folder: Path, *, save_every: int = 100) -> PairScorer:
     """Train a pocket ViLT and write it to `folder`; a stopped training goes on from its last checkpoint.
 
+    Up to the plateau's end it may go on with another number of steps: the rate was the same so far.
+
     Args:
         recipe: size and schedule.
-        folder: receives `config.json`, `model.safetensors` (float16), the tokenizer and
+        folder: receives `config.json`, `vilt_model.safetensors` (float16), the tokenizer and
             `training.json`; `checkpoint.pt` while training goes on.
         save_every: steps between checkpoints.
 
@@ -272,7 +279,8 @@ def train(recipe: Recipe, folder: Path, *, save_every: int = 100) -> PairScorer:
     first, seconds, checkpoint = 0, 0.0, folder / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] != asdict(recipe):
+        same = {**state["recipe"], "steps": recipe.steps} == asdict(recipe)
+        if not same or (state["recipe"]["steps"] != recipe.steps and state["step"] > min(state["plateau"], _cooldown(recipe))):
             raise ValueError(f"{checkpoint} belongs to another recipe: {state['recipe']}; delete it to start afresh")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -295,7 +303,7 @@ def train(recipe: Recipe, folder: Path, *, save_every: int = 100) -> PairScorer:
             bar.set_postfix(match=f"{means[0]:.3f}", words=f"{means[1]:.3f}", right=f"{means[2]:.3f}")
             if (step + 1) % save_every == 0:
                 state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-                state |= {"recipe": asdict(recipe), "seconds": time.monotonic() - began}
+                state |= {"recipe": asdict(recipe), "seconds": time.monotonic() - began, "plateau": _cooldown(recipe)}
                 torch.save(state, checkpoint.with_suffix(".tmp"))
                 checkpoint.with_suffix(".tmp").replace(checkpoint)
     write(model, folder)
@@ -318,11 +326,16 @@ def _groups(model: PairScorer, decay: float) -> list[dict[str, Any]]:
 
 
 def _rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then a cosine to zero."""
+    """Linear warm-up, a plateau, and a linear fall to zero, so that a run can be lengthened before it falls."""
+    falls = _cooldown(recipe)
     if step < recipe.warmup:
         return recipe.lr * (step + 1) / recipe.warmup
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return float(recipe.lr * 0.5 * (1 + np.cos(np.pi * progress)))
+    return recipe.lr * min(1.0, (recipe.steps - step) / max(1, recipe.steps - falls))
+
+
+def _cooldown(recipe: Recipe) -> int:
+    """The step from which the rate falls."""
+    return recipe.steps - round(recipe.cooldown * recipe.steps)
 
 
 def _rounded(values: Sequence[float]) -> list[float]:
@@ -333,7 +346,7 @@ def write(model: PairScorer, folder: Path) -> None:
     """Write a model in the layout of `vilt-b32-mlm-itm`, weights in half precision."""
     tied = "mlm_score.decoder.weight"
     half = {name: t.half().contiguous() for name, t in model.state_dict().items() if name != tied}
-    save_file(half, folder / "model.safetensors")
+    save_file(half, folder / WEIGHTS)
     described: Mapping[str, Any] = model.config.to_diff_dict()
     (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     model.tokenizer.save_pretrained(folder)

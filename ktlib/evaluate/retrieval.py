@@ -1,0 +1,244 @@
+"""Retrieval by a pair scorer: every image beside every caption, ranked by the match logit.
+
+A pair scorer has no vectors to compare, so a table costs images times captions joint passes. Here
+an image is embedded once, captions of equal length go together (no padding), scores are kept in
+shards, and a run that was stopped goes on at the first shard that is not there.
+
+Ties count against the model: whatever scores as high as the right item is ranked before it (D33).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ktlib import store as files
+from ktlib.data.captioned import Gallery, Images
+from ktlib.evaluate.intervals import Estimate, over_concepts, paired_bootstrap
+from ktlib.models.vilt import MATCH, PairScorer
+
+CUTS = (1, 5, 10)
+METRICS = tuple(f"{way}@{k}" for way in ("tr", "ir") for k in CUTS)
+_VERSION = 1  # raise it when the same model and pairs give other scores
+
+
+def score_matrix(
+    model: PairScorer,
+    images: Images,
+    texts: Sequence[str],
+    *,
+    batch: int = 256,
+    identity: str = "",
+    store: Path | None = None,
+    shard: int = 50,
+    progress: bool = False,
+) -> Float[Tensor, "images texts 2"]:
+    """Both matching logits of every image and text.
+
+    Args:
+        model: scores; on a GPU in bfloat16.
+        images: `(3, height, width)` each, sizes may differ.
+        texts: any; each is tokenised once.
+        batch: most pairs in a pass; changes speed, not results, but for rounding.
+        identity: of the images, such as `Gallery.digest`: with `store`, part of the shards' names.
+        store: a folder for finished shards; None keeps nothing.
+        shard: images in a shard.
+        progress: show a bar over the pairs, with the time that is left.
+
+    Raises:
+        ValueError: a text that is too long, or a store without an identity.
+    """
+    if store is not None and not identity:
+        raise ValueError("expected an identity of the images beside a store: shards of other images would be taken")
+    shelves = _by_length(model, texts)
+    weights = model.digest() if store is not None else ""
+    parts = []
+    with torch.no_grad(), tqdm(total=len(images) * len(texts), unit="pair", disable=not progress) as bar:
+        for first in range(0, len(images), shard):
+            numbers = range(first, min(first + shard, len(images)))
+            path = None
+            if store is not None:
+                name = files.key(_VERSION, weights, identity, list(texts), [*numbers])
+                path = store / f"{name}.safetensors"
+                if (found := files.load_tensors(path)) is not None:
+                    parts.append(found["scores"])
+                    bar.update(len(numbers) * len(texts))
+                    continue
+            scores = _score(model, images, numbers, shelves, len(texts), batch)
+            if path is not None:
+                files.save_tensors(path, {"scores": scores})
+            parts.append(scores)
+            bar.update(len(numbers) * len(texts))
+    return torch.cat(parts)
+
+
+def _by_length(model: PairScorer, texts: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+    """Texts of equal length together: their places and their ids, without padding."""
+    shelves: dict[int, list[int]] = {}
+    for place, text in enumerate(texts):
+        shelves.setdefault(model.token_count(text), []).append(place)
+    return [
+        (torch.tensor(places), model.tokenize([texts[i] for i in places])) for _, places in sorted(shelves.items())
+    ]
+
+
+def _score(
+    model: PairScorer, images: Images, numbers: range, shelves: list[tuple[Tensor, Tensor]], texts: int, batch: int
+) -> Tensor:
+    device = model.mean.device
+    scores = torch.empty(len(numbers), texts, 2)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        for rows, patches in _alike(model, images, numbers):
+            for places, ids in shelves:
+                for start in range(0, len(places), batch):
+                    some, there = ids[start : start + batch], places[start : start + batch]
+                    at_once = max(1, batch // len(some))
+                    for i in range(0, len(rows), at_once):
+                        block = patches[i : i + at_once]
+                        pairs = block.repeat_interleave(len(some), 0), some.repeat(len(block), 1)
+                        found = model.match_tokens(*pairs).float().cpu().view(len(block), len(some), 2)
+                        scores[rows[i : i + at_once][:, None], there] = found
+    return scores
+
+
+def _alike(model: PairScorer, images: Images, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
+    """Neighbouring images of one size, embedded: their places in the shard and their tokens."""
+    device = model.mean.device
+    rows: list[int] = []
+    waiting: list[Tensor] = []
+    for row, number in enumerate(numbers):
+        image = model.prepare(images[number].to(device)[None])[0]
+        if waiting and waiting[0].shape != image.shape:
+            yield torch.tensor(rows), model.embed_image(torch.stack(waiting))
+            rows, waiting = [], []
+        rows.append(row)
+        waiting.append(image)
+    yield torch.tensor(rows), model.embed_image(torch.stack(waiting))
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Where the right items were ranked, item by item, so that two models can be compared in pairs.
+
+    Attributes:
+        text_rank: for each image the rank of the best of its captions among all captions; 1 is first.
+        image_rank: for each caption the rank of its image among all images.
+        owner: for each caption the number of its image.
+    """
+
+    text_rank: Int[Tensor, " images"]
+    image_rank: Int[Tensor, " captions"]
+    owner: Int[Tensor, " captions"]
+
+    def by_image(self, metric: str) -> list[float]:
+        """A metric's share of hits for each image: its own for `tr@k`, that of its captions for `ir@k`.
+
+        Args:
+            metric: one of `METRICS`.
+        """
+        way, k = metric.split("@")
+        if way == "tr":
+            return (self.text_rank <= int(k)).float().tolist()
+        hits = (self.image_rank <= int(k)).float()
+        total = torch.zeros(len(self.text_rank)).index_add_(0, self.owner, hits)
+        return (total / torch.bincount(self.owner, minlength=len(self.text_rank))).tolist()
+
+    def rates(self) -> dict[str, float]:
+        """Hit rates: `tr@k` over images, `ir@k` over captions; fractions.
+
+        Source: Karpathy and Fei-Fei 2015; ViLT's `compute_irtr_recall`.
+        """
+        rates = {f"tr@{k}": (self.text_rank <= k).float().mean().item() for k in CUTS}
+        return rates | {f"ir@{k}": (self.image_rank <= k).float().mean().item() for k in CUTS}
+
+    def estimate(self, metric: str) -> Estimate:
+        """A hit rate with a 95 % bootstrap interval over images; a caption's fate goes with its image's."""
+        value = self.rates()[metric]
+        spread = over_concepts(np.array(self.by_image(metric))[:, None])
+        return Estimate(value, min(value, spread.low), max(value, spread.high))
+
+
+def ranks(
+    scores: Float[Tensor, "images captions"], owner: Sequence[int], captions: Sequence[str] | None = None
+) -> Retrieval:
+    """Ranks of the right items in both directions.
+
+    Args:
+        scores: the higher, the better the match.
+        owner: for each caption the number of its image.
+        captions: the texts, where known: a caption that reads as one of an image's own is right for
+            that image too, whoever wrote it (D34).
+
+    Raises:
+        ValueError: shapes that differ, or scores that are not numbers.
+
+    Source: ties count against the model (D33).
+    """
+    if scores.shape[1] != len(owner) or scores.isnan().any():
+        raise ValueError(f"expected numbers for {len(owner)} captions, found {tuple(scores.shape)}, "
+                         f"{int(scores.isnan().sum())} of them nan")  # fmt: skip
+    owners = torch.tensor(owner)
+    own = torch.arange(len(scores))[:, None] == owners  # (images, captions)
+    right = own if captions is None else _readable_as_own(own, captions)
+    best = scores.masked_fill(~right, float("-inf")).amax(1, keepdim=True)
+    text_rank = 1 + ((scores >= best) & ~right).sum(1)
+    mine = scores.T.gather(1, owners[:, None])  # (captions, 1)
+    image_rank = (scores.T >= mine).sum(1)  # itself included
+    return Retrieval(text_rank, image_rank, owners)
+
+
+def _readable_as_own(own: Tensor, captions: Sequence[str]) -> Tensor:
+    text = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}
+    which = torch.tensor([text[caption] for caption in captions])
+    said = torch.zeros(len(own), len(text), dtype=torch.bool)
+    image, caption = own.nonzero(as_tuple=True)
+    said[image, which[caption]] = True
+    return said[:, which]
+
+
+def retrieve(
+    model: PairScorer,
+    gallery: Gallery,
+    *,
+    score: str = "logit",
+    store: Path | None = None,
+    batch: int = 256,
+    progress: bool = False,
+) -> Retrieval:
+    """Rank all captions for each image and all images for each caption.
+
+    Args:
+        model: scores the pairs.
+        gallery: what is to be found.
+        score: `logit`, the match logit alone, by which ViLT's code ranks; or `softmax`, its
+            probability, which can order pairs differently (D32).
+        store, batch, progress: as in `score_matrix`.
+    """
+    both = score_matrix(
+        model, gallery.images, gallery.captions, identity=gallery.digest, store=store, batch=batch, progress=progress
+    )
+    return ranks(chosen_score(both, score), gallery.owner, gallery.captions)
+
+
+def chosen_score(logits: Float[Tensor, "images texts 2"], score: str = "logit") -> Float[Tensor, "images texts"]:
+    """The match logit, or (the logarithm of) its probability."""
+    if score not in ("logit", "softmax"):
+        raise ValueError(f"expected the score logit or softmax, found {score!r}")
+    return logits[..., MATCH] if score == "logit" else logits.log_softmax(-1)[..., MATCH]
+
+
+def compare(before: Retrieval, after: Retrieval, *, seed: int = 0) -> Mapping[str, Estimate]:
+    """Change of every metric, paired by image, with a 95 % bootstrap interval over images.
+
+    Args:
+        before, after: of the same gallery.
+        seed: of the resampling.
+    """
+    return {m: paired_bootstrap(before.by_image(m), after.by_image(m), seed=seed) for m in METRICS}
