@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ktlib import published
+from ktlib import claims_pairs, published
 from ktlib.evaluate.intervals import Estimate
 from ktlib.evaluate.tradeoff import (
     Difference,
@@ -238,6 +238,7 @@ CLAIMS: dict[str, Callable[[Sequence[Row]], Verdict]] = {
     "K16": steps_help, "K17": augmentation_helps, "K18": any_length_serves, "K19": transfer_beats_prompting,
     "K21": patterns_transfer,
 }  # fmt: skip
+CLAIMS |= claims_pairs.CLAIMS  # type: ignore[arg-type]
 
 
 # -- all claims -------------------------------------------------------------------------------------

@@ -238,7 +238,9 @@ def invert(
         )
     if isinstance(model, PairScorer):
         if settings.layer is not None:
-            raise ValueError(f"expected layer=None for {model.name}, found {settings.layer}: Eq. 4 is for dual encoders")
+            raise ValueError(
+                f"expected layer=None for {model.name}, found {settings.layer}: Eq. 4 is for dual encoders"
+            )
         targets = model.tokenize(descriptions)
     else:
         with torch.no_grad():

@@ -87,7 +87,9 @@ def transfer(
         taught.parameters(), lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay
     )
     images, draw = images.to(model.mean.device), torch.Generator().manual_seed(seed)
-    lesson = _Matching(taught, texts, negatives) if settings.objective == "itm" else _Words(taught, texts, settings, draw)
+    lesson = (
+        _Matching(taught, texts, negatives) if settings.objective == "itm" else _Words(taught, texts, settings, draw)
+    )
     for _ in range(settings.epochs):
         for chosen in torch.randperm(len(images), generator=draw).split(settings.batch):
             optimizer.zero_grad()

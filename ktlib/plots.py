@@ -32,6 +32,8 @@ COLOURS = {
     "both": "#56B4E9",
     "named": "#0072B2",
     "unnamed": "#D55E00",
+    "implicit": "#E69F00",
+    "explicit": "#D55E00",
 }
 LABELS = {
     "base": "before",
@@ -45,6 +47,8 @@ LABELS = {
     "both": "both towers",
     "named": "caption with the name",
     "unnamed": "caption without the name",
+    "implicit": "masked words, noise images",
+    "explicit": "masked words, inverted images",
 }
 
 

@@ -165,8 +165,13 @@ def _expand(listed: str) -> list[int]:
 
 # -- our rows beside printed numbers ----------------------------------------------------------------
 _MODELS = {"CLIP ViT-B/32": "openai/ViT-B-32", "CLIP ViT-L/14": "openai/ViT-L-14"}
+_MODELS |= {"ViLT-B/32": "dandelin/vilt-b32-mlm-itm"}
 _METHODS = {"baseline": "base", "transfer": "kt", "llm_prompting": "prompt"}
+_METHODS |= {"implicit_mlm": "implicit", "explicit_mlm": "explicit"}
 _METRICS = {"accuracy": "target_accuracy", "imagenet_accuracy": "retention"}
+_METRICS |= {f"{way}@{k}": f"{way}@{k}" for way in ("tr", "ir") for k in (1, 5, 10)}
+# Rows of one printed table that have a file of their own.
+PART_OF = {"KT Tab. 1 ViLT": "KT Tab. 1"}
 # What KT v2, Tab. 9 and 10 vary, in our words; P1 to P3 are of increasing length (Tab. 19).
 _VARIED = {
     ("augmentation", "no"): ("augmentation", "off"),
@@ -184,12 +189,15 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         number: a printed one.
         rows: ours, of any items; only test rows of the number's item are considered.
     """
-    same = select(rows, item=number.item, split="test", metric=_METRICS.get(number.metric))
+    items = (number.item, *(part for part, whole in PART_OF.items() if whole == number.item))
+    same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
     same = select(same, model=_MODELS.get(number.model), method=_METHODS.get(number.variant))
-    if number.concept != "Average":
+    if number.concept not in ("Average", ""):
         same = select(same, concept=number.concept.lower())
     if number.learning_rate:
         same = [row for row in same if row.lr() == float(number.learning_rate)]
+    if number.batch_size:
+        same = [row for row in same if row.varied().get("batch", number.batch_size) == number.batch_size]
     parts = [tuple(part.split("=", 1)) for part in number.other.split(";") if "=" in part]
     wanted = {
         ("tv", f"{float(value):g}") if key == "tv_alpha" else _VARIED[key, value]

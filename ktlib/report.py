@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ktlib import claims, published, results
+from ktlib import claims, published, report_pairs, results
 from ktlib.evaluate.intervals import Estimate, over_concepts
 from ktlib.evaluate.tradeoff import at_budget, base_rows, choose_rate
 from ktlib.published import Number
@@ -116,11 +116,17 @@ def _short(verdict: claims.Verdict) -> str:
 def _section(item: str, own: dict[str, list[Row]], everything: dict[str, list[Row]], root: Path) -> str:
     printed = published.numbers(item)
     ours = "Not an item of the papers: a choice that they leave open."
+    if item in published.PART_OF:
+        ours = f"Rows of {published.PART_OF[item]}, where the printed numbers stand."
     parts = [f"## {item}", _printed(printed, own["paper"]) if item in published.items() else ours]
     for name in SHOWN:
         split = "test" if select(own[name], split="test") else "validation"
         rows = select(own[name], split=split)
         if not rows:
+            continue
+        if report_pairs.is_retrieval(rows):
+            title = "Paper scale, ours" if name == "paper" else "Pocket"
+            parts += [f"### {title}: {split} images", report_pairs.recalls(rows), _origin(item, name, root)]
             continue
         rates = {
             model: _rate(own[name], everything[name], model, split) for model in _unique(row.model for row in rows)

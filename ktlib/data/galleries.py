@@ -91,5 +91,3 @@ def everyday(name: str, seed: int = 0) -> dict[str, str]:
         with (MANIFESTS / "published" / "concepts.csv").open(newline="", encoding="utf-8") as file:
             return {e["concept"].lower(): e["description"] for e in csv.DictReader(file) if e["set"] == "coco80"}
     raise ValueError(f"expected a data set (pocket, fixtures, flickr30k), found {name!r}")
-
-

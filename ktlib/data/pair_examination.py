@@ -99,7 +99,9 @@ def imagenet_100(side: int = 384) -> Examination:
 def _short_descriptions() -> dict[str, Concept]:
     """Those of KT v1, Tab. 13: with the name in front they fit forty tokens."""
     with (MANIFESTS / "published" / "concepts.csv").open(newline="", encoding="utf-8") as file:
-        told = {e["concept"].lower(): e["description"] for e in csv.DictReader(file) if e["set"] == "rare_concepts_vilt"}
+        told = {
+            e["concept"].lower(): e["description"] for e in csv.DictReader(file) if e["set"] == "rare_concepts_vilt"
+        }
     return {name: Concept(name, "test", "object", text, text, text, text) for name, text in told.items()}
 
 

@@ -84,9 +84,7 @@ def _by_length(model: PairScorer, texts: Sequence[str]) -> list[tuple[Tensor, Te
     shelves: dict[int, list[int]] = {}
     for place, text in enumerate(texts):
         shelves.setdefault(model.token_count(text), []).append(place)
-    return [
-        (torch.tensor(places), model.tokenize([texts[i] for i in places])) for _, places in sorted(shelves.items())
-    ]
+    return [(torch.tensor(places), model.tokenize([texts[i] for i in places])) for _, places in sorted(shelves.items())]
 
 
 def _score(

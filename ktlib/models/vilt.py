@@ -55,9 +55,7 @@ class PairScorer(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, config: ViltConfig, tokenizer: Any, *, name: str, mean: float = 0.5, std: float = 0.5
-    ) -> None:
+    def __init__(self, config: ViltConfig, tokenizer: Any, *, name: str, mean: float = 0.5, std: float = 0.5) -> None:
         super().__init__()
         self.vilt = ViltModel(config).eval()
         self.itm_score = nn.ModuleDict({"fc": nn.Linear(config.hidden_size, 2)})

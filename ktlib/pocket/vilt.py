@@ -207,7 +207,9 @@ def untrained(recipe: Recipe, name: str) -> PairScorer:
         scale = raw[:, 1:].std() / (plain + tower.positional_embedding[1:]).std()
         embeddings = model.vilt.embeddings
         # CLIP's pixels are (x - 0.5) / 0.25, ViLT's (x - 0.5) / 0.5: twice the weight for half the value.
-        embeddings.patch_embeddings.projection.weight.copy_(tower.conv1.weight * scale * float(model.std / clip.std[0, 0]))
+        embeddings.patch_embeddings.projection.weight.copy_(
+            tower.conv1.weight * scale * float(model.std / clip.std[0, 0])
+        )
         embeddings.patch_embeddings.projection.bias.zero_()
         embeddings.position_embeddings.copy_(tower.positional_embedding[None] * scale)
         embeddings.cls_token.copy_((tower.class_embedding * scale)[None, None])
@@ -280,7 +282,9 @@ def train(recipe: Recipe, folder: Path, *, save_every: int = 100) -> PairScorer:
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         same = {**state["recipe"], "steps": recipe.steps} == asdict(recipe)
-        if not same or (state["recipe"]["steps"] != recipe.steps and state["step"] > min(state["plateau"], _cooldown(recipe))):
+        if not same or (
+            state["recipe"]["steps"] != recipe.steps and state["step"] > min(state["plateau"], _cooldown(recipe))
+        ):
             raise ValueError(f"{checkpoint} belongs to another recipe: {state['recipe']}; delete it to start afresh")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -308,7 +312,9 @@ def train(recipe: Recipe, folder: Path, *, save_every: int = 100) -> PairScorer:
                 checkpoint.with_suffix(".tmp").replace(checkpoint)
     write(model, folder)
     record = {"recipe": asdict(recipe), "minutes": round((time.monotonic() - began) / 60, 1)}
-    record |= dict(zip(("final_matching_loss", "final_word_loss", "final_matching_accuracy"), _rounded(means), strict=True))
+    record |= dict(
+        zip(("final_matching_loss", "final_word_loss", "final_matching_accuracy"), _rounded(means), strict=True)
+    )
     record |= {"world": world.VERSION, "fingerprint": world.fingerprint()}
     record |= {"flickr": flickr.VERSION, "flickr_fingerprint": flickr.fingerprint()}
     (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
