@@ -9,7 +9,6 @@ import csv
 import functools
 from collections import Counter
 
-
 from ktlib.data import fixtures_flickr30k as generated
 from ktlib.data import flickr30k
 from ktlib.data.captioned import Gallery

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ktlib.data import examination as whole
-from ktlib.data import images, imagenet, rare_concepts
+from ktlib.data import imagenet, images, rare_concepts
 from ktlib.data.examination import Concept, Examination
 from ktlib.data.manifests import MANIFESTS
 from ktlib.store import key
