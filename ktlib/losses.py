@@ -3,6 +3,9 @@
 The papers print one contrastive loss (KT v1, Eq. 1 and 2) that does not say what the negatives are
 when a batch holds one concept. Every reading of it stands here under a name of its own; `nt_xent`
 is what the authors' published code computes and what `transfer` uses by default.
+
+The three losses of Zoom-shot stand at the end. They take a leading dimension of independent fits,
+so that several linear maps are trained in one run.
 """
 
 from __future__ import annotations
@@ -152,6 +155,72 @@ CONTRASTIVE: dict[str, Callable[..., Tensor]] = {
     "info_nce_bank": info_nce_bank,
     "cosine_pull": cosine_pull,
 }
+
+
+# -- Zoom-shot --------------------------------------------------------------------------------------
+def mean_squared(
+    mapped: Float[Tensor, "*fits batch dim"], target: Float[Tensor, "*#fits batch dim"]
+) -> Float[Tensor, "*fits"]:
+    """How far mapped features are from where they should be: the mean of squares over batch and dimensions.
+
+    Source: ZS, Eq. 1 and Alg. 1 (both directions there); mean reduction as the Linear Aligner's `MSELoss`.
+    """
+    return (mapped - target).square().mean((-2, -1))
+
+
+def mean_absolute(
+    there_and_back: Float[Tensor, "*fits batch dim"], start: Float[Tensor, "*#fits batch dim"]
+) -> Float[Tensor, "*fits"]:
+    """Cycle consistency: the mean distance in each dimension after a map and its inverse.
+
+    Source: ZS, Eq. 4, L1. It prints norms, which sum over dimensions; the mean is ours (D20).
+    """
+    return (there_and_back - start).abs().mean((-2, -1))
+
+
+def cosines(
+    images: Float[Tensor, "*fits batch dim"], texts: Float[Tensor, "*#fits prompts dim"]
+) -> Float[Tensor, "*fits batch prompts"]:
+    """Cosine of every image with every prompt."""
+    return F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).mT
+
+
+def prompt_distillation(
+    teacher: Float[Tensor, "*#fits batch prompts"],
+    student: Float[Tensor, "*fits batch prompts"],
+    matching: str = "cosines",
+    temperature: float = 20.0,
+) -> Float[Tensor, "*fits"]:
+    """What CLIP finds in an image, prompt by prompt, should be found after the mapping too.
+
+    Args:
+        teacher: cosines of CLIP's own image and text features.
+        student: cosines after a map.
+        matching: `cosines`, the mean absolute difference of the cosines ("logit matching"); `logits`, the
+            same of 100 times the cosines; `softmax`, of their softmax over the prompts, as printed, which
+            is about a thousandth of the others because 44 raw cosines are almost uniform; `ht_ce`, cross-entropy
+            at a high temperature, of softmax(100 · cosines / temperature).
+        temperature: of `ht_ce` alone.
+
+    Raises:
+        ValueError: an unknown matching.
+
+    Source: ZS, Eq. 5 to 8; `softmax` is the literal reading (D21).
+    """
+    match matching:
+        case "cosines":
+            return mean_absolute(student, teacher)
+        case "logits":
+            return 100 * mean_absolute(student, teacher)
+        case "softmax":
+            return mean_absolute(student.softmax(-1), teacher.softmax(-1))
+        case "ht_ce":
+            sharp = 100 / temperature  # 100 is where CLIP's logit scale ends
+            return -((sharp * teacher).softmax(-1) * (sharp * student).log_softmax(-1)).sum(-1).mean(-1)
+    raise ValueError(f"expected a matching of {', '.join(MATCHINGS)}, found {matching!r}")
+
+
+MATCHINGS = ("cosines", "logits", "softmax", "ht_ce")
 
 
 def _check_pairs(images: Tensor, texts: Tensor, *, least: int) -> int:

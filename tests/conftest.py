@@ -11,7 +11,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from jaxtyping import install_import_hook
 
 install_import_hook(
-    ["ktlib.augment", "ktlib.losses", "ktlib.inversion", "ktlib.evaluate.classification"], "beartype.beartype"
+    [
+        "ktlib.augment",
+        "ktlib.losses",
+        "ktlib.inversion",
+        "ktlib.evaluate.classification",
+        "ktlib.features",
+        "ktlib.zoomshot",
+    ],
+    "beartype.beartype",
 )
 
 import pytest

@@ -120,3 +120,61 @@ def test_a_batch_of_one_is_refused(name):
 def test_unequal_counts_are_named():
     with pytest.raises(ValueError, match="found 3 images and 2 captions"):
         losses.nt_xent(unit(3, 4), unit(2, 4))
+
+
+# -- Zoom-shot --------------------------------------------------------------------------------------
+def test_mean_squared_and_mean_absolute_by_hand():
+    one, two = torch.tensor([[[0.0, 2.0], [4.0, 0.0]]]), torch.zeros(1, 2, 2)
+    assert losses.mean_squared(one, two).tolist() == [5.0]  # (4 + 16) / 4
+    assert losses.mean_absolute(one, two).tolist() == [1.5]  # (2 + 4) / 4
+
+
+@pytest.mark.parametrize("matching", losses.MATCHINGS)
+def test_distillation_is_least_where_the_student_is_the_teacher(matching):
+    g = torch.Generator().manual_seed(0)
+    teacher = torch.rand(1, 6, 5, generator=g, dtype=torch.float64) * 2 - 1
+    student = teacher.clone().requires_grad_()
+    best = losses.prompt_distillation(teacher, student, matching)
+    (gradient,) = torch.autograd.grad(best.sum(), student)
+    if matching == "ht_ce":  # a smooth minimum, at the teacher's entropy
+        assert gradient.abs().max() < 1e-12
+        entropy = -((5 * teacher).softmax(-1) * (5 * teacher).log_softmax(-1)).sum(-1).mean()
+        assert best.item() == pytest.approx(entropy.item())
+    else:
+        assert best.item() == 0
+    for _ in range(5):
+        other = teacher + torch.randn(teacher.shape, generator=g, dtype=torch.float64)
+        assert losses.prompt_distillation(teacher, other, matching) > best
+
+
+def test_distillation_has_the_gradient_of_its_definition():
+    g = torch.Generator().manual_seed(1)
+    teacher, student = (torch.rand(2, 3, 4, generator=g, dtype=torch.float64) for _ in range(2))
+    student.requires_grad_()
+    for matching in losses.MATCHINGS:  # away from the kinks, where the gradient is defined
+        assert torch.autograd.gradcheck(lambda s, m=matching: losses.prompt_distillation(teacher, s, m), student)
+
+
+def test_softmax_of_raw_cosines_is_nearly_uniform_and_its_distance_nearly_nothing():
+    """The literal reading (D21): over 44 prompts it is a thousandth of the distance of the cosines, or less."""
+    g = torch.Generator().manual_seed(2)
+    teacher, student = (torch.rand(1, 50, 44, generator=g) * 0.3 for _ in range(2))
+    literal = losses.prompt_distillation(teacher, student, "softmax")
+    assert literal < 0.03 * losses.prompt_distillation(teacher, student, "cosines")
+    assert literal < 5e-3
+
+
+def test_logit_matching_is_a_hundred_times_the_distance_of_cosines():
+    teacher, student = torch.zeros(1, 2, 3), torch.full((1, 2, 3), 0.02)
+    assert losses.prompt_distillation(teacher, student, "logits").item() == pytest.approx(2.0)
+    assert losses.prompt_distillation(teacher, student, "cosines").item() == pytest.approx(0.02)
+
+
+def test_cosines_do_not_see_lengths():
+    images, texts = torch.randn(2, 4, 3), torch.randn(2, 5, 3)
+    torch.testing.assert_close(losses.cosines(images * 7, texts * 0.1), losses.cosines(images, texts))
+
+
+def test_an_unknown_matching_is_refused():
+    with pytest.raises(ValueError, match="expected a matching of cosines"):
+        losses.prompt_distillation(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2), "kl")
