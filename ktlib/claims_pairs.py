@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ktlib.evaluate.intervals import Estimate
-from ktlib.evaluate.tradeoff import NotMeasuredError, Table, difference, rows_of, targets
+from ktlib.evaluate.tradeoff import Difference, NotMeasuredError, Table, difference, rows_of, targets
 from ktlib.judging import (
     EQUIVALENCE,
     FAILS,
@@ -46,11 +46,11 @@ def weaker_on_shared_parameters(rows: Sequence[Row]) -> Verdict:
         taught, before = targets(own, item, "kt", scale.budget), targets(own, item, "base")
         gains.append({"gain": difference("gain", taught, before).table})
     found = [difference("gain of CLIP minus gain of ViLT", gains[0], gains[1]), _kept(rows)]
-    how = f"gain in target accuracy at a retention loss of at most {100 * scale.budget:.1f} points ({clip}, {scale.model})"
+    how = f"target accuracy at a retention loss of at most {100 * scale.budget:.1f} points ({clip}, {scale.model})"
     return decide("K4", rows, TABLE_1, found, how=how, rule=[judge, directed])
 
 
-def _kept(rows: Sequence[Row]):  # noqa: ANN202 - a Difference
+def _kept(rows: Sequence[Row]) -> Difference:
     kt = select(rows_of(rows, TABLE_1, "kt"), metric="retention")
     least = min(row.lr() for row in kt)
     after: Table = {}
@@ -89,7 +89,7 @@ def retrieval_rises(rows: Sequence[Row]) -> Verdict:
 
 
 def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
-    """K15: masked language modelling brings no gain beyond one image of ten, with noise images or with inverted ones."""
+    """K15: guessing masked words brings no gain beyond one image of ten, with noise images or with inverted ones."""
     item, budget = "KT Tab. 11", pair_scale(rows[0].scale).budget
     base = targets(rows, item, "base")
     found = [
@@ -97,7 +97,8 @@ def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
         for method in ("implicit", "explicit")
     ]
     matching = difference("kt minus base", targets(rows, item, "kt", budget), base)
-    how = f"target accuracy at a retention loss of at most {100 * budget:.1f} points, no gain above {100 * EQUIVALENCE:.0f} points"
+    least = f"no gain above {100 * EQUIVALENCE:.0f} points"
+    how = f"target accuracy at a retention loss of at most {100 * budget:.1f} points, {least}"
     remark = f"; matching the same inverted images gains {points(matching.estimate)}"
     return decide("K15", rows, item, found, how=how, rule=[no_gain, no_gain], remark=remark)
 

@@ -286,8 +286,8 @@ def recall_rows(
     """Rows of all six recalls of one search, each with an interval over images."""
     return [
         _row(
-            who, item, method, setting, metric, result.estimate(metric), n=len(result.text_rank), seed=seed, recipe=None,
-            dataset=who.gallery(split).name, concept="", split=split,
+            who, item, method, setting, metric, result.estimate(metric), n=len(result.text_rank), seed=seed,
+            recipe=None, dataset=who.gallery(split).name, concept="", split=split,
         )
         for metric in METRICS
     ]  # fmt: skip

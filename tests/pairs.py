@@ -18,7 +18,14 @@ def tiny_vilt(seed=0, *, image_size=32, patch=16, context=40):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = PairScorer(config, WORDS, name="pocket/tiny")
-    with torch.no_grad():  # transformers starts positions at zero; here they should matter
-        torch.nn.init.normal_(model.vilt.embeddings.position_embeddings, std=0.5, generator=torch.Generator().manual_seed(seed))
-        torch.nn.init.normal_(model.vilt.embeddings.cls_token, std=0.5, generator=torch.Generator().manual_seed(seed))
+    embeddings = model.vilt.embeddings
+    # transformers starts positions at zero and all else near it; here what is seen should matter
+    spread = {
+        embeddings.position_embeddings: 0.5, embeddings.cls_token: 0.5,
+        embeddings.patch_embeddings.projection.weight: 0.5,
+        model.vilt.pooler.dense.weight: 0.1, model.itm_score["fc"].weight: 0.2,
+    }  # fmt: skip
+    with torch.no_grad():
+        for parameter, std in spread.items():
+            torch.nn.init.normal_(parameter, std=std, generator=torch.Generator().manual_seed(seed))
     return model.requires_grad_(False).eval()

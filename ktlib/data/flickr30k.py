@@ -71,8 +71,8 @@ def read(root: str | Path | None = None, *, split: str = "test", partial: bool =
     absent = [path.name for path in paths if not path.is_file()]
     if absent:
         raise FileNotFoundError(
-            f"expected the {len(paths):,} images of the split {split} in {folder}, found {len(absent):,} of them absent "
-            f"({', '.join(absent[:3])}); {_GET}"
+            f"expected the {len(paths):,} images of the split {split} in {folder}, found {len(absent):,} absent: "
+            f"{', '.join(absent[:3])}; {_GET}"
         )
     captions, owner, notes = _captions(entries)
     notes += _compared(home / "results_20130124.token", entries)

@@ -120,7 +120,7 @@ def test_the_hub_s_file_name_is_the_one_open_clip_asks_for() -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    with pytest.raises(KeyError, match="no dataset manifest 'cats'; there are imagenet_1k_val, pocket_world"):
+    with pytest.raises(KeyError, match="no dataset manifest 'cats'; there are .*imagenet_1k_val, "):
         manifests.dataset("cats")
     with pytest.raises(KeyError, match=r"no checkpoint 'cats' in checkpoints\.yaml; there are openai/ViT-B-32"):
         manifests.checkpoint("cats")
