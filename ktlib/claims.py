@@ -248,7 +248,7 @@ _REASONS = {
     "K22": "the experiment that varies familiarity belongs to notebook 07",
 }
 # Not the notebook of the items they name.
-_ELSEWHERE = {"K4": "04_flickr30k_retrieval", "K22": "07_open_questions", "Z13": published.ZOOM_SHOT}
+_ELSEWHERE = {"K22": "07_open_questions", "Z13": published.ZOOM_SHOT}
 
 
 def notebook(claim: str) -> str:
