@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
 
     pocket = commands.add_parser("pocket", help="the drawn world and its models").add_subparsers(required=True)
     train = pocket.add_parser("train", help="train a pocket model (10 to 15 minutes on 2 cores; resumes)")
-    train.add_argument("name", help="clip-b or clip-l")
+    train.add_argument("name", help="clip-b, clip-l, or vilt-b (an hour)")
     train.add_argument("--steps", type=int, help="fewer steps than the recipe")
     train.add_argument("--familiarity", type=float, default=1.0, help="how often rare names occur, times the recipe's")
     train.add_argument("--out", type=Path, help="folder; the shipped one by default")
@@ -72,9 +72,14 @@ def _calibrate(_: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from ktlib.pocket import cards, weights
+    from ktlib.pocket import cards, vilt, vilt_card, weights
     from ktlib.pocket.train import RECIPES, train
 
+    if arguments.name in vilt.RECIPES:
+        pairs = dataclasses.replace(vilt.RECIPES[arguments.name], familiarity=arguments.familiarity)
+        pairs = dataclasses.replace(pairs, steps=arguments.steps or pairs.steps)
+        vilt.train(pairs, arguments.out or weights.HERE / arguments.name)
+        return vilt_card.write(arguments.out or weights.HERE / arguments.name)
     if arguments.name not in RECIPES:
         raise ValueError(f"expected a recipe ({', '.join(RECIPES)}), found {arguments.name!r}")
     recipe = dataclasses.replace(RECIPES[arguments.name], familiarity=arguments.familiarity)
@@ -87,10 +92,14 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _check(_: argparse.Namespace) -> int:
-    from ktlib.pocket import cards, weights
+    from ktlib.pocket import cards, vilt_card, weights
 
     problems = [problem for name in weights.names() for problem in cards.check(name)]
-    print("\n".join(problems) or f"{', '.join(weights.names())}: digests and scores are as on their cards")
+    problems += [problem for name in vilt_card.names() for problem in vilt_card.check(name)]
+    print(
+        "\n".join(problems)
+        or f"{', '.join([*weights.names(), *vilt_card.names()])}: digests and scores are as on their cards"
+    )
     return 1 if problems else 0
 
 

@@ -89,6 +89,27 @@ def retrieval_rises(rows: Sequence[Row]) -> Verdict:
     return Verdict("K10", rows[0].scale, together(each.values()), text, estimates[last], items_of("K10"))
 
 
+def large_rates_hurt(rows: Sequence[Row]) -> Verdict:
+    """K11: at one batch size, recall falls below that of the untouched model at the largest rate."""
+    item = "KT Tab. 8"
+    changes = [row for row in rows_of(rows, item, "kt") if row.metric in ("tr@1 minus base", "ir@1 minus base")]
+    if not changes:
+        raise NotMeasuredError(f"there are no paired changes beside {item}")
+    largest, least = (f(row.lr() for row in changes) for f in (max, min))
+    seeds = len({row.seed for row in rows_of(rows, item, "kt")} - {-1})
+    falls = {r.metric: Estimate(-r.value, -r.high, -r.low) for r in changes if r.lr() == largest}
+    each = {name: directed(e) if seeds >= SEEDS else UNDECIDED for name, e in falls.items()}
+    last = min(falls, key=lambda name: falls[name].value)
+    listed = ", ".join(f"fall of {name.split()[0]} {points(falls[name])} ({each[name]})" for name in falls)
+    small = ", ".join(f"{r.metric.split()[0]} {points(r.value)}" for r in changes if r.lr() == least)
+    batch, images = changes[0].varied()["batch"], changes[0].n
+    text = (
+        f"{listed}; {last.split()[0]} decides; rate {largest:g}, batch {batch}, {images} test images, {seeds} seeds; "
+        f"at the smallest rate {least:g}: {small}."
+    )
+    return Verdict("K11", rows[0].scale, together(each.values()), text, falls[last], items_of("K11"))
+
+
 def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
     """K15: guessing masked words brings no gain beyond one image of ten, with noise images or with inverted ones."""
     item, budget = "KT Tab. 11", pair_scale(rows[0].scale).budget
@@ -107,5 +128,6 @@ def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
 CLAIMS: dict[str, Callable[[Sequence[Row]], Verdict]] = {
     "K4": weaker_on_shared_parameters,
     "K10": retrieval_rises,
+    "K11": large_rates_hurt,
     "K15": words_do_not_teach,
 }

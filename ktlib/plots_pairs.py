@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -56,19 +57,18 @@ def attention_pictures(
         titles: the texts.
         probabilities: of a match, for each model and picture.
     """
-    figure, axes = plt.subplots(len(pictures), 1 + len(maps), figsize=(WIDE * 0.7, 1.25 * len(pictures)), squeeze=False)
+    side = 1.15  # inches
+    size = (side * (1 + len(maps)) + 1.5, side * len(pictures) + 0.25)
+    figure, axes = plt.subplots(len(pictures), 1 + len(maps), figsize=size, squeeze=False)
     for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         axes[i, 0].imshow(picture.permute(1, 2, 0).numpy())
-        axes[i, 0].set_ylabel(
-            title.replace(" is ", " is\n").replace(" with ", "\nwith "), rotation=0, ha="right", va="center"
-        )
+        axes[i, 0].set_ylabel(textwrap.fill(title, 26), rotation=0, ha="right", va="center", fontsize=6.5)
         for j, (name, found) in enumerate(maps.items(), 1):
-            size = picture.shape[-2:]
             relative = found[i] * found[i].numel()  # 1 is the average patch
-            large = F.interpolate(relative[None, None], size, mode="bilinear", align_corners=False)[0, 0].numpy()
+            large = F.interpolate(relative[None, None], picture.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
             axes[i, j].imshow(picture.mean(0).numpy(), cmap="gray", vmin=0, vmax=1)
-            axes[i, j].imshow(large, cmap="magma", alpha=0.55, vmin=0, vmax=3)
-            axes[i, j].set_title(f"{name}: match {probabilities[name][i]:.2f}", fontsize=6.5)
+            axes[i, j].imshow(large.numpy(), cmap="magma", alpha=0.55, vmin=0, vmax=3)
+            axes[i, j].set_title(f"{name} {probabilities[name][i]:.2f}", fontsize=6.5)
         for ax in axes[i]:
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)

@@ -99,6 +99,26 @@ def test_k10_is_not_run_without_its_control_and_open_on_two_seeds():
     assert claims.verdict("K10", table_5(dict.fromkeys(NAMES, UP), seeds=(0, 1)), "pocket").verdict == UNDECIDED
 
 
+@pytest.mark.parametrize(
+    ("at_largest", "verdict"), [((-0.1, -0.2, -0.05), HOLDS), ((0.1, 0.05, 0.2), FAILS), ((-0.1, -0.2, 0.1), UNDECIDED)]
+)
+def test_k11_holds_when_both_recalls_fall_below_the_base_at_the_largest_rate(at_largest, verdict):
+    rows = [row("KT Tab. 8", "kt", "tr@1", 0.5, setting="lr=1e-05;batch=16", seed=s) for s in (0, 1, 2)]
+    for rate, change in ((1e-5, UP), (1e-3, at_largest)):
+        for way in ("tr@1", "ir@1"):
+            value, low, high = change
+            setting = f"lr={rate:g};batch=16"
+            rows.append(
+                row("KT Tab. 8", "kt", f"{way} minus base", value, low=low, high=high, setting=setting, seed=-1)
+            )
+    found = claims.verdict("K11", rows, "pocket")
+    assert found.verdict == verdict
+    assert (
+        "rate 0.001, batch 16, 40 test images, 3 seeds; at the smallest rate 1e-05: tr@1 +2.0 points"
+        in found.comparison
+    )
+
+
 def test_a_printed_recall_finds_our_row_of_its_rate_and_batch():
     printed = [n for n in published.numbers("KT Tab. 8") if (n.learning_rate, n.metric) == ("9e-7", "tr@1")]
     (number,) = printed

@@ -48,8 +48,10 @@ def fixtures() -> Examination:
     exam = whole.fixtures()
     spoken = {c.name: c.medium for c in whole.pocket().concepts}
     names = whole.pocket().known_names[: len(exam.known_names)]
+    images, labels = (torch.cat(parts)[:4] for parts in zip(*exam.known, strict=True))
     return replace(
         exam,
+        known=[(images, labels)],
         concepts=tuple(replace(c, main=spoken[c.name]) for c in exam.concepts if c.name in spoken),
         known_names=names,
         templates=("a photo of a {}",),

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -159,7 +158,7 @@ class Retrieval:
     def estimate(self, metric: str) -> Estimate:
         """A hit rate with a 95 % bootstrap interval over images; a caption's fate goes with its image's."""
         value = self.rates()[metric]
-        spread = over_concepts(np.array(self.by_image(metric))[:, None])
+        spread = over_concepts([[share] for share in self.by_image(metric)])
         return Estimate(value, min(value, spread.low), max(value, spread.high))
 
 

@@ -62,8 +62,7 @@ class PairScorer(nn.Module):
         self.mlm_score = ViltMLMHead(config)
         self.mlm_score.decoder.weight = self.vilt.embeddings.text_embeddings.word_embeddings.weight  # tied
         self.config, self.tokenizer, self.name = config, tokenizer, name
-        self.image_size: int = config.image_size
-        self.patch: int = config.patch_size
+        self.image_size, self.patch = _side(config.image_size), _side(config.patch_size)
         self.context_length: int = config.max_position_embeddings
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
@@ -140,7 +139,7 @@ class PairScorer(nn.Module):
         """
         embeddings = self.vilt.embeddings
         x = embeddings.patch_embeddings((self.prepare(images) - self.mean) / self.std)  # (batch, width, rows, columns)
-        side = self.config.image_size // self.patch
+        side = self.image_size // self.patch
         places = embeddings.position_embeddings[:, 1:].transpose(1, 2).unflatten(2, (side, side))
         if tuple(x.shape[-2:]) != (side, side):
             places = F.interpolate(places, size=x.shape[-2:], mode="bilinear", align_corners=True)
@@ -276,6 +275,13 @@ class PairScorer(nn.Module):
             )
 
 
+def _side(size: Any) -> int:
+    """A side in pixels; transformers would also take two of them."""
+    if not isinstance(size, int):
+        raise ValueError(f"expected square images and patches, found {size}")
+    return size
+
+
 def _first_token(layer: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     """The last block for the first token alone: it looks at all others, and nobody reads those again.
 
@@ -314,7 +320,9 @@ def from_state(state: Mapping[str, Tensor], config: ViltConfig, tokenizer: Any, 
     kept = {key: tensor.float() for key, tensor in state.items() if not key.endswith(_BUFFERS)}
     if "mlm_score.bias" in kept:  # transformers 4 kept the decoder's bias beside it
         kept["mlm_score.decoder.bias"] = kept.pop("mlm_score.bias")
-    kept.setdefault("mlm_score.decoder.weight", kept.get("vilt.embeddings.text_embeddings.word_embeddings.weight"))
+    words = "vilt.embeddings.text_embeddings.word_embeddings.weight"
+    if words in kept:  # the decoder is tied to them, and a safetensors file holds a tied weight once
+        kept.setdefault("mlm_score.decoder.weight", kept[words])
     expected = model.state_dict().keys()
     missing, strange = sorted(expected - kept.keys()), sorted(kept.keys() - expected)
     if missing or strange:

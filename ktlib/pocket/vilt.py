@@ -89,11 +89,11 @@ class Pool:
     subjects: tuple[str, ...]
 
 
-def draw_pool(recipe: Recipe) -> Pool:
+def draw_pool(recipe: Recipe, *, progress: bool = True) -> Pool:
     """The pool of a recipe: scenes as in the pocket Flickr, then pictures as the pocket CLIPs saw them."""
     images, captions, subjects = [], [], []
     relations = round(recipe.scenes * recipe.pool)
-    for index in tqdm(range(recipe.pool), desc="drawing"):
+    for index in tqdm(range(recipe.pool), desc="drawing", disable=not progress):
         if index < relations:
             scene = flickr.training_scene(recipe.seed, index)
             image, told, subject = scene.image, scene.captions, "scene"
@@ -324,7 +324,8 @@ def train(recipe: Recipe, folder: Path, *, save_every: int = 100) -> PairScorer:
 
 def _groups(model: PairScorer, decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices, none for biases, norms and what stands for a single token."""
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         single = parameter.ndim < 2 or "embedding" in name or "cls_token" in name
         (plain if single else decayed).append(parameter)
