@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ktlib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    models = commands.add_parser("models", help="list the models that load() takes")
+    models = commands.add_parser("models", help="list the models that load() and load_encoder() take")
     models.set_defaults(command=_models)
 
     explain = commands.add_parser("explain", help="say where the numbers of a published item come from")
@@ -33,10 +33,10 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.set_defaults(command=_calibrate)
 
     pocket = commands.add_parser("pocket", help="the drawn world and its models").add_subparsers(required=True)
-    train = pocket.add_parser("train", help="train a pocket model (10 to 15 minutes on 2 cores; resumes)")
-    train.add_argument("name", help="clip-b, clip-l, or vilt-b (an hour)")
+    train = pocket.add_parser("train", help="train a pocket model (up to 15 minutes on 2 cores, ViLT an hour; resumes)")
+    train.add_argument("name", help="clip-b, clip-l, vilt-b, mobilenet, densenet, resnet, dino or dinov2")
     train.add_argument("--steps", type=int, help="fewer steps than the recipe")
-    train.add_argument("--familiarity", type=float, default=1.0, help="how often rare names occur, times the recipe's")
+    train.add_argument("--familiarity", type=float, help="CLIPs: how often rare names occur, times the recipe's")
     train.add_argument("--out", type=Path, help="folder; the shipped one by default")
     train.set_defaults(command=_train)
     check = pocket.add_parser("check", help="verify digests and that the cards' scores reproduce")
@@ -47,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(_: argparse.Namespace) -> None:
-    from ktlib.models import available
+    from ktlib.models import available, available_encoders
 
     print("\n".join(available()), "\nand any open_clip architecture, with weights=…", sep="")
+    print("vision encoders, for load_encoder():", *available_encoders(), sep="\n")
 
 
 def _explain(arguments: argparse.Namespace) -> None:
@@ -72,21 +73,26 @@ def _calibrate(_: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from ktlib.pocket import cards, vilt, vilt_card, weights
-    from ktlib.pocket.train import RECIPES, train
+    from ktlib.pocket import cards, pretrain, train, vilt, vilt_card, weights
 
-    if arguments.name in vilt.RECIPES:
-        pairs = dataclasses.replace(vilt.RECIPES[arguments.name], familiarity=arguments.familiarity)
-        pairs = dataclasses.replace(pairs, steps=arguments.steps or pairs.steps)
-        vilt.train(pairs, arguments.out or weights.HERE / arguments.name)
-        return vilt_card.write(arguments.out or weights.HERE / arguments.name)
-    if arguments.name not in RECIPES:
-        raise ValueError(f"expected a recipe ({', '.join(RECIPES)}), found {arguments.name!r}")
-    recipe = dataclasses.replace(RECIPES[arguments.name], familiarity=arguments.familiarity)
-    if arguments.steps:
-        recipe = dataclasses.replace(recipe, steps=arguments.steps)
+    changes = {key: getattr(arguments, key) for key in ("steps", "familiarity") if getattr(arguments, key) is not None}
     folder = arguments.out or weights.HERE / arguments.name
-    train(recipe, folder)
+    if arguments.name in train.RECIPES:
+        train.train(dataclasses.replace(train.RECIPES[arguments.name], **changes), folder)
+    elif arguments.name in pretrain.RECIPES:
+        if "familiarity" in changes:
+            raise ValueError(
+                f"expected no --familiarity: {arguments.name} reads no names of rare concepts; leave it out"
+            )
+        pretrain.train(arguments.name, dataclasses.replace(pretrain.RECIPES[arguments.name], **changes), folder)
+    elif arguments.name in vilt.RECIPES:
+        vilt.train(dataclasses.replace(vilt.RECIPES[arguments.name], **changes), folder)
+        vilt_card.write(folder)
+        print(f"wrote {folder}")
+        return
+    else:
+        recipes = ", ".join([*train.RECIPES, *pretrain.RECIPES, *vilt.RECIPES])
+        raise ValueError(f"expected a recipe ({recipes}), found {arguments.name!r}")
     cards.write(folder)
     print(f"wrote {folder}")
 
@@ -94,12 +100,11 @@ def _train(arguments: argparse.Namespace) -> None:
 def _check(_: argparse.Namespace) -> int:
     from ktlib.pocket import cards, vilt_card, weights
 
-    problems = [problem for name in weights.names() for problem in cards.check(name)]
+    names = [*weights.names(), *weights.encoders()]
+    problems = [problem for name in names for problem in cards.check(name)]
     problems += [problem for name in vilt_card.names() for problem in vilt_card.check(name)]
-    print(
-        "\n".join(problems)
-        or f"{', '.join([*weights.names(), *vilt_card.names()])}: digests and scores are as on their cards"
-    )
+    names += vilt_card.names()
+    print("\n".join(problems) or f"{', '.join(names)}: digests and scores are as on their cards")
     return 1 if problems else 0
 
 

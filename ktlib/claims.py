@@ -1,135 +1,28 @@
-"""What the papers claim, and what our rows say about it.
+"""What the papers claim, and what our rows say about it: one function a claim of Knowledge Transfer, then all.
 
-A claim *does not hold* when the 95 % interval of the paired difference it predicts lies below 0, or
-wholly below the margin: then there may be an effect, but none worth claiming. It *holds* when the
-interval otherwise lies above 0. Else the rows are *inconclusive*, and so they are with fewer than
-two concepts or three seeds. A claim of several differences holds when all do, and fails when one
-does. Differences are paired by concept and seed and averaged over the models; only test concepts
-count. The margins (D10) are 0.05 for a difference in target accuracy and 0.1 for an equivalence.
+How a claim is judged stands in `ktlib.judging`; the claims of Zoom-shot in `ktlib.claims_zoom_shot`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from ktlib import claims_pairs, published
-from ktlib.evaluate.intervals import Estimate
-from ktlib.evaluate.tradeoff import (
-    Difference,
-    NotMeasuredError,
-    difference,
-    forgotten,
-    rows_of,
-    targets,
-    trend,
+from ktlib import claims_pairs, claims_zoom_shot, published
+from ktlib.evaluate.tradeoff import NotMeasuredError, difference, forgotten, rows_of, targets, trend
+from ktlib.judging import (
+    EQUIVALENCE,
+    NOT_RUN,
+    Verdict,
+    decide,
+    directed,
+    equivalent,
+    items_of,
+    plain,
+    points,
 )
 from ktlib.results import ROOT, Row, select
 from ktlib.scales import scale as scale_of
-
-HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "inconclusive", "not run"
-MARGIN = 0.05  # a smaller difference in target accuracy is none: ours (D10)
-EQUIVALENCE = 0.1  # KT v2, Tab. 10 has ten images a concept, so one image: ours (D10)
-CONCEPTS, SEEDS = 2, 3  # fewer decide nothing: ours (D10)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the rows of one scale say about one claim.
-
-    Attributes:
-        claim: its id in `claims.csv`.
-        scale: whose rows.
-        verdict: `holds`, `does not hold`, `inconclusive` or `not run`.
-        comparison: one sentence: what was compared, on how much; or why it was not run.
-        estimate: of the deciding difference, a fraction (or a rank correlation); None if not run.
-        items: the published items the claim rests on.
-    """
-
-    claim: str
-    scale: str
-    verdict: str
-    comparison: str
-    estimate: Estimate | None
-    items: tuple[str, ...]
-
-
-def points(value: float | Estimate) -> str:
-    """A difference of fractions, written in percentage points."""
-    if isinstance(value, Estimate):
-        return f"{100 * value.value:+.1f} points [{100 * value.low:+.1f}, {100 * value.high:+.1f}]"
-    return f"{100 * value:+.1f} points"
-
-
-def _plain(value: float | Estimate) -> str:
-    return str(value) if isinstance(value, Estimate) else f"{value:.3f}"
-
-
-def judge(estimate: Estimate, margin: float | None = MARGIN) -> str:
-    """The verdict on a difference that should be above 0.
-
-    Args:
-        estimate: with its 95 % interval.
-        margin: what is wholly below it does not hold either; None where a claim has no smallest effect.
-    """
-    if estimate.high < (0 if margin is None else margin):
-        return FAILS
-    return HOLDS if estimate.low > 0 else UNDECIDED
-
-
-def _directed(estimate: Estimate) -> str:
-    return judge(estimate, None)
-
-
-def equivalent(estimate: Estimate) -> str:
-    """The verdict on a difference that should be within `EQUIVALENCE` of 0."""
-    if -EQUIVALENCE <= estimate.low and estimate.high <= EQUIVALENCE:
-        return HOLDS
-    return FAILS if estimate.low > EQUIVALENCE or estimate.high < -EQUIVALENCE else UNDECIDED
-
-
-def together(verdicts: Iterable[str]) -> str:
-    """The verdict on a claim of several differences: all must hold, and one that does not decides."""
-    found = set(verdicts)
-    return FAILS if FAILS in found else HOLDS if found == {HOLDS} else UNDECIDED
-
-
-# -- sentences --------------------------------------------------------------------------------------
-def _enough(one: Difference) -> bool:
-    return len(one.table) >= CONCEPTS and all(len(seeds) >= SEEDS for seeds in one.table.values())
-
-
-def _extent(rows: Sequence[Row], item: str, deciding: Difference) -> str:
-    counts = sorted({row.n for row in select(rows, item=item, split="test", metric="target_accuracy")})
-    images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    seeds = len(next(iter(deciding.table.values())))
-    few = "" if _enough(deciding) else f", too few to decide (at least {CONCEPTS} and {SEEDS})"
-    return f"{len(deciding.table)} test concepts, {seeds} seeds{few}, {images} images each"
-
-
-def _across(deciding: Difference, write: Callable[[float], str]) -> str:
-    parts = ", ".join(f"{model} {write(value)}" for model, value in sorted(deciding.models.items()))
-    return parts if len(deciding.models) == 1 else f"mean of {parts}"
-
-
-def _verdict(
-    claim: str, rows: Sequence[Row], item: str, found: Sequence[Difference], *, how: str,
-    rule: Callable[[Estimate], str] = judge, write: Callable[[float | Estimate], str] = points, remark: str = "",
-) -> Verdict:  # fmt: skip
-    estimates = [one.estimate for one in found]
-    each = [rule(e) if _enough(d) else UNDECIDED for e, d in zip(estimates, found, strict=True)]
-    # The smallest difference decides; of equivalences, the largest in either direction.
-    last = min(range(len(found)), key=lambda i: -abs(estimates[i].value) if rule is equivalent else estimates[i].value)
-    parts = zip(found, estimates, each, strict=True)
-    listed = ", ".join(f"{d.name} {write(e)}" + (f" ({v})" if len(found) > 1 else "") for d, e, v in parts)
-    decides = f"; {found[last].name} decides" if len(found) > 1 else ""
-    text = f"{listed}{decides}; {how}; {_extent(rows, item, found[last])}; {_across(found[last], write)}{remark}."
-    return Verdict(claim, rows[0].scale, together(each), text, estimates[last], _items(claim))
-
-
-def _items(claim: str) -> tuple[str, ...]:
-    return published.items_of(published.claims()[claim])
 
 
 # -- one function a claim ---------------------------------------------------------------------------
@@ -141,7 +34,7 @@ def _beats(
     own = targets(rows, item, method, budget)
     found = [difference(f"{method} minus {other}", own, targets(rows, item, other, budget)) for other in others]
     how = f"target accuracy at a retention loss of at most {100 * budget:.1f} points"
-    return _verdict(claim, rows, item, found, how=how, remark=remark)
+    return decide(claim, rows, item, found, how=how, remark=remark)
 
 
 def inversion_teaches(rows: Sequence[Row]) -> Verdict:
@@ -167,7 +60,7 @@ def rate_trades(rows: Sequence[Row]) -> Verdict:
         trend("rate with retention, sign reversed", select(kt, metric="retention"), Row.lr, sign=-1),
     ]
     how = f"Spearman's rank correlation over {len({row.lr() for row in kt})} rates"
-    return _verdict("K3", rows, "KT Tab. 1", found, how=how, rule=_directed, write=_plain)
+    return decide("K3", rows, "KT Tab. 1", found, how=how, rule=directed, write=plain)
 
 
 def visual_alone(rows: Sequence[Row]) -> Verdict:
@@ -196,7 +89,7 @@ def steps_help(rows: Sequence[Row]) -> Verdict:
     accuracies = select(kt, metric="target_accuracy")
     found = trend("steps with target accuracy", accuracies, lambda row: float(row.varied()["steps"]))
     how = f"Spearman's rank correlation over {len({row.varied()['steps'] for row in kt})} step counts"
-    return _verdict("K16", rows, "KT v2 Fig. 5", [found], how=how, rule=_directed, write=_plain)
+    return decide("K16", rows, "KT v2 Fig. 5", [found], how=how, rule=directed, write=plain)
 
 
 def augmentation_helps(rows: Sequence[Row]) -> Verdict:
@@ -205,7 +98,7 @@ def augmentation_helps(rows: Sequence[Row]) -> Verdict:
     full = targets(rows, item, "kt", augmentation="on", tv=0.005)
     none = targets(rows, item, "kt", augmentation="off", tv=0.0)
     found = difference("augmentation with total variation 0.005 minus neither", full, none)
-    return _verdict("K17", rows, item, [found], how="target accuracy at the chosen rate")
+    return decide("K17", rows, item, [found], how="target accuracy at the chosen rate")
 
 
 def any_length_serves(rows: Sequence[Row]) -> Verdict:
@@ -217,7 +110,7 @@ def any_length_serves(rows: Sequence[Row]) -> Verdict:
         for length in ("medium", "long")
     ]
     how = f"target accuracy at the chosen rate, equal within {100 * EQUIVALENCE:.0f} points or not"
-    return _verdict("K18", rows, item, found, how=how, rule=equivalent)
+    return decide("K18", rows, item, found, how=how, rule=equivalent)
 
 
 def transfer_beats_prompting(rows: Sequence[Row]) -> Verdict:
@@ -230,15 +123,15 @@ def transfer_beats_prompting(rows: Sequence[Row]) -> Verdict:
         f"; kt is ahead on {wins} of {len(found.table)} concepts; change of retention with kt "
         f"{points(-forgotten(rows, item, 'kt'))}"
     )
-    return _verdict("K19", rows, item, [found], how="target accuracy at the chosen rate", remark=remark)
+    return decide("K19", rows, item, [found], how="target accuracy at the chosen rate", remark=remark)
 
 
-CLAIMS: dict[str, Callable[[Sequence[Row]], Verdict]] = {
+_KT: dict[str, Callable[[Sequence[Row]], Verdict]] = {
     "K1": inversion_teaches, "K2": little_is_forgotten, "K3": rate_trades, "K5": visual_alone, "K6": name_is_needed,
     "K16": steps_help, "K17": augmentation_helps, "K18": any_length_serves, "K19": transfer_beats_prompting,
     "K21": patterns_transfer,
 }  # fmt: skip
-CLAIMS |= claims_pairs.CLAIMS  # type: ignore[arg-type]
+CLAIMS = _KT | dict(claims_pairs.CLAIMS) | dict(claims_zoom_shot.CLAIMS)
 
 
 # -- all claims -------------------------------------------------------------------------------------
@@ -253,7 +146,7 @@ _ELSEWHERE = {"K22": "07_open_questions", "Z13": published.ZOOM_SHOT}
 
 def notebook(claim: str) -> str:
     """The notebook that tests a claim."""
-    return _ELSEWHERE.get(claim) or published.notebook(_items(claim)[0])
+    return _ELSEWHERE.get(claim) or published.notebook(items_of(claim)[0])
 
 
 def of_notebook(number: str) -> tuple[str, ...]:
@@ -289,7 +182,7 @@ def verdict(claim: str, rows: Sequence[Row], scale: str) -> Verdict:
         name = notebook(claim)
         there = (ROOT / "notebooks" / f"{name}.ipynb").exists()
         reason = f"notebook {name[:2]} does not test it yet" if there else f"notebook {name[:2]} is not there yet"
-    return Verdict(claim, scale, NOT_RUN, reason, None, _items(claim))
+    return Verdict(claim, scale, NOT_RUN, reason, None, items_of(claim))
 
 
 def verdicts(rows: Sequence[Row], scale: str) -> list[Verdict]:

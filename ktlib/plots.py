@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ktlib import store
-from ktlib.claims import Verdict
+from ktlib.judging import Verdict
 from ktlib.results import ROOT, Row, mean, provenance, select
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
@@ -57,7 +57,8 @@ def use_style() -> None:
     plt.style.use(STYLE)
 
 
-def _figure(ax: Axes) -> Figure:
+def figure_of(ax: Axes) -> Figure:
+    """The figure that holds an axes."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure
@@ -110,7 +111,7 @@ def similarity_curves(curves: Mapping[str, Float[Tensor, "jobs steps"]], ax: Axe
     ax.set(xlabel="step", ylabel="cosine to the description")
     if len(curves) > 1:
         ax.legend()
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.0, ax: Axes | None = None) -> Figure:
@@ -146,7 +147,7 @@ def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.
         ax.axvline(start[0].value - budget, color="0.6", ls=":", lw=0.8)
     ax.set(xlabel="accuracy on known objects", ylabel="accuracy on the new concept", ylim=(-0.03, 1.03))
     ax.invert_xaxis()
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def bars(
@@ -169,7 +170,7 @@ def bars(
         ax.legend()
     ax.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0)
     ax.set(ylabel=metric.replace("_", " "), ylim=(0, 1.03))
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = None) -> Figure:
@@ -185,7 +186,7 @@ def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = No
         ax.axhline(mean(before).value, color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"])
         ax.legend()
     ax.set(xscale="log", xlabel=varied, ylabel=metric.replace("_", " "), ylim=(0, 1.03))
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def predictions(
@@ -235,7 +236,7 @@ def against_binding(
         ax.annotate(name, (x, y), fontsize=5, xytext=(3, 2), textcoords="offset points")
     ax.axhline(0, color="0.6", lw=0.6)
     ax.set(xlabel="cosine of class prompt and named description", ylabel="gain in target accuracy")
-    return _figure(ax)
+    return figure_of(ax)
 
 
 _VERDICT_COLOURS = {"holds": COLOURS["real"], "does not hold": COLOURS["text"], "inconclusive": COLOURS["base"]}
@@ -260,7 +261,7 @@ def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
     for verdict, colour in _VERDICT_COLOURS.items():
         ax.plot([], [], color=colour, lw=2, label=verdict)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def save_figure(figure: Figure, name: str, scale: str, *, command: str, root: Path = ROOT) -> Path:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ktlib.evaluate.retrieval import METRICS
 from ktlib.models.vilt import PairScorer
-from ktlib.plots import COLOURS, LABELS, WIDE, _figure
+from ktlib.plots import COLOURS, LABELS, WIDE, figure_of
 from ktlib.results import Row, select
 
 
@@ -111,7 +111,7 @@ def recall_grid(
     ax.set_xticks(range(len(batches)), [str(b) for b in batches])
     ax.set_yticks(range(len(rates)), [f"{r:g}" for r in rates])
     ax.set(xlabel="batch", ylabel="learning rate", title=f"{metric}, change in points")
-    return _figure(ax)
+    return figure_of(ax)
 
 
 def recall_changes(rows: Sequence[Row], groups: Mapping[str, tuple[str, str, str]], ax: Axes | None = None) -> Figure:
@@ -139,7 +139,7 @@ def recall_changes(rows: Sequence[Row], groups: Mapping[str, tuple[str, str, str
     ax.set_xticks(range(len(METRICS)), METRICS)
     ax.set(ylabel="change in points")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return _figure(ax)
+    return figure_of(ax)
 
 
 __all__ = ["LABELS", "attention_map", "attention_pictures", "recall_changes", "recall_grid"]

@@ -189,6 +189,8 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         number: a printed one.
         rows: ours, of any items; only test rows of the number's item are considered.
     """
+    if number.item.startswith("ZS "):
+        return _beside_zoom_shot(number, rows)
     items = (number.item, *(part for part, whole in PART_OF.items() if whole == number.item))
     same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
     same = select(same, model=_MODELS.get(number.model), method=_METHODS.get(number.variant))
@@ -205,6 +207,39 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         if key == "tv_alpha" or (key, value) in _VARIED
     }
     return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied().items()}]
+
+
+_ENCODERS = {
+    "MobileNetV3-small": "torchvision/mobilenet_v3_small",
+    "DenseNet-121": "torchvision/densenet121",
+    "ResNet-18": "torchvision/resnet18",
+    "DINOv1 ViT-B/16": "timm/vit_base_patch16_224.dino",
+    "DINOv2 ViT-B/14": "timm/vit_base_patch14_dinov2.lvd142m",
+    "CLIP ViT-B/16": "openai/ViT-B-16",
+}
+# What ZS varies, in our words: (method, setting) of a printed variant, by item where the item decides.
+_VARIANTS = {
+    "clip_zero_shot": ("clip", ""),
+    "LM": ("zoom_shot", "losses=PG-KD;matching=cosines"),
+    "HT-CE": ("zoom_shot", "losses=PG-KD;matching=ht_ce;temperature=20"),
+}
+
+
+def _beside_zoom_shot(number: Number, rows: Iterable[Row]) -> list[Row]:
+    """The set stands where KT has a concept; an average has the rows of all sets."""
+    stated = dict(part.split("=", 1) for part in number.other.split(";") if "=" in part)
+    method, setting = _VARIANTS.get(number.variant, (number.variant, ""))
+    if number.variant in ("MSE", "MSE+PG-KD", "MSE+CC", "PG-KD", "CC", "CC+PG-KD", "All"):
+        method, setting = "zoom_shot", f"losses={number.variant}"
+    elif number.item == "ZS Tab. 2":
+        setting = "mapping=h_inv"
+    elif number.item == "ZS Tab. 6":
+        setting = "train=target"
+    elif number.item != "ZS Tab. 1" and number.variant in ("zoom_shot", "linear_aligner"):
+        setting = f"share={_plain(stated['train_fraction'])};epochs={stated['epochs']}"
+    same = select(rows, item=number.item, split="test", metric=number.metric, method=method, setting=setting)
+    same = select(same, model=_ENCODERS[number.model])
+    return same if number.dataset == "Average" else select(same, concept=number.dataset)
 
 
 def _plain(value: str) -> str:

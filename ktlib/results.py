@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ktlib import store
@@ -191,3 +192,13 @@ def mean(rows: Iterable[Row]) -> Estimate:
     from ktlib.evaluate.intervals import over_concepts
 
     return over_concepts(list(by_concept(rows).values()))
+
+
+def mean_over_models(rows: Iterable[Row]) -> Estimate:
+    """Mean over models, concepts and seeds; the interval draws concepts, then seeds, of the models' mean."""
+    from ktlib.evaluate.intervals import over_concepts
+
+    table: dict[str, dict[int, list[float]]] = {}
+    for row in rows:
+        table.setdefault(row.concept, {}).setdefault(row.seed, []).append(row.value)
+    return over_concepts([[fmean(values) for _, values in sorted(seeds.items())] for _, seeds in sorted(table.items())])

@@ -10,7 +10,7 @@ import pandas as pd
 from IPython.display import Code
 from pandas.io.formats.style import Styler
 
-from ktlib.claims import Verdict
+from ktlib.judging import Verdict
 from ktlib.evaluate.intervals import Estimate, over_concepts
 from ktlib.evaluate.tradeoff import at_budget
 from ktlib.published import numbers

@@ -262,7 +262,7 @@ def least_squares(
     covariance = products / len(rows) - mean.outer(mean)
 
     def solve(inputs: slice, outputs: slice) -> LinearMap:
-        # By singular values, so that features of low rank do no harm; a variance below 1e-10 of the largest is rounding.
+        # By singular values, so that features of low rank do no harm; below 1e-10 of the largest is rounding.
         own, shared = covariance[inputs, inputs], covariance[inputs, outputs]
         weight = torch.linalg.lstsq(own, shared, rcond=1e-10, driver="gelsd").solution
         bias = mean[outputs] - mean[inputs] @ weight

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ktlib import plots
-from ktlib.claims import Verdict
+from ktlib.judging import Verdict
 from ktlib.evaluate.intervals import Estimate
 from ktlib.results import Row
 

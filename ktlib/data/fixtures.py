@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
+import pickle
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import scipy.io
@@ -29,9 +33,52 @@ SYNSETS = (
 PER_CLASS = 2
 GROUND_TRUTH = (3, 1, 5, 2, 4, 4, 2, 3, 1, 5)  # ILSVRC id of image 1, 2, ...
 
+CIFAR_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR_100_NAMES = ("apple", "aquarium_fish", "baby", "lawn_mower", "maple_tree", "sweet_pepper")  # 6 of the 100
+HUNDRED = ("n03126707", "n01440764", "n02012849")  # the list of ImageNet-100: 3 of the classes, not sorted
+BIRDS = ("001.Black_footed_Albatross", "002.Laysan_Albatross")
+# (image id, class, in the training split): ids with gaps, as after a selection.
+BIRD_IMAGES = ((3, 1, 1), (7, 2, 0), (8, 1, 0), (20, 2, 1), (21, 1, 0), (40, 2, 0), (41, 1, 1), (44, 2, 1))
+FLOWER_LABELS = (77, 1, 102, 77, 1, 102, 5, 5, 5, 77, 1, 102)  # class of image 1, 2, ...
+FLOWER_SPLITS: Mapping[str, Sequence[int]] = {"trnid": (12, 10), "valid": (1, 2), "tstid": (9, 3, 4, 5, 6)}
+CATEGORIES = (0, 1, 2, 10)
+PETS = (("Abyssinian", 1), ("american_bulldog", 2), ("american_pit_bull_terrier", 2))  # class 1, 2, 3 and species
+CARS = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Acura TL Sedan 2012")
+
 Damage = Literal[
-    "truncated image", "missing image", "empty folder", "digest mismatch", "ground truth too short", "no devkit"
+    "truncated image",
+    "missing image",
+    "empty folder",
+    "digest mismatch",
+    "ground truth too short",
+    "no devkit",
+    "truncated labels",
+    "missing labels",
+    "label out of range",
+    "wrong folder",
 ]
+
+# For each set the file or folder that `damage` changes: a picture of the test split, the labels, a folder of a class.
+_IMAGE = {
+    "CUB_200_2011": "images/002.Laysan_Albatross/Laysan_Albatross_0040.jpg",
+    "flowers-102": "jpg/image_00009.jpg",
+    "herbarium-2019": "validation/10/2.jpg",
+    "oxford-iiit-pet": "images/american_bulldog_4.jpg",
+    "stanford_cars": "cars_test/00002.jpg",
+}
+_LABELS = {
+    "cifar-10-batches-py": "test_batch",
+    "cifar-100-python": "test",
+    "CUB_200_2011": "image_class_labels.txt",
+    "flowers-102": "imagelabels.mat",
+    "oxford-iiit-pet": "annotations/test.txt",
+    "stanford_cars": "cars_test_annos_withlabels.mat",
+}
+_FOLDER = {
+    "CUB_200_2011": "images/002.Laysan_Albatross",
+    "herbarium-2019": "validation/10",
+    "imagenet": "train/n02012849",
+}
 
 
 def rare_concepts(root: str | Path) -> Path:
@@ -65,7 +112,7 @@ def imagenet(root: str | Path, layout: Literal["flat", "folders"] = "flat") -> P
     fields = [("ILSVRC2012_ID", object), ("WNID", object), ("words", object), ("gloss", object)]
     fields += [("num_children", object), ("children", object)]
     rows = [(i, wnid, words, "generated", n, np.arange(n)) for i, wnid, words, n in SYNSETS]
-    scipy.io.savemat(kit / "meta.mat", {"synsets": np.array(rows, dtype=fields).reshape(-1, 1)})
+    _matlab(kit / "meta.mat", synsets=np.array(rows, dtype=fields).reshape(-1, 1))
     wnid_of = {number: wnid for number, wnid, *_ in SYNSETS}
     for number, label in enumerate(GROUND_TRUTH, 1):
         folder = home / "val" / (wnid_of[label] if layout == "folders" else "")
@@ -77,36 +124,224 @@ def imagenet(root: str | Path, layout: Literal["flat", "folders"] = "flat") -> P
     return home
 
 
+def imagenet_train(root: str | Path, per_class: int = 40) -> Path:
+    """Training images of the five classes and a list of three for ImageNet-100; returns `<root>/imagenet`."""
+    home = Path(root) / "imagenet"
+    for place, (_, wnid, _, children) in enumerate(SYNSETS):
+        for number in range(0 if children else per_class):
+            file = home / "train" / wnid / f"{wnid}_{number}.JPEG"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _picture(1000 * (place + 1) + number, "RGB").save(file)
+    (home / "imagenet100.txt").write_text("".join(f"{wnid}\n" for wnid in HUNDRED))
+    return home
+
+
+def cifar_10(root: str | Path) -> Path:
+    """Forty training and six test images as pickles; returns `<root>/cifar-10-batches-py`.
+
+    Test image 0 is one colour, (200, 100, 50); in test image 1 red is the row and green the column.
+    """
+    home = Path(root) / "cifar-10-batches-py"
+    for number in range(1, 6):
+        _pickle(home / f"data_batch_{number}", _planes(number, 8), labels=[(number + i) % 10 for i in range(8)])
+    _pickle(home / "test_batch", _planes(0, 6), labels=[9, 3, 0, 1, 2, 9])
+    _pickle(home / "batches.meta", None, label_names=list(CIFAR_NAMES))
+    return home
+
+
+def cifar_100(root: str | Path) -> Path:
+    """As `cifar_10`, with fine and coarse labels; returns `<root>/cifar-100-python`."""
+    home = Path(root) / "cifar-100-python"
+    _pickle(home / "train", _planes(7, 40), fine_labels=[i % 6 for i in range(40)], coarse_labels=[0] * 40)
+    _pickle(home / "test", _planes(0, 6), fine_labels=[5, 3, 0, 1, 2, 4], coarse_labels=[0] * 6)
+    _pickle(home / "meta", None, fine_label_names=list(CIFAR_100_NAMES), coarse_label_names=["things"])
+    return home
+
+
+def cub_200(root: str | Path) -> Path:
+    """Two classes of four images, listed in another order in each file; returns `<root>/CUB_200_2011`."""
+    home = Path(root) / "CUB_200_2011"
+    paths = {}
+    for number, label, _ in BIRD_IMAGES:
+        folder = BIRDS[label - 1]
+        paths[number] = f"{folder}/{folder.split('.')[1]}_{number:04d}.jpg"
+        file = home / "images" / paths[number]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _picture(200 + number, "L" if number == 7 else "RGB").save(file)
+    backwards = BIRD_IMAGES[::-1]
+    _lines(home / "images.txt", [f"{n} {paths[n]}" for n, *_ in BIRD_IMAGES[5:] + BIRD_IMAGES[:5]])
+    _lines(home / "image_class_labels.txt", [f"{number} {label}" for number, label, _ in backwards])
+    _lines(home / "train_test_split.txt", [f"{n} {train}" for n, _, train in backwards[3:] + backwards[:3]])
+    _lines(home / "classes.txt", [f"{number} {name}" for number, name in enumerate(BIRDS, 1)])
+    return home
+
+
+def flowers_102(root: str | Path) -> Path:
+    """Twelve images of four classes, nine of them in a split; returns `<root>/flowers-102`."""
+    home = Path(root) / "flowers-102"
+    (home / "jpg").mkdir(parents=True, exist_ok=True)
+    for number in range(1, len(FLOWER_LABELS) + 1):
+        _picture(300 + number, "RGB").save(home / "jpg" / f"image_{number:05d}.jpg")
+    _matlab(home / "imagelabels.mat", labels=np.array([FLOWER_LABELS], dtype=np.uint8))
+    _matlab(home / "setid.mat", **{split: np.array([ids], dtype=np.uint16) for split, ids in FLOWER_SPLITS.items()})
+    return home
+
+
+def herbarium_19(root: str | Path) -> Path:
+    """Four categories, 10 the highest, of two images with the same two ids; returns `<root>/herbarium-2019`."""
+    home = Path(root) / "herbarium-2019"
+    for start, split in ((400, "train"), (450, "validation")):
+        for category in CATEGORIES:
+            (home / split / str(category)).mkdir(parents=True, exist_ok=True)
+            for number in (1, 2):
+                _picture(start + 2 * category + number, "RGB").save(home / split / str(category) / f"{number}.jpg")
+    return home
+
+
+def oxford_pets(root: str | Path) -> Path:
+    """Three breeds of four images; one is greyscale, one an RGBA PNG named .jpg; returns `<root>/oxford-iiit-pet`."""
+    home = Path(root) / "oxford-iiit-pet"
+    (home / "images").mkdir(parents=True, exist_ok=True)
+    lines: dict[str, list[str]] = {"trainval": [], "test": []}
+    for label, (breed, species) in enumerate(PETS, 1):
+        for number in range(1, 5):
+            stem, mode = f"{breed}_{number}", {3: "L", 4: "RGBA"}.get(number if label == 1 else 0, "RGB")
+            kind = "PNG" if mode == "RGBA" else "JPEG"
+            _picture(500 + 10 * label + number, mode).save(home / "images" / f"{stem}.jpg", format=kind)
+            lines["trainval" if number < 3 else "test"].append(f"{stem} {label} {species} 1")
+    for split, listed in lines.items():
+        _lines(home / "annotations" / f"{split}.txt", listed)
+    return home
+
+
+def stanford_cars(root: str | Path, tested: int = 4) -> Path:
+    """Six training and some test images of three models, with and without labels; returns `<root>/stanford_cars`."""
+    home = Path(root) / "stanford_cars"
+    for split, count, labelled in (
+        ("train", 6, "devkit/cars_train_annos.mat"),
+        ("test", tested, "cars_test_annos_withlabels.mat"),
+    ):
+        (home / f"cars_{split}").mkdir(parents=True, exist_ok=True)
+        files = [f"{number:05d}.jpg" for number in range(1, count + 1)]
+        for number, file in enumerate(files):
+            _picture(600 + 10 * count + number, "RGB").save(home / f"cars_{split}" / file)
+        _matlab(home / labelled, annotations=_cars(files, [3 - number % 3 for number in range(count)]))
+        if split == "test":
+            _matlab(home / "devkit" / "cars_test_annos.mat", annotations=_cars(files, None))
+    _matlab(home / "devkit" / "cars_meta.mat", class_names=np.array(CARS, dtype=object).reshape(1, -1))
+    return home
+
+
+def zoom_shot(root: str | Path) -> Path:
+    """All nine test sets of Zoom-shot and its training images, tiny; the same bytes every time; returns `root`.
+
+    Read them with `testsets.test_sets(root, partial=True)` and `testsets.train_sets(root, partial=True)`.
+    """
+    for make in (cifar_10, cifar_100, imagenet, imagenet_train, cub_200, flowers_102, herbarium_19, oxford_pets):
+        make(root)
+    stanford_cars(root)
+    return Path(root)
+
+
 def damage(home: Path, how: Damage) -> Path:
     """Damage a generated fixture in one way; returns the file or folder that was changed.
 
     Args:
-        home: what `rare_concepts` or `imagenet` (flat) returned.
-        how: `truncated image`, `missing image`, `empty folder`: either fixture (a folder of concept 1, or `val`);
-            `digest mismatch`: RareConcepts; `ground truth too short`, `no devkit`: ImageNet.
+        home: what a function above returned (`imagenet` flat).
+        how: `truncated image`, `missing image`: any fixture of image files; `empty folder`: RareConcepts and
+            ImageNet (a folder of concept 1, or `val`); `digest mismatch`: RareConcepts; `ground truth too short`,
+            `no devkit`: ImageNet; `truncated labels`, `missing labels`, `label out of range`: the sets of Zoom-shot
+            with a label file, CIFAR included; `wrong folder`: CUB, Herbarium and the training images of ImageNet.
     """
-    folder = home / (CONCEPTS[0] if home.name == "rare_concepts" else "val")
+    if how not in get_args(Damage):
+        raise ValueError(f"expected a damage of {get_args(Damage)}, got {how!r}")
     kit = home / "ILSVRC2012_devkit_t12" / "data"
-    target = sorted(folder.iterdir())[-1]
-    if how == "truncated image":
+    if how in ("truncated labels", "missing labels", "label out of range"):
+        target = home / _LABELS[home.name]
+        if how == "label out of range":
+            _mislabel(target)
+    elif how == "wrong folder":
+        target = home / _FOLDER[home.name]
+        shutil.move(target, target.with_name("Grus_grus"))
+        return target.with_name("Grus_grus")
+    elif how == "ground truth too short":
+        target = kit / "ILSVRC2012_validation_ground_truth.txt"
+        _lines(target, target.read_text().split()[:-1])
+    elif how == "no devkit":
+        target = kit / "meta.mat"
+    elif home.name in _IMAGE:
+        target = home / _IMAGE[home.name]
+    else:
+        target = sorted((home / (CONCEPTS[0] if home.name == "rare_concepts" else "val")).iterdir())[-1]
+    if how in ("truncated image", "truncated labels"):
         target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
-    elif how == "missing image":
+    elif how in ("missing image", "missing labels", "no devkit"):
         target.unlink()
     elif how == "digest mismatch":
         _picture(999, "RGB").save(target)
     elif how == "empty folder":
-        for file in folder.iterdir():
+        target = target.parent
+        for file in target.iterdir():
             file.unlink()
-        target = folder
-    elif how == "ground truth too short":
-        target = kit / "ILSVRC2012_validation_ground_truth.txt"
-        target.write_text("\n".join(target.read_text().split()[:-1]) + "\n")
-    elif how == "no devkit":
-        target = kit / "meta.mat"
-        target.unlink()
-    else:
-        raise ValueError(f"expected a damage of {get_args(Damage)}, got {how!r}")
     return target
+
+
+def _mislabel(file: Path) -> None:
+    """Give the last entry of a label file a class that does not exist."""
+    if file.suffix == ".txt":  # `<image> <class> ...`
+        *lines, last = file.read_text().splitlines()
+        image, _, *rest = last.split()
+        _lines(file, [*lines, " ".join([image, "999", *rest])])
+    elif file.suffix == ".mat":
+        content = {name: value for name, value in scipy.io.loadmat(str(file)).items() if name[0] != "_"}
+        if "labels" in content:
+            content["labels"][0, -4] = 200  # of image 9, which is in the test split
+        else:
+            content["annotations"]["class"][0, -1] = np.array([[200]], dtype=np.uint8)
+        _matlab(file, **content)
+    else:
+        content = pickle.loads(file.read_bytes())
+        content["labels" if "labels" in content else "fine_labels"][-1] = 100
+        file.write_bytes(pickle.dumps(content, protocol=2))
+
+
+def _lines(file: Path, lines: Sequence[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _matlab(file: Path, **variables: Any) -> None:
+    """A `.mat` without the time of writing, which scipy puts into the first 116 bytes: free text."""
+    content = io.BytesIO()
+    scipy.io.savemat(content, variables)
+    content.seek(0)
+    content.write(b"MATLAB 5.0 MAT-file, generated".ljust(116))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content.getvalue())
+
+
+def _cars(files: Sequence[str], labels: Sequence[int] | None) -> np.ndarray:
+    """Annotations of cars, one row and a column an image; without labels as in the development kit."""
+    fields = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", *(["class"] if labels else []), "fname"]
+    rows = [(1, 1, 60, 40, *((np.uint8(labels[index]),) if labels else ()), file) for index, file in enumerate(files)]
+    return np.array(rows, dtype=[(field, object) for field in fields]).reshape(1, -1)
+
+
+def _planes(seed: int, count: int) -> np.ndarray:
+    """Images as CIFAR has them: a row an image, the red plane before the green before the blue, each by rows."""
+    images = np.random.default_rng(seed).integers(0, 256, size=(count, 3, 32, 32), dtype=np.uint8)
+    if seed == 0:
+        images[0] = np.array([200, 100, 50]).reshape(3, 1, 1)
+        images[1] = np.stack([*np.mgrid[:32, :32], np.zeros((32, 32))])
+    return images.reshape(count, 3072)
+
+
+def _pickle(file: Path, data: np.ndarray | None, **entries: list[Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = (
+        entries if data is None else {"data": data, "filenames": [f"{i}.png" for i in range(len(data))], **entries}
+    )
+    file.write_bytes(pickle.dumps(content, protocol=2))  # the published ones were written by Python 2
 
 
 def _picture(seed: int, mode: str) -> Image.Image:

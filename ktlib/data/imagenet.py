@@ -1,4 +1,4 @@
-"""ImageNet-1k validation images, their labels and the names of their classes.
+"""ImageNet-1k: validation and training images, their labels and the names of their classes.
 
 Two layouts under `<data>/imagenet`: `val/<wnid>/*.JPEG` (torchvision's folders), or the archive as it
 is handed out, `val/ILSVRC2012_val_000xxxxx.JPEG`, labelled by the development kit. The label of a
@@ -8,10 +8,17 @@ names. The kit's own ILSVRC ids (1 to 1000) are in another order, so they are ne
 The kit's `meta.mat` is read with scipy: torchvision's parser wants the packed archive and checks the
 md5 of it, so it reads no fixture. Fields and filter (`num_children == 0`) are those of
 `torchvision.datasets.imagenet.parse_devkit_archive`.
+
+`read` is what Knowledge Transfer is measured on. `imagenet_1000`, `imagenet_100` and `train` are the same
+files as Zoom-shot needs them: with OpenAI's curated names and its 80 prompts. ImageNet-100 is whatever a list
+of a hundred WordNet ids says (`class_list`): ZS names no list, and several are in use.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import os
 import re
 import zlib
 from collections import Counter, defaultdict
@@ -26,10 +33,13 @@ from jaxtyping import Float, Int
 from scipy.io.matlab import MatReadError
 from torch import Tensor
 
-from ktlib.data import images
+from ktlib.data import files, images
+from ktlib.data.labelled import LabelledImages
 from ktlib.data.manifests import data_root
 
 CLASSES, PER_CLASS = 1000, 50  # ILSVRC2012 validation: 50,000 images
+TRAIN = 1_281_167  # training images of ILSVRC2012
+HUNDRED = 100  # classes of ImageNet-100
 KINDS = ("first", "all", "curated")
 _GET = "data_manifests/datasets/imagenet_1k_val.json says how to get it"
 _NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
@@ -107,7 +117,7 @@ def read(root: str | Path | None = None, *, partial: bool = False) -> Validation
         FileNotFoundError: images or development kit are absent.
         ValueError: counts, labels or folders do not fit each other.
     """
-    root = data_root() / "imagenet" if root is None else Path(root)
+    root = _home(root)
     kit = _kit(root)
     wnid_of, words_of = _synsets(kit / "meta.mat")
     if not partial and (len(words_of) != CLASSES or set(wnid_of) != set(range(1, CLASSES + 1))):
@@ -146,6 +156,139 @@ def read(root: str | Path | None = None, *, partial: bool = False) -> Validation
     )
 
 
+@dataclass(frozen=True)
+class ClassList:
+    """The classes of ImageNet-100.
+
+    Attributes:
+        wnids: their WordNet ids, sorted: the label of a class is its place here, whatever the order in the file.
+        sha256: of the file, to be reported beside every number measured with it.
+    """
+
+    wnids: tuple[str, ...]
+    sha256: str
+
+
+def class_list(root: str | Path | None = None, *, partial: bool = False) -> ClassList:
+    """The WordNet ids in `imagenet100.txt`, one a line in any order.
+
+    Args:
+        root: the folder that holds the list; by default `imagenet` in `manifests.data_root()`.
+        partial: accept another number than 100 (generated files).
+
+    Raises:
+        FileNotFoundError: there is no list.
+        ValueError: a line is no WordNet id, occurs twice or is no class of ImageNet-1k, or there are not 100.
+    """
+    file = _home(root) / "imagenet100.txt"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"expected the WordNet ids of ImageNet-100, one a line, in {file}, found nothing; "
+            f"{files.how_to_get('imagenet_100')}"
+        )
+    content = file.read_bytes()
+    lines = content.decode("utf-8", errors="replace").split()
+    if unknown := [line for line in lines if line not in _places()]:
+        raise ValueError(
+            f"expected WordNet ids of ImageNet-1k in {file}, one a line, such as n01440764, found "
+            f"{', '.join(unknown[:5])}; correct or remove them"
+        )
+    if twice := sorted(line for line, count in Counter(lines).items() if count > 1):
+        raise ValueError(f"expected every WordNet id once in {file}, found {', '.join(twice[:5])} twice; remove one")
+    if len(lines) != HUNDRED and not partial:
+        raise ValueError(f"expected {HUNDRED} WordNet ids in {file}, found {len(lines)}; complete the list")
+    return ClassList(tuple(sorted(lines)), hashlib.sha256(content).hexdigest())
+
+
+def imagenet_1000(root: str | Path | None = None, *, partial: bool = False) -> LabelledImages:
+    """The validation images of all classes; see `read` for arguments and errors."""
+    home = _home(root)
+    data = read(home, partial=partial)
+    return files.labelled("ImageNet-1000", home, _inside(home, data.paths), data.labels, curated_names(data.wnids))
+
+
+def imagenet_100(root: str | Path | None = None, *, partial: bool = False) -> LabelledImages:
+    """The validation images of the classes in `imagenet100.txt`; labels are places among the sorted WordNet ids.
+
+    The sha256 of the list is a part of the digest; `class_list` gives it.
+
+    Args:
+        root: the folder that holds `val` and `imagenet100.txt`; by default `imagenet` in `manifests.data_root()`.
+        partial: accept fewer classes and images (generated files).
+
+    Raises:
+        FileNotFoundError: the list, the images or the development kit are absent.
+        ValueError: see `class_list` and `read`; or the images have no class that is on the list.
+    """
+    home = _home(root)
+    wanted = class_list(home, partial=partial)
+    data = read(home, partial=partial)
+    if absent := [wnid for wnid in wanted.wnids if wnid not in data.wnids]:
+        raise ValueError(
+            f"expected images of every class in {home / 'imagenet100.txt'}, found none of {', '.join(absent[:5])} "
+            f"among the {len(data.wnids)} classes of the development kit; correct the list"
+        )
+    place = {wnid: index for index, wnid in enumerate(wanted.wnids)}
+    kept = [(p, place[data.wnids[k]]) for p, k in zip(data.paths, data.labels, strict=True) if data.wnids[k] in place]
+    return files.labelled(
+        "ImageNet-100",
+        home,
+        _inside(home, [path for path, _ in kept]),
+        [label for _, label in kept],
+        curated_names(wanted.wnids),
+        wanted.sha256,
+    )
+
+
+def train(root: str | Path | None = None, *, partial: bool = False) -> LabelledImages:
+    """The 1,281,167 training images, `train/<wnid>/*.JPEG`, sorted by WordNet id and name.
+
+    Needs no development kit. Each file's size is asked for: seconds on a local disk, minutes on a slow one.
+
+    Args:
+        root: the folder that holds `train`; by default `imagenet` in `manifests.data_root()`.
+        partial: accept fewer classes and images (generated files). Labels are then places among those there are.
+
+    Raises:
+        FileNotFoundError: there are no folders of images.
+        ValueError: a folder is no class of ImageNet-1k, or the number of images is wrong.
+    """
+    home = _home(root)
+    folder = home / "train"
+    wnids = sorted(e.name for e in os.scandir(folder) if e.is_dir() and e.name[0] != ".") if folder.is_dir() else []
+    if not wnids:
+        packed = sorted(folder.glob("n*.tar"))[:1] or [home / "ILSVRC2012_img_train.tar"]
+        found = f"only archives such as {packed[0]}; extract each" if packed[0].is_file() else "nothing"
+        raise FileNotFoundError(
+            f"expected train/<wnid>/*.JPEG in {home}, found {found}; {files.how_to_get('imagenet_1k_train')}"
+        )
+    if unknown := [wnid for wnid in wnids if wnid not in _places()]:
+        raise ValueError(
+            f"expected folders named by the WordNet ids of ImageNet-1k in {folder}, found {', '.join(unknown[:5])}; "
+            "remove them or rename them"
+        )
+    paths, labels = [], []
+    for label, wnid in enumerate(wnids):
+        inside = sorted(e.name for e in os.scandir(folder / wnid) if e.name.lower().endswith((".jpeg", ".jpg")))
+        paths += [f"train/{wnid}/{name}" for name in inside]
+        labels += [label] * len(inside)
+    files.whole(len(paths), TRAIN, f"training images of {CLASSES} classes", folder, partial=partial)
+    return files.labelled("ImageNet", home, paths, labels, curated_names(wnids))
+
+
+def curated_names(wnids: Sequence[str]) -> list[str]:
+    """OpenAI's class names (`open_clip.zero_shot_metadata.IMAGENET_CLASSNAMES`) of any of the 1000 WordNet ids.
+
+    Raises:
+        ValueError: an id is none of ImageNet-1k.
+    """
+    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+
+    if unknown := [wnid for wnid in wnids if wnid not in _places()]:
+        raise ValueError(f"expected WordNet ids of ImageNet-1k, found {', '.join(unknown[:5])}; correct them")
+    return [IMAGENET_CLASSNAMES[_places()[wnid]] for wnid in wnids]
+
+
 def duplicates(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Class names that occur more than once, lower-cased as CLIP's tokeniser does, with their places.
 
@@ -156,6 +299,22 @@ def duplicates(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     for index, name in enumerate(names):
         places[name.lower()].append(index)
     return {name: tuple(indices) for name, indices in places.items() if len(indices) > 1}
+
+
+@functools.cache
+def _places() -> dict[str, int]:
+    """WordNet id of ImageNet-1k -> its place among the sorted ids, which is timm's order."""
+    from timm.data import ImageNetInfo  # here: `read` needs no model library
+
+    return {wnid: place for place, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
+
+
+def _home(root: str | Path | None) -> Path:
+    return data_root() / "imagenet" if root is None else Path(root)
+
+
+def _inside(home: Path, paths: Sequence[Path]) -> list[str]:
+    return [path.relative_to(home).as_posix() for path in paths]
 
 
 def _kit(root: Path) -> Path:

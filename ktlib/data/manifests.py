@@ -23,9 +23,36 @@ SCALES = ("pocket", "rehearsal", "paper")
 # What a notebook needs at paper scale: names of datasets and of checkpoints.
 NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "00_start_here": ((), ()),
-    "01_rare_concepts": (("rare_concepts", "imagenet_1k_val"), ("openai/ViT-B-32", "openai/ViT-L-14")),
+    "01_rare_concepts": (
+        ("rare_concepts", "imagenet_1k_val", "imagenet_100"),
+        ("openai/ViT-B-32", "openai/ViT-L-14", "dandelin/vilt-b32-mlm-itm"),
+    ),
+    "04_flickr30k_retrieval": (("flickr30k", "rare_concepts", "imagenet_100"), ("dandelin/vilt-b32-mlm-itm",)),
+    "06_zoom_shot": (
+        (
+            "cifar10",
+            "cifar100",
+            "imagenet_100",
+            "imagenet_1k_val",
+            "cub_200",
+            "flowers_102",
+            "herbarium_19",
+            "oxford_pets",
+            "stanford_cars",
+            "imagenet_1k_train",
+        ),
+        (
+            "openai/ViT-B-16",
+            "torchvision/mobilenet_v3_small",
+            "torchvision/densenet121",
+            "torchvision/resnet18",
+            "timm/vit_base_patch16_224.dino",
+            "timm/vit_base_patch14_dinov2.lvd142m",
+        ),
+    ),
     "10_results": ((), ()),
 }
+CALIBRATED = ("01_rare_concepts",)  # notebooks whose class names and prompt must be frozen before any result (D8)
 
 
 @dataclass(frozen=True)
@@ -73,18 +100,22 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One set of published weights. `sha256` is that of the file behind `url`."""
+    """One set of published weights.
+
+    `sha256` is that of the file behind `url`: whole, or its first eight digits where the publisher writes
+    no more into the file's name (torchvision), or None where it states none.
+    """
 
     name: str
-    open_clip: Mapping[str, str]  # arguments of open_clip.create_model
-    hub: Mapping[str, str]  # repository and file
+    library: Mapping[str, str]  # its name, and what it calls the model: arguments of its function that makes models
+    hub: Mapping[str, str] | None  # repository and file; None: only the file behind `url` exists
     url: str
-    sha256: str
+    sha256: str | None
     licence: str
     size: str
     image_size: int
     embedding_size: int
-    context_length: int
+    context_length: int | None  # None: it reads no text
     mean: tuple[float, ...]
     std: tuple[float, ...]
     used_by: tuple[str, ...]
@@ -95,14 +126,22 @@ class Checkpoint:
     unverified: tuple[str, ...]
 
     @property
+    def wanted(self) -> str:
+        """Name of the file that is loaded: of the hub where there is one, else of the one behind `url`."""
+        return self.hub["file"] if self.hub else self.url.rsplit("/", 1)[-1]
+
+    @property
     def place(self) -> Path:
-        """Where a copy outside the hub's cache is expected. Not the .pt behind `url`: it is no state dict."""
-        return data_root() / "checkpoints" / f"{self.name}.safetensors"
+        """Where a copy outside the caches is expected. Not CLIP's .pt behind `url`: it is no state dict."""
+        return data_root() / "checkpoints" / f"{self.name}{Path(self.wanted).suffix}"
 
     def file(self) -> Path | None:
-        """The safetensors on this machine: at `place`, else in the hub's cache, else None."""
+        """The weights on this machine: at `place`, else in the cache of the hub or of torch, else None."""
         if self.place.is_file():
             return self.place
+        if self.hub is None:
+            kept = _torch_cache() / self.wanted
+            return kept if kept.is_file() else None
         from huggingface_hub import try_to_load_from_cache  # here: reading a manifest should not need the hub
 
         cached = try_to_load_from_cache(self.hub["repository"], self.hub["file"])
@@ -213,7 +252,7 @@ def missing(scale: str, notebooks: Sequence[str]) -> list[Missing]:
         )
     data, weights = (dict.fromkeys(name for stem in notebooks for name in NEEDS[stem][kind]) for kind in (0, 1))
     gaps = [_missing_dataset(dataset(name)) for name in data] + [missing_checkpoint(checkpoint(n)) for n in weights]
-    if "imagenet_1k_val" in data:
+    if any(stem in CALIBRATED for stem in notebooks):
         gaps.append(_missing_calibration())
     return [gap for gap in gaps if gap]
 
@@ -246,6 +285,10 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     """What there is to do when the weights are not on this machine; None when they are."""
     if wanted.file():
         return None
+    if wanted.hub is None:
+        expected = f"{wanted.wanted} in torch's cache or at the path below; {wanted.size}"
+        fetch = f"curl --location --create-dirs --output {wanted.place} {wanted.url}"
+        return Missing(f"checkpoint {wanted.name}", (expected,), "neither", (fetch,), wanted.place)
     repository, file = wanted.hub["repository"], wanted.hub["file"]
     expected = f"{file} of {repository} in the hub's cache, or the file below; {wanted.size}"
     how = (
@@ -253,6 +296,12 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
         "or download the same file elsewhere and copy it to the path below",
     )
     return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
+
+
+def _torch_cache() -> Path:
+    """Where torchvision keeps its weights: `torch.hub.get_dir()` without torch."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser() / "hub" / "checkpoints"
 
 
 def _count(folder: Path, pattern: str) -> int:

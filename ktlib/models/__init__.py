@@ -1,4 +1,4 @@
-"""One adapter a family of models, and `load`, which finds the right one by name."""
+"""One adapter a family of models; `load` and `load_encoder` find the right one by name."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import open_clip
 import torch
 from torch import nn
 
 from ktlib.data import manifests
+from ktlib.models import vision
 from ktlib.models.dual import DualEncoder
+from ktlib.models.vision import VisionEncoder
+from ktlib.pocket import encoders as pocket_encoders
 from ktlib.pocket import weights as pocket_weights
 
-__all__ = ["DualEncoder", "available", "load"]
+__all__ = ["DualEncoder", "VisionEncoder", "available", "available_encoders", "load", "load_encoder"]
 
 # The papers' checkpoints under short names. The `-quickgelu` architectures are the ones these
 # weights were trained with; open_clip would otherwise build GELU and only warn (3.3.0).
@@ -47,6 +51,8 @@ def load(name: str, *, weights: str | Path | None = None) -> DualEncoder:
         RuntimeError: damaged weights (their digest is not the recorded one).
     """
     if name.startswith("pocket/"):
+        if name in available_encoders():
+            raise ValueError(f"expected a CLIP, found {name}, which reads no text: take load_encoder({name!r})")
         folder = pocket_weights.folder(name.removeprefix("pocket/"))
         return _open_clip(f"local-dir:{folder}", name=name)
     if name in PUBLISHED:
@@ -67,6 +73,78 @@ def load(name: str, *, weights: str | Path | None = None) -> DualEncoder:
     known = [*available(), *open_clip.list_models()]
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or available()
     raise ValueError(f"expected the name of a model, found {name!r}; did you mean {', '.join(near)}?")
+
+
+def available_encoders() -> list[str]:
+    """Names `load_encoder` takes: pocket encoders, published ones, and random weights at published size."""
+    return [*(f"pocket/{n}" for n in pocket_weights.encoders()), *vision.HEADS, *(f"random/{n}" for n in vision.HEADS)]
+
+
+def load_encoder(name: str, *, weights: str | Path | None = None) -> VisionEncoder:
+    """A vision encoder by name, ready to use: float32, evaluation mode, on the CPU.
+
+    CLIP as a source of features is `VisionEncoder.of(load(...))`.
+
+    Args:
+        name: `pocket/dino` (ours, shipped), `torchvision/resnet18` (published weights),
+            `random/torchvision/resnet18` (the same architecture with random weights, seed 0), or
+            `local-dir:` and the folder of an encoder trained with `python -m ktlib pocket train`.
+        weights: a file (safetensors, or `.pth`) in place of the published one.
+
+    Raises:
+        ValueError: no such encoder, or weights for one that takes none.
+        FileNotFoundError: the weights are not here, and downloads are switched off.
+        RuntimeError: damaged weights, or a key that is missing or unknown.
+    """
+    if name.startswith("local-dir:"):
+        return _pocket_encoder(Path(name.removeprefix("local-dir:")), name)
+    if name not in available_encoders():
+        near = difflib.get_close_matches(name, available_encoders(), n=3, cutoff=0.4) or available_encoders()
+        hint = " (for CLIP: VisionEncoder.of(load(...)))" if name in available() else ""
+        raise ValueError(
+            f"expected the name of a vision encoder, found {name!r}{hint}; did you mean {', '.join(near)}?"
+        )
+    if weights is not None and name not in vision.HEADS:
+        raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
+    if name.startswith("pocket/"):
+        return _pocket_encoder(pocket_weights.folder(name.removeprefix("pocket/")), name)
+    wanted = manifests.checkpoint(name.removeprefix("random/"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # timm and torchvision initialise from the global generator
+        network = vision.build(wanted)
+    if not name.startswith("random/"):
+        vision.fill(network, name, _published(wanted) if weights is None else Path(weights))
+    return VisionEncoder(
+        network.requires_grad_(False),
+        name=name,
+        image_size=wanted.image_size,
+        dim=wanted.embedding_size,
+        mean=wanted.mean,
+        std=wanted.std,
+    )
+
+
+def _pocket_encoder(folder: Path, name: str) -> VisionEncoder:
+    network, described = pocket_encoders.read(folder)
+    facts = {key: described[key] for key in ("image_size", "dim", "mean", "std")}
+    return VisionEncoder(network.requires_grad_(False), name=name, **facts)
+
+
+def _published(wanted: manifests.Checkpoint) -> Path:
+    """The file of published weights; downloaded where that is allowed."""
+    gap = manifests.missing_checkpoint(wanted)
+    if gap and os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise FileNotFoundError(str(gap))
+    if gap and wanted.hub is None:
+        wanted.place.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(wanted.url, str(wanted.place), hash_prefix=wanted.sha256)
+    elif gap and wanted.hub:
+        return Path(huggingface_hub.hf_hub_download(wanted.hub["repository"], wanted.hub["file"]))
+    file = wanted.file()
+    assert file is not None, "just downloaded"
+    if wanted.hub is None and wanted.sha256:  # the digest is that of the file behind the address
+        vision.verify(file, wanted.sha256)
+    return file
 
 
 def _open_clip(architecture: str, *, name: str, pretrained: str | None = None) -> DualEncoder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from ktlib.models import shared
 
 
 class DualEncoder(nn.Module):
@@ -120,10 +121,7 @@ class DualEncoder(nn.Module):
 
     def digest(self) -> str:
         """sha256 of all weights, as float16 so that stored and computed halves agree; first 16 digits."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.clip.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().half().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return shared.digest(self.clip)
 
     def copy(self) -> DualEncoder:
         """An independent copy of the towers; the tokenizer is shared."""
@@ -145,12 +143,7 @@ class DualEncoder(nn.Module):
             )
 
     def _prepare(self, images: Tensor) -> Tensor:
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"expected images (batch, 3, height, width) in [0, 1], found {tuple(images.shape)}")
-        if tuple(images.shape[-2:]) != (self.image_size, self.image_size):
-            size = (self.image_size, self.image_size)
-            images = F.interpolate(images, size, mode="bicubic", antialias=images.shape[-1] > self.image_size)
-        return (images - self.mean) / self.std
+        return shared.prepare(images, self.image_size, self.mean, self.std)
 
     def _vision_transformer(self) -> Any:
         if not hasattr(self.visual, "_embeds"):

@@ -72,15 +72,15 @@ A ViLT for the drawn world, small enough to ship: transformers' `ViltModel`, 64 
 - **Data**: {recipe["pool"]:,} pictures drawn once (world {training["world"]}, a quarter of them scenes as in the pocket
   Flickr {training["flickr"]}), each with a caption that matches and one that does not: another picture's, or its own
   with one word changed. No rare concept is ever drawn; its name occurs in captions of other pictures.
-- **Recipe**: matching and whole-word masking together; {recipe["steps"]} steps of {recipe["batch"]} pictures, AdamW
-  {recipe["lr"]:g}, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]}; {training["minutes"]} minutes on 2 CPU cores that
-  others used too. At the end: matching loss {training["final_matching_loss"]}, right
+- **Recipe**: matching and whole-word masking together; {recipe["steps"]} steps of {recipe["batch"]} pictures,
+  AdamW {recipe["lr"]:g}, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]}; {training["minutes"]} minutes
+  on 2 CPU cores that others used too. At the end: matching loss {training["final_matching_loss"]}, right
   {training["final_matching_accuracy"]}, word loss {training["final_word_loss"]}.
 - **Meant for** showing the methods of the papers at small scale. It knows {len(world.vocabulary())} words and nothing
   of the real world.
 
-Names are judged by the match logit of "a photo of a NAME" among {len(pair_examination.pocket().known_names)} known names
-(a rare concept competes with all of them), before any transfer; matching on pairs that no training drew:
+Names are judged by the match logit of "a photo of a NAME" among {len(pair_examination.pocket().known_names)} known
+names (a rare concept competes with all of them), before any transfer; matching on pairs that no training drew:
 
 | | | share right |
 |---|---|---|

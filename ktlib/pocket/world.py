@@ -39,10 +39,10 @@ def to_tensor(images: Sequence[Image.Image]) -> Float[Tensor, "batch 3 height wi
     return torch.from_numpy(array).permute(0, 3, 1, 2).float() / 255
 
 
-def known_object(name: str, rng: Random) -> tuple[Image.Image, dict[str, str]]:
-    """A picture of a known object and the colours it was drawn in."""
+def known_object(name: str, rng: Random, colours: dict[str, str] | None = None) -> tuple[Image.Image, dict[str, str]]:
+    """A picture of a known object and the colours it was drawn in; of its own choice where none are given."""
     thing = KNOWN[name]
-    colours = thing.colours(rng)
+    colours = thing.colours(rng) if colours is None else colours
     c = Canvas(rng, scenes.ground_without(rng, *colours.values()))
     scale = 1.0 if thing.fills else rng.uniform(0.68, 0.95)
     x, y = rng.uniform(0, 1 - scale), rng.uniform(0, 1 - scale)

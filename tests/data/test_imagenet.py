@@ -164,3 +164,121 @@ def test_a_broken_meta_mat_is_refused(flat: Path) -> None:
             ValueError, match=r"expected the structure synsets .*meta\.mat.*extract the development kit"
         ):
             imagenet.read(flat, partial=True)
+
+
+# -- Zoom-shot's three sets -------------------------------------------------------------------------
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    fixtures.imagenet(tmp_path)
+    return fixtures.imagenet_train(tmp_path, per_class=3)
+
+
+def test_the_thousand_classes_have_curated_names_in_the_order_of_the_wordnet_ids(whole: Path) -> None:
+    data = imagenet.imagenet_1000(whole, partial=True)
+    assert data.name == "ImageNet-1000"
+    assert data.labels == LABELS
+    assert data.names == ("tench", "crane bird", "Cardigan Welsh Corgi", "cardigan", "construction crane")
+    assert imagenet.duplicates(data.names) == {}  # unlike the first synonyms
+
+
+def test_curated_names_by_wordnet_id_are_those_by_place() -> None:
+    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+    from timm.data import ImageNetInfo
+
+    assert imagenet.curated_names(sorted(ImageNetInfo("imagenet-1k").label_names())) == list(IMAGENET_CLASSNAMES)
+    with pytest.raises(ValueError, match="expected WordNet ids of ImageNet-1k, found n02084071; correct them"):
+        imagenet.curated_names(["n02084071"])  # dog: a node above the classes
+
+
+def test_a_list_in_any_order_gives_labels_in_the_order_of_the_sorted_ids(whole: Path) -> None:
+    assert fixtures.HUNDRED == ("n03126707", "n01440764", "n02012849")
+    data = imagenet.imagenet_100(whole, partial=True)
+    assert data.names == ("tench", "crane bird", "construction crane")
+    # By hand: LABELS 0 4 1 3 2 2 3 0 4 1, of which 0, 1 and 4 are on the list and become 0, 1 and 2.
+    assert data.labels == (0, 2, 1, 0, 2, 1)
+    everything = imagenet.imagenet_1000(whole, partial=True)
+    kept = [index for index, label in enumerate(everything.labels) if label in (0, 1, 4)]
+    assert [data.read(i).tobytes() for i in range(6)] == [everything.read(k).tobytes() for k in kept]
+
+
+def test_the_list_is_reported_by_its_sha256_and_is_in_the_digest(whole: Path) -> None:
+    import hashlib
+
+    before, file = imagenet.imagenet_100(whole, partial=True), whole / "imagenet100.txt"
+    listed = imagenet.class_list(whole, partial=True)
+    assert listed.wnids == tuple(sorted(fixtures.HUNDRED))
+    assert listed.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_text(file.read_text().strip())  # the same classes in another file
+    after = imagenet.imagenet_100(whole, partial=True)
+    assert (after.labels, after.names) == (before.labels, before.names)
+    assert after.digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("n01440764 n02084071", r"expected WordNet ids of ImageNet-1k in .*imagenet100\.txt.*found n02084071; correct"),
+        ("n01440764 tench", r"expected WordNet ids of ImageNet-1k in .*found tench; correct"),
+        ("n01440764 n02012849 n01440764", r"expected every WordNet id once .*found n01440764 twice; remove one"),
+        ("n01440764 n01443537", r"expected images of every class .*found none of n01443537 among the 5 classes"),
+    ],
+)
+def test_a_list_of_other_things_is_refused(whole: Path, lines: str, message: str) -> None:
+    (whole / "imagenet100.txt").write_text(lines.replace(" ", "\n"))
+    with pytest.raises(ValueError, match=message):
+        imagenet.imagenet_100(whole, partial=True)
+
+
+def test_a_list_of_another_length_or_none_is_refused(whole: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected 100 WordNet ids in .*imagenet100\.txt, found 3; complete the list"):
+        imagenet.imagenet_100(whole)
+    (whole / "imagenet100.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"expected the WordNet ids of ImageNet-100, .*imagenet_100\.json says"):
+        imagenet.imagenet_100(whole, partial=True)
+
+
+def test_training_images_are_torchvision_s_folders(whole: Path) -> None:
+    from torchvision.datasets import ImageFolder
+
+    data = imagenet.train(whole, partial=True)
+    oracle = ImageFolder(str(whole / "train"))
+    assert data.name == "ImageNet"
+    assert list(data.labels) == oracle.targets
+    assert all(data.read(i).tobytes() == oracle[i][0].tobytes() for i in range(len(oracle)))
+    assert data.names[1] == "crane bird"
+
+
+def test_training_images_need_no_development_kit(tmp_path: Path) -> None:
+    assert len(imagenet.train(fixtures.imagenet_train(tmp_path, per_class=1), partial=True)) == 5
+
+
+def test_training_images_are_counted(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        ValueError, match=r"expected 1,281,167 training images of 1000 classes in .*train, found 15; .*cut"
+    ):
+        imagenet.train(whole)
+    monkeypatch.setattr(imagenet, "TRAIN", 15)
+    assert len(imagenet.train(whole)) == 15
+
+
+def test_a_training_folder_that_is_no_class_is_refused(whole: Path) -> None:
+    fixtures.damage(whole, "wrong folder")
+    with pytest.raises(ValueError, match=r"expected folders named by the WordNet ids .*train, found Grus_grus; remove"):
+        imagenet.train(whole, partial=True)
+
+
+def test_training_archives_are_told_to_be_extracted(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"expected train/<wnid>/\*\.JPEG .*found nothing; .*imagenet_1k_train\.json"
+    ):
+        imagenet.train(tmp_path)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "n01440764.tar").touch()
+    with pytest.raises(FileNotFoundError, match=r"found only archives such as .*n01440764\.tar; extract each"):
+        imagenet.train(tmp_path)
+
+
+def test_an_empty_training_folder_is_no_set(tmp_path: Path) -> None:
+    (tmp_path / "train" / "n01440764").mkdir(parents=True)
+    with pytest.raises(ValueError, match="expected images of ImageNet in .*found none; extract the archive again"):
+        imagenet.train(tmp_path, partial=True)

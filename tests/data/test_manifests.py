@@ -7,6 +7,8 @@ import json
 import re
 import subprocess
 import sys
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,26 @@ HERE = Path(manifests.__file__)
 FILES = sorted((manifests.MANIFESTS / "datasets").glob("*.json"))
 PUBLISHED = manifests.MANIFESTS / "published"
 
-# Digests that a publisher states: torchvision's md5s, and the sha256s in the addresses of openai/CLIP.
-KNOWN_MD5 = {"29b22e2961454d5413ddabcf34fc5622", "fa75699e90414af021442c21a62c3abf"}
+# Digests that somebody states: torchvision, the README of Herbarium 2019, CUB's record, the addresses of openai/CLIP.
+KNOWN_MD5 = {
+    "29b22e2961454d5413ddabcf34fc5622",
+    "fa75699e90414af021442c21a62c3abf",
+    "1d675b47d978889d74fa0da5fadfb00e",  # ImageNet: torchvision.datasets.imagenet.ARCHIVE_META
+    "c58f30108f718f92721af3b95e74349a",
+    "eb9058c3a382ffc7106e4002c42a8d85",  # torchvision.datasets.CIFAR10, CIFAR100
+    "52808999861908f626f3c1f4e79d11fa",
+    "e0620be6f572b9609742df49c70aed4d",
+    "a5357ecc9cb78c4bef273ce3793fc85c",  # torchvision.datasets.Flowers102
+    "5c4f3ee8e5d25df40f4fd59a7f44e54c",
+    "95a8c909bbe2e81eed6a22bccdf3f68f",  # torchvision.datasets.OxfordIIITPet
+    "97eceeb196236b17998738112f37df78",  # CUB-200-2011
+    "53c6b9ee2f831f5101dbe00958091dc8",
+    "2f854d580949e54f114993a74adc3d4b",
+    "8bf1985008dea8f79da1d9668b065543",
+    "d7e8670238a54f13b8b729823a988004",  # Herbarium 2019, README_2019.md
+}
 KNOWN_SHA256 = {
+    "79f3f1552ccc478ce24bd934b4573625db584ddc1f4643ae23c994a94cb11397",  # imagenet100.txt of HobbitLong/CMC
     "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
     "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
     "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
@@ -30,6 +49,7 @@ KNOWN_SHA256 = {
 def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with no data and no weights."""
     monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
     return tmp_path / "data"
 
@@ -62,9 +82,61 @@ def test_no_checksum_is_invented() -> None:
 def test_the_md5s_of_imagenet_are_torchvision_s() -> None:
     from torchvision.datasets.imagenet import ARCHIVE_META
 
-    theirs = {name: md5 for kind, (name, md5) in ARCHIVE_META.items() if kind in ("val", "devkit")}
-    ours = manifests.dataset("imagenet_1k_val").checksums
-    assert {name: entry["md5"] for name, entry in ours.items()} == theirs
+    for manifest, kinds in (("imagenet_1k_val", ("val", "devkit")), ("imagenet_1k_train", ("train",))):
+        theirs = {name: md5 for kind, (name, md5) in ARCHIVE_META.items() if kind in kinds}
+        assert md5s(manifest) == theirs
+
+
+def md5s(manifest: str) -> dict[str, str]:
+    return {name: entry["md5"] for name, entry in manifests.dataset(manifest).checksums.items()}
+
+
+def test_the_md5s_of_zoom_shot_s_sets_are_torchvision_s() -> None:
+    from torchvision import datasets
+
+    for manifest, theirs in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
+        assert md5s(manifest) == {theirs.filename: theirs.tgz_md5}
+    assert md5s("flowers_102") == dict(datasets.Flowers102._file_dict.values())
+    assert md5s("oxford_pets") == {url.split("/")[-1]: md5 for url, md5 in datasets.OxfordIIITPet._RESOURCES}
+
+
+@pytest.mark.parametrize("name", manifests.datasets())
+def test_the_archives_of_the_distribution_have_the_checksums_of_the_manifest(name: str) -> None:
+    facts = json.loads((manifests.MANIFESTS / "datasets" / f"{name}.json").read_text())
+    stated = {entry["name"]: entry["md5"] for entry in facts.get("distribution", []) if "md5" in entry}
+    known = manifests.dataset(name).checksums
+    assert stated == {file: entry["md5"] for file, entry in known.items() if "md5" in entry}
+    for file in stated:
+        assert any(stated[file] in step for step in facts["kt:how_to_get"])
+
+
+@pytest.mark.parametrize(
+    ("manifest", "dataset", "n", "said"),
+    [
+        ("cub_200", "CUB-200", 5794, "99 of the 102"),
+        ("flowers_102", "Flowers-102", 6149, "97 of the 99"),
+        ("herbarium_19", "Herbarium-19", 2679, "28 of the 29"),
+        ("oxford_pets", "Oxford-IIIT Pets", 3669, "96 of the 105"),
+        ("stanford_cars", "Stanford Cars", 814, "44 of the 47"),
+        ("imagenet_100", "ImageNet-100", 5000, "101 of the 103"),
+    ],
+)
+def test_the_counts_that_zoom_shot_s_numbers_imply_are_counted(manifest: str, dataset: str, n: int, said: str) -> None:
+    """How many of the printed percentages are k/n, rounded or cut off; in exact arithmetic."""
+    with (PUBLISHED / "results.csv").open(newline="", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["paper"] == "ZS" and row["metric"] == "top1"]
+    values = {row["value"] for row in rows if row["dataset"] == dataset}
+
+    def fits(value: str) -> bool:
+        unit = 10 ** len(value.partition(".")[2])
+        nearest = int(Fraction(value) * n / 100)
+        exact = [Fraction(100 * k, n) * unit for k in range(max(nearest - 1, 0), nearest + 3)]
+        return Fraction(value) * unit in {floor(x) for x in exact} | {floor(x + Fraction(1, 2)) for x in exact}
+
+    (count,) = manifests.dataset(manifest).n_paper
+    assert count.n == n and count.basis == "implied"
+    assert said in count.source
+    assert f"{sum(map(fits, values))} of the {len(values)}" == said
 
 
 def test_the_pocket_world_is_the_one_in_its_manifest() -> None:
@@ -95,16 +167,20 @@ def test_a_dataset_says_what_is_needed_to_get_it_and_what_is_unverified(name: st
     assert data.unverified or name == "pocket_world"  # nothing was downloaded, so something always is
 
 
-@pytest.mark.parametrize("name", manifests.checkpoints())
+def names_of(library: str) -> list[str]:
+    return [name for name, entry in manifests.checkpoints().items() if entry.library["name"] == library]
+
+
+@pytest.mark.parametrize("name", names_of("open_clip"))
 def test_a_checkpoint_agrees_with_open_clip_and_with_its_own_address(name: str) -> None:
     from open_clip import get_model_config, get_pretrained_cfg
 
     entry = manifests.checkpoint(name)
-    theirs = get_pretrained_cfg(**{"model": entry.open_clip["model"], "tag": entry.open_clip["pretrained"]})
-    config = get_model_config(entry.open_clip["model"])
-    assert entry.sha256 in entry.url
+    theirs = get_pretrained_cfg(**{"model": entry.library["model"], "tag": entry.library["pretrained"]})
+    config = get_model_config(entry.library["model"])
+    assert entry.sha256 and entry.sha256 in entry.url
     assert entry.url == theirs["url"]
-    assert entry.hub["repository"] == theirs["hf_hub"].strip("/")
+    assert entry.hub and entry.hub["repository"] == theirs["hf_hub"].strip("/")
     assert (entry.mean, entry.std) == (tuple(theirs["mean"]), tuple(theirs["std"]))
     assert theirs["quick_gelu"] and config["quick_gelu"]
     assert entry.embedding_size == config["embed_dim"]
@@ -113,14 +189,77 @@ def test_a_checkpoint_agrees_with_open_clip_and_with_its_own_address(name: str) 
     assert entry.unverified
 
 
+@pytest.mark.parametrize("name", names_of("timm"))
+def test_a_checkpoint_agrees_with_timm(name: str) -> None:
+    import timm
+    import torch
+
+    entry = manifests.checkpoint(name)
+    theirs = timm.get_pretrained_cfg(entry.library["model"])
+    assert entry.hub == {"repository": theirs.hf_hub_id, "file": "model.safetensors"}
+    assert theirs.url in ("", entry.url)  # timm names no other address for densenet121
+    assert (entry.mean, entry.std) == (theirs.mean, theirs.std)
+    with torch.device("meta"):  # shapes only
+        model = timm.create_model(entry.library["model"], num_classes=0)
+    assert entry.embedding_size == model.num_features
+    assert entry.context_length is None
+    assert entry.image_size == 224  # of ZS; DINOv2's own is 518, which is among its known issues
+    assert entry.image_size == theirs.input_size[-1] or any("518" in issue for issue in entry.known_issues)
+
+
+def test_torchvision_s_weights_are_those_of_its_own_list() -> None:
+    from torchvision import models
+
+    weights = {"mobilenet_v3_small": "MobileNet_V3_Small", "densenet121": "DenseNet121", "resnet18": "ResNet18"}
+    for name, kind in weights.items():
+        entry = manifests.checkpoint(f"torchvision/{name}")
+        theirs = models.get_weight(f"{kind}_Weights.IMAGENET1K_V1")
+        assert entry.url == theirs.url
+        assert entry.sha256 and entry.url.endswith(f"-{entry.sha256}.pth")
+        assert (list(entry.mean), list(entry.std)) == (theirs.transforms().mean, theirs.transforms().std)
+        assert [entry.image_size] == theirs.transforms().crop_size
+        assert entry.size.startswith(f"{theirs.meta['_file_size']:.1f} MB")
+    assert names_of("torchvision") == ["torchvision/mobilenet_v3_small"]  # timm has the others
+    entry = manifests.checkpoint("torchvision/mobilenet_v3_small")
+    assert models.get_weight(f"MobileNet_V3_Small_Weights.{entry.library['weights']}").url == entry.url
+    assert entry.embedding_size == models.mobilenet_v3_small().classifier[0].in_features
+
+
 def test_the_hub_s_file_name_is_the_one_open_clip_asks_for() -> None:
     from open_clip.constants import HF_SAFE_WEIGHTS_NAME
 
-    assert {entry.hub["file"] for entry in manifests.checkpoints().values()} == {HF_SAFE_WEIGHTS_NAME}
+    files = {hub["file"] for name in names_of("open_clip") if (hub := manifests.checkpoint(name).hub)}
+    assert files == {HF_SAFE_WEIGHTS_NAME}
+
+
+@pytest.mark.parametrize("name", manifests.checkpoints())
+def test_a_checkpoint_is_found_in_its_place(name: str, nothing: Path) -> None:
+    entry = manifests.checkpoint(name)
+    assert entry.file() is None
+    entry.place.parent.mkdir(parents=True)
+    entry.place.touch()
+    assert entry.file() == entry.place
+    assert manifests.missing_checkpoint(entry) is None
+    assert entry.place.name.startswith(name.split("/")[1])
+    assert entry.place.suffix == (".pth" if name == "torchvision/mobilenet_v3_small" else ".safetensors")
+
+
+def test_weights_without_a_hub_are_found_in_torch_s_cache(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    entry = manifests.checkpoint("torchvision/mobilenet_v3_small")
+    gap = str(manifests.missing_checkpoint(entry))
+    assert "mobilenet_v3_small-047dcff4.pth in torch's cache or at the path below" in gap
+    assert f"curl --location --create-dirs --output {entry.place} {entry.url}" in gap
+    kept = Path(torch.hub.get_dir()) / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"
+    assert kept.is_relative_to(nothing.parent)  # else the line below would write into somebody's cache
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert entry.file() == kept
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    with pytest.raises(KeyError, match="no dataset manifest 'cats'; there are .*imagenet_1k_val, "):
+    with pytest.raises(KeyError, match="no dataset manifest 'cats'; there are cifar10, cifar100, .*pocket_world"):
         manifests.dataset("cats")
     with pytest.raises(KeyError, match=r"no checkpoint 'cats' in checkpoints\.yaml; there are openai/ViT-B-32"):
         manifests.checkpoint("cats")
@@ -172,6 +311,39 @@ def test_a_missing_development_kit_is_named(nothing: Path) -> None:
     (gap,) = [gap for gap in manifests.missing("paper", ["01_rare_concepts"]) if "imagenet" in gap.name]
     assert "0 of at least 1 class names of the development kit" in gap.found
     assert "labels" not in gap.found
+
+
+def test_zoom_shot_needs_nine_test_sets_imagenet_and_six_models(nothing: Path) -> None:
+    gaps = manifests.missing("paper", ["06_zoom_shot"])
+    names = [gap.name for gap in gaps]
+    assert sum(name.startswith("dataset ") for name in names) == 9 + 1
+    assert sum(name.startswith("checkpoint ") for name in names) == 1 + 5
+    assert len(gaps) == 16  # and no calibration: that is of notebook 01
+    assert "dataset imagenet_1k_val" in names
+    for gap in gaps:
+        assert str(nothing) in str(gap) and "get it:" in str(gap)
+
+
+def test_the_calibration_is_missing_only_where_notebook_01_is_asked_for(nothing: Path) -> None:
+    calibration = "calibration of the class names"
+    names = [gap.name for gap in manifests.missing("paper", ["06_zoom_shot", "01_rare_concepts"])]
+    assert names.count(calibration) == 1 and names.count("dataset imagenet_1k_val") == 1
+    assert calibration not in [gap.name for gap in manifests.missing("paper", ["06_zoom_shot"])]
+
+
+def test_a_fixture_is_seen_where_the_manifest_looks_and_is_too_small(nothing: Path) -> None:
+    fixtures.zoom_shot(nothing)
+    found = {gap.name: gap.found for gap in manifests.missing("paper", ["06_zoom_shot"]) if "dataset" in gap.name}
+    # CIFAR's files and the list of ImageNet-100 are all there: only their readers see that they are not the published.
+    assert found == {
+        "dataset imagenet_1k_val": "10 of at least 50,000 validation images",
+        "dataset cub_200": "8 of at least 11,788 images",
+        "dataset flowers_102": "12 of at least 8,189 images",
+        "dataset herbarium_19": "8 of at least 2,679 validation images; 8 of at least 34,225 training images",
+        "dataset oxford_pets": "12 of at least 7,349 images",
+        "dataset stanford_cars": "6 of at least 8,144 training images; 4 of at least 8,041 test images",
+        "dataset imagenet_1k_train": "200 of at least 1,281,167 training images",
+    }
 
 
 def test_a_notebook_whose_needs_nobody_wrote_down_is_an_error_and_not_nothing() -> None:
