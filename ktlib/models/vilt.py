@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from huggingface_hub import hf_hub_download
 from jaxtyping import Float, Int
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ from transformers.models.vilt.modeling_vilt import ViltMLMHead
 
 MATCH = 1  # row of the matching head that says "they belong together" (ViLT's code)
 LONGEST = 1333 / 800  # a long side over a short one at most (ViLT's MinMaxResize)
-PUBLISHED = "dandelin/vilt-b32-mlm-itm"
+PUBLISHED, TOKENIZER = "dandelin/vilt-b32-mlm-itm", "dandelin/vilt-b32-mlm"
 WEIGHTS = "vilt_model.safetensors"  # ours; the published file is a pytorch_model.bin
 
 
@@ -423,11 +424,15 @@ def _published() -> PairScorer:
     from ktlib.data import manifests
 
     wanted = manifests.checkpoint(PUBLISHED)
-    if os.environ.get("HF_HUB_OFFLINE") == "1" and (gap := manifests.missing_checkpoint(wanted)):
+    gap = manifests.missing_checkpoint(wanted)
+    if gap and os.environ.get("HF_HUB_OFFLINE") == "1":
         raise FileNotFoundError(str(gap))
-    from huggingface_hub import snapshot_download
-
-    file = wanted.file()
-    folder = file.parent if file else Path(snapshot_download(PUBLISHED, allow_patterns=["*.json", "*.bin"]))
-    words = folder if (folder / "tokenizer_config.json").exists() else Path(snapshot_download("dandelin/vilt-b32-mlm"))
-    return from_folder(folder, name=PUBLISHED, tokenizer=words)
+    file = wanted.file() or Path(hf_hub_download(PUBLISHED, wanted.wanted))
+    try:
+        words = AutoTokenizer.from_pretrained(TOKENIZER)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"expected the tokenizer of {TOKENIZER} in the hub's cache, found none; get it: hf download {TOKENIZER}"
+        ) from error
+    state = torch.load(file, weights_only=True, map_location="cpu")
+    return from_state(state, ViltConfig(), words, name=PUBLISHED)  # ViltConfig's defaults are the published sizes

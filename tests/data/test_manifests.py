@@ -241,7 +241,8 @@ def test_a_checkpoint_is_found_in_its_place(name: str, nothing: Path) -> None:
     assert entry.file() == entry.place
     assert manifests.missing_checkpoint(entry) is None
     assert entry.place.name.startswith(name.split("/")[1])
-    assert entry.place.suffix == (".pth" if name == "torchvision/mobilenet_v3_small" else ".safetensors")
+    other = {"torchvision/mobilenet_v3_small": ".pth", "dandelin/vilt-b32-mlm-itm": ".bin"}
+    assert entry.place.suffix == other.get(name, ".safetensors")
 
 
 def test_weights_without_a_hub_are_found_in_torch_s_cache(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,18 +271,32 @@ def test_everything_that_is_missing_is_said_at_once(nothing: Path) -> None:
     assert [gap.name for gap in gaps] == [
         "dataset rare_concepts",
         "dataset imagenet_1k_val",
+        "dataset imagenet_100",
         "checkpoint openai/ViT-B-32",
         "checkpoint openai/ViT-L-14",
+        "checkpoint dandelin/vilt-b32-mlm-itm",
         "calibration of the class names",
     ]
-    assert "python -m ktlib calibrate" in str(gaps[4])
-    for gap in gaps[:4]:
+    assert "python -m ktlib calibrate" in str(gaps[6])
+    for gap in gaps[:6]:
         text = str(gap)
         assert all(f"\n  {word}" in text for word in ("expected:", "found:", "get it:", "put it:")), text
         assert str(nothing) in text
     assert "<concept>" in str(gaps[0]) and "Collect" in str(gaps[0])
     assert "https://image-net.org" in str(gaps[1]) and "tar -xf" in str(gaps[1])
-    assert "hf download timm/vit_base_patch32_clip_224.openai" in str(gaps[2])
+    assert "hf download timm/vit_base_patch32_clip_224.openai" in str(gaps[3])
+    assert "hf download dandelin/vilt-b32-mlm-itm" in str(gaps[5])
+
+
+def test_retrieval_needs_flickr30k_and_a_vilt(nothing: Path) -> None:
+    gaps = {gap.name: str(gap) for gap in manifests.missing("paper", ["04_flickr30k_retrieval"])}
+    assert set(gaps) == {
+        "dataset flickr30k",
+        "dataset rare_concepts",
+        "dataset imagenet_100",
+        "checkpoint dandelin/vilt-b32-mlm-itm",
+    }
+    assert "caption_datasets.zip" in gaps["dataset flickr30k"]
 
 
 @pytest.mark.parametrize("scale", ["pocket", "rehearsal"])
@@ -299,16 +314,18 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
     weights.parent.mkdir(parents=True)
     weights.touch()
     monkeypatch.setattr(manifests, "_missing_calibration", lambda: None)
-    gaps = manifests.missing("paper", ["01_rare_concepts"])
+    needs = (("rare_concepts", "imagenet_1k_val"), ("openai/ViT-B-32", "openai/ViT-L-14"))
+    monkeypatch.setitem(manifests.NEEDS, "a", needs)
+    gaps = manifests.missing("paper", ["a"])
     assert [gap.name for gap in gaps] == ["dataset imagenet_1k_val", "checkpoint openai/ViT-L-14"]
     assert gaps[0].found == "10 of at least 50,000 validation images"
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: f"/cache/{file}")
-    assert [gap.name for gap in manifests.missing("paper", ["01_rare_concepts"])] == ["dataset imagenet_1k_val"]
+    assert [gap.name for gap in manifests.missing("paper", ["a"])] == ["dataset imagenet_1k_val"]
 
 
 def test_a_missing_development_kit_is_named(nothing: Path) -> None:
     fixtures.damage(fixtures.imagenet(nothing), "no devkit")
-    (gap,) = [gap for gap in manifests.missing("paper", ["01_rare_concepts"]) if "imagenet" in gap.name]
+    (gap,) = [gap for gap in manifests.missing("paper", ["01_rare_concepts"]) if "imagenet_1k" in gap.name]
     assert "0 of at least 1 class names of the development kit" in gap.found
     assert "labels" not in gap.found
 

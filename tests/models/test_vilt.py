@@ -222,6 +222,20 @@ def test_the_published_checkpoint_says_how_to_get_it(monkeypatch, tmp_path):
         load_pair(vilt.PUBLISHED)
 
 
+def test_the_published_checkpoint_is_put_together_from_two_repositories(monkeypatch, tmp_path):
+    """At a small size: the weights from their place, the words from the other repository."""
+    small = tiny_vilt()
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    place = tmp_path / "checkpoints" / f"{vilt.PUBLISHED}.bin"
+    place.parent.mkdir(parents=True)
+    torch.save(published_layout(small), place)
+    monkeypatch.setattr(vilt, "ViltConfig", lambda: small.config)
+    with pytest.raises(FileNotFoundError, match="expected the tokenizer of dandelin/vilt-b32-mlm .* hf download"):
+        load_pair(vilt.PUBLISHED)
+    monkeypatch.setattr(vilt.AutoTokenizer, "from_pretrained", lambda name: small.tokenizer)
+    assert load_pair(vilt.PUBLISHED).digest() == small.digest()
+
+
 def test_a_copy_is_independent(scorer):
     other = scorer.copy()
     with torch.no_grad():
