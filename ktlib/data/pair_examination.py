@@ -1,6 +1,6 @@
 """What a pair scorer is examined with: as `examination`, but smaller, since every class prompt costs a pass.
 
-The papers do the same: ViLT is examined on ImageNet-100 in place of ImageNet.
+The papers do the same: ViLT is examined on ImageNet-100 in place of ImageNet (D37).
 """
 
 from __future__ import annotations

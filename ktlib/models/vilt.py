@@ -205,7 +205,7 @@ class PairScorer(nn.Module):
             generator: on the CPU.
             share: of the tokens.
 
-        Source: KT v1, Sec. 8.9; transformers' `DataCollatorForWholeWordMask`, BERT.
+        Source: KT v1, Sec. 8.9 (D38); transformers' `DataCollatorForWholeWordMask`, BERT.
         """
         ids = self.tokenize(texts)
         labels = torch.full_like(ids, -100)
