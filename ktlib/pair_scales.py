@@ -64,7 +64,7 @@ PAIR_SCALES = {
         gallery="pocket",
         inversion=InversionSettings(steps=60, lr=0.05, schedule="cosine", sizes=((0, 64),), probability=0.0),
         transfer=MatchingSettings(),
-        rates=(1e-4, 2e-4, 4e-4),
+        rates=(5e-5, 1e-4, 2e-4),
         grid=((1e-5, 5e-5, 2e-4), (16, 64, 156)),
         everyday_images=4,
     ),

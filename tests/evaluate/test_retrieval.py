@@ -84,7 +84,7 @@ def test_hit_rates_are_those_of_sorted_lists(seed):
 
 
 def test_hit_rates_are_those_of_torchmetrics():
-    torchmetrics = pytest.importorskip("torchmetrics.retrieval", reason="torchmetrics is not in the lock")
+    torchmetrics = pytest.importorskip("torchmetrics.retrieval")
     generator = torch.Generator().manual_seed(0)
     scores, owner = torch.randn(20, 100, generator=generator), torch.arange(20).repeat_interleave(5)
     rates = ranks(scores, owner.tolist()).rates()
