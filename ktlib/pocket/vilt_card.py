@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from ktlib.data import galleries, pair_examination
-from ktlib.evaluate.pairs import recognition
-from ktlib.evaluate.retrieval import retrieve
+from ktlib.evaluate.retrieval import chosen_score, retrieve, score_matrix
 from ktlib.models.vilt import WEIGHTS, PairScorer, from_folder
 from ktlib.pocket import flickr, vilt, weights, world
 from ktlib.pocket.rare import FAMILIARITY, RARE
@@ -33,10 +32,14 @@ def scores(model: PairScorer) -> dict[str, float]:
         right = [vilt.losses(model, *batches(i), recipe, i)[2].item() for i in range(4)]
     found = {"matching, half of the captions masked": sum(right) / len(right)}
     exam = pair_examination.pocket()
+    prompts = [exam.templates[0].format(name) for name in exam.known_names]
+    ((pictures, labels),) = exam.known
+    chosen = chosen_score(score_matrix(model, pictures, prompts)).argmax(1)
+    found["known objects"] = (chosen == labels).float().mean().item()
     for concept in exam.concepts:
-        result = recognition(model, concept.name, exam.pictures(concept.name), exam.known, exam.known_names)
-        found["known objects"] = result.retained.float().mean().item()
-        found[concept.name] = result.target.float().mean().item()
+        beside = [*prompts, exam.templates[0].format(concept.name)]
+        chosen = chosen_score(score_matrix(model, exam.pictures(concept.name), beside)).argmax(1)
+        found[concept.name] = (chosen == len(prompts)).float().mean().item()
     rates = retrieve(model, galleries.gallery("pocket", "validation")).rates()
     found |= {f"{metric}, validation scenes": rates[metric] for metric in ("tr@1", "ir@1")}
     return {key: round(value, 4) for key, value in found.items()}

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ktlib.models import load
-from ktlib.models.vilt import MATCH
-from ktlib.pocket import flickr, vilt, world
+from ktlib.models.vilt import MATCH, load_pair, pair_names
+from ktlib.pocket import flickr, vilt, vilt_card, weights, world
 from ktlib.pocket.known import KNOWN
 from ktlib.pocket.rare import RARE
 
@@ -18,6 +18,29 @@ TINY = dataclasses.replace(vilt.RECIPES["vilt-b"], pool=60, steps=4, batch=8, wa
 @pytest.fixture(scope="module")
 def pool():
     return vilt.draw_pool(dataclasses.replace(TINY, pool=300))
+
+
+# -- what is shipped --------------------------------------------------------------------------------------
+def test_digests_and_scores_are_as_on_the_card():
+    assert vilt_card.names() == ["vilt-b"]
+    assert vilt_card.check("vilt-b") == []
+    folder = weights.HERE / "vilt-b"
+    assert (folder / "README.md").read_text() == vilt_card.readable(weights.card("vilt-b"))
+    assert weights.card("vilt-b")["training"]["recipe"] == dataclasses.asdict(vilt.RECIPES["vilt-b"])
+
+
+def test_a_card_that_lies_is_found_out(monkeypatch):
+    card = weights.card("vilt-b")
+    card["scores"]["known objects"] -= 0.2
+    monkeypatch.setattr(weights, "card", lambda _: card)
+    monkeypatch.setattr(vilt_card, "scores", lambda _: card["scores"] | {"known objects": 0.9})
+    assert any("on known objects" in problem for problem in vilt_card.check("vilt-b"))
+
+
+def test_the_pocket_vilt_is_no_clip_and_no_encoder():
+    assert "vilt-b" not in [*weights.names(), *weights.encoders()]
+    assert load_pair("pocket/vilt-b").name == "pocket/vilt-b"
+    assert "pocket/vilt-b" in pair_names()
 
 
 # -- scenes -----------------------------------------------------------------------------------------------
