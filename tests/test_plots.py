@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ktlib import plots
-from ktlib.judging import Verdict
 from ktlib.evaluate.intervals import Estimate
+from ktlib.judging import Verdict
 from ktlib.results import Row
 
 

@@ -2,9 +2,12 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import torch
 from torchvision.utils import save_image
 
+from ktlib import mappings
 from ktlib.pocket import world
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,7 +20,7 @@ def test_the_lines_a_user_writes_run(tmp_path, monkeypatch):
     for i, picture in enumerate(world.pictures("moongate", 3)):
         save_image(picture, folder / f"{i}.png")
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", README, re.S)
     lines = code.strip().splitlines()
     assert lines[-1].startswith("ktlib.evaluate.zero_shot")
     lines[-1] = f"ranked = {lines[-1]}"
@@ -25,6 +28,18 @@ def test_the_lines_a_user_writes_run(tmp_path, monkeypatch):
     exec("\n".join(lines), names)
     assert len(names["ranked"]) == 3
     assert all(len(row) == 3 for row in names["ranked"])
+
+
+def test_the_lines_for_maps_run(monkeypatch):
+    """On made-up features: the laboratory itself takes a minute."""
+    _, code = re.findall(r"```python\n(.*?)```", README, re.S)
+    features = {("pocket/dinov2", "ImageNet"): torch.randn(200, 6), ("clip", "ImageNet"): torch.randn(200, 5)}
+    lab = SimpleNamespace(features=features, clip="clip", prompts=torch.randn(7, 5))
+    monkeypatch.setattr(mappings, "laboratory", lambda here: lab)
+    names: dict = {}
+    exec(code, names)
+    assert names["maps"].h(features["pocket/dinov2", "ImageNet"]).shape == (200, 5)
+    assert names["exact"].h_inverse(features["clip", "ImageNet"]).shape == (200, 6)
 
 
 def test_every_linked_file_exists():

@@ -22,7 +22,7 @@ from torchvision.datasets.utils import check_integrity
 from ktlib.data import files, images, manifests
 from ktlib.data.labelled import LabelledImages
 
-# Official numbers of images; "train" and "test" as in Tab. 9 of the CLIP paper (flowers: train and validation).
+# Official numbers of images; "train" and "test" as in the list of the CLIP paper (flowers: train and validation).
 CUB = {"train": 5994, "test": 5794}
 FLOWERS = {"train": 2040, "test": 6149}
 HERBARIUM = {"train": 34225, "validation": 2679}
