@@ -45,7 +45,7 @@ class Recipe:
     start: str = "pocket/clip-b"  # gives width, number of blocks, and their weights
     pool: int = 40_000  # pictures, drawn once
     scenes: float = 0.25  # of the pool: scenes as in the pocket Flickr
-    steps: int = 3300
+    steps: int = 3800
     batch: int = 96  # pictures, each with a caption that matches and one that does not
     lr: float = 8e-4
     weight_decay: float = 0.05
