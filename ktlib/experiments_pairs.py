@@ -7,12 +7,11 @@ depends on. The controls are the same: noise images, and images inverted from an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -149,12 +148,7 @@ def sweep(
         others = [c for name, c in captions.items() if name != concept.name]
         varied = ";".join(part for part in (f"lr={rate:g}", setting) if part)
 
-        def teach(
-            images: Tensor = images, caption: str = caption, others: list[str] = others, seed: int = seed,
-            recipe: MatchingSettings = recipe,
-        ) -> PairScorer:  # fmt: skip
-            return matching.transfer(who.model, images, caption, negatives=others, seed=seed, settings=recipe)
-
+        teach = partial(matching.transfer, who.model, images, caption, negatives=others, seed=seed, settings=recipe)
         parts = (images, caption, others, seed, recipe)
         rows += _score(who, item, method, varied, concept, teach, seed, parts, recipe)
     return rows
@@ -166,7 +160,7 @@ def _score(
     method: str,
     setting: str,
     concept: Concept,
-    teach: Any,
+    teach: Callable[[], PairScorer],
     seed: int,
     parts: tuple[object, ...],
     recipe: MatchingSettings | None,
@@ -257,17 +251,13 @@ def searches(
         images, captions = lessons[seed]
         recipe = replace(who.scale.transfer, lr=rate, batch=batch)
 
-        def teach(
-            images: Tensor = images, captions: list[str] = captions, seed: int = seed, recipe: MatchingSettings = recipe
-        ) -> PairScorer:
-            return matching.transfer(who.model, images, captions, negatives=captions, seed=seed, settings=recipe)
-
+        teach = partial(matching.transfer, who.model, images, captions, negatives=captions, seed=seed, settings=recipe)
         found[rate, batch, seed] = _found(who, split, (images, captions, seed, recipe), teach, "logit", False)
     return found
 
 
 def _found(
-    who: PairSubject, split: str, parts: tuple[object, ...], teach: Any, score: str, progress: bool
+    who: PairSubject, split: str, parts: tuple[object, ...], teach: Callable[[], PairScorer], score: str, progress: bool
 ) -> Retrieval:
     gallery = who.gallery(split)
     path = who.cache / "scores" / f"{key('retrieval', _VERSION, who.weights, gallery.digest, score, *parts)}.json"
