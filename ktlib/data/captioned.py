@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 
+@runtime_checkable
 class Images(Protocol):
     """Images by number, float32 (3, height, width) in [0, 1]; they may be read when asked for."""
 

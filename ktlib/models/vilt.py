@@ -80,7 +80,7 @@ class PairScorer(nn.Module):
         return self.match_tokens(self.embed_image(images), self.tokenize(texts))
 
     def match_tokens(
-        self, patches: Float[Tensor, "batch tokens width"], ids: Int[Tensor, "batch length"]
+        self, patches: Float[Tensor, "batch tokens channels"], ids: Int[Tensor, "batch length"]
     ) -> Float[Tensor, "batch 2"]:
         """`match` for images and texts that were prepared before: `embed_image` and `tokenize`."""
         x, mask = self._joined(patches, ids)
@@ -90,8 +90,8 @@ class PairScorer(nn.Module):
         return self.itm_score["fc"](self.vilt.pooler(self.vilt.layernorm(first)))
 
     def read(
-        self, patches: Float[Tensor, "batch tokens width"], ids: Int[Tensor, "batch length"]
-    ) -> tuple[Float[Tensor, "batch 2"], Float[Tensor, "batch length width"]]:
+        self, patches: Float[Tensor, "batch tokens channels"], ids: Int[Tensor, "batch length"]
+    ) -> tuple[Float[Tensor, "batch 2"], Float[Tensor, "batch length channels"]]:
         """The matching logits, and what the transformer makes of each token of the text."""
         x, mask = self._joined(patches, ids)
         for layer in self.vilt.encoder.layer:
@@ -101,7 +101,7 @@ class PairScorer(nn.Module):
 
     def word_loss(
         self,
-        patches: Float[Tensor, "batch tokens width"],
+        patches: Float[Tensor, "batch tokens channels"],
         ids: Int[Tensor, "batch length"],
         labels: Int[Tensor, "batch length"],
     ) -> Float[Tensor, ""]:
@@ -115,7 +115,7 @@ class PairScorer(nn.Module):
         _, x = self.read(patches, ids)
         return self.guess(x, labels)
 
-    def guess(self, x: Float[Tensor, "batch length width"], labels: Int[Tensor, "batch length"]) -> Float[Tensor, ""]:
+    def guess(self, x: Float[Tensor, "batch length channels"], labels: Int[Tensor, "batch length"]) -> Float[Tensor, ""]:
         """Cross-entropy of the masked words from what `read` made of them."""
         wanted = labels >= 0
         return F.cross_entropy(self.mlm_score(x[wanted]), labels[wanted])
@@ -132,7 +132,7 @@ class PairScorer(nn.Module):
         return torch.stack(found)
 
     # -- what goes in ---------------------------------------------------------------------------
-    def embed_image(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens width"]:
+    def embed_image(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """The image's tokens, row by row behind one for the whole: what can be kept for many texts.
 
         Args:
