@@ -115,7 +115,7 @@ def beats_the_aligner(rows: Sequence[Row]) -> Verdict:
 def beats_clip(rows: Sequence[Row]) -> Verdict:
     """Z2: the strongest encoder, mapped, beats CLIP itself on coarse sets."""
     item, here = "ZS Tab. 1", scale_of(rows[0].scale).zoom_shot
-    strongest, coarse = here.encoders[-1], _coarse(rows)
+    strongest, coarse = here.strongest, _coarse(rows)
 
     def of(model: str, method: str, metric: str = "top1") -> Tables:
         return {strongest: _only(tables(rows, item, method, metric=metric), coarse)[model]}

@@ -71,7 +71,7 @@ class Laboratory:
         scale: whose settings, shares and seeds.
         sets: whose pictures.
         clip: name of the model whose space is the target.
-        encoders: names, weakest first.
+        encoders: names, in the order of ZS Tab. 1.
         features: for `(encoder, set)` its features, float16.
         texts: for each set CLIP's text feature of every class, not normalised; and of the prompts.
         weights: digest of each model.

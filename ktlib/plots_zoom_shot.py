@@ -87,11 +87,11 @@ def behind(gaps: Mapping[str, Estimate], ax: Axes | None = None) -> Figure:
         ax: to draw on.
     """
     ax = ax or plt.subplots(figsize=(3.25, 2.0))[1]
-    for place, (name, gap) in enumerate(reversed(gaps.items())):
+    for place, (name, gap) in enumerate(list(gaps.items())[::-1]):
         ax.hlines(place, gap.low, gap.high, color=COLOURS[name], lw=1.5)
         ax.plot(gap.value, place, "o", color=COLOURS[name])
     ax.axvline(0, color="0.6", lw=0.6)
-    ax.set_yticks(range(len(gaps)), [LABELS[name] for name in reversed(gaps)])
+    ax.set_yticks(range(len(gaps)), [LABELS[name] for name in list(gaps)[::-1]])
     ax.set(xlabel="Zoom-shot minus this, top-1")
     return figure_of(ax)
 

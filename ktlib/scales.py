@@ -18,7 +18,8 @@ class ZoomShotScale:
 
     Attributes:
         clip: name for `ktlib.load`; the paper's ViT-B/16.
-        encoders: names for `ktlib.models.load_encoder`, weakest first, in the order of ZS Tab. 1.
+        encoders: names for `ktlib.models.load_encoder`, in the order of ZS Tab. 1.
+        strongest: the encoder that tells coarse classes best apart given labels; known before any map is made (Z2).
         sets: a name for `ktlib.data.zoom_shot.sets`.
         settings, aligner: recipes of Zoom-shot and of the Linear Aligner.
         rates, aligner_rates: learning rates to choose from on validation sets; one where there is none to choose.
@@ -28,6 +29,7 @@ class ZoomShotScale:
 
     clip: str
     encoders: tuple[str, ...]
+    strongest: str
     sets: str
     settings: ZoomShotSettings
     aligner: AlignerSettings
@@ -96,6 +98,7 @@ SCALES = {
         zoom_shot=ZoomShotScale(
             clip="pocket/clip-b",
             encoders=("pocket/mobilenet", "pocket/densenet", "pocket/resnet", "pocket/dino", "pocket/dinov2"),
+            strongest="pocket/densenet",  # by the linear probe of the model cards
             sets="pocket",
             # 20,480 images for ImageNet's 1.28 million; batches of 16 leave a tenth of the paper's steps (D24).
             settings=ZoomShotSettings(batch=16),
@@ -117,6 +120,7 @@ SCALES = {
         zoom_shot=ZoomShotScale(
             clip="random/ViT-B-16",
             encoders=tuple(f"random/{name}" for name in ZOOM_SHOT_ENCODERS),
+            strongest=f"random/{ZOOM_SHOT_ENCODERS[-1]}",
             sets="fixtures",
             settings=ZoomShotSettings(batch=8),
             aligner=AlignerSettings(batch=8),
@@ -139,6 +143,7 @@ SCALES = {
         zoom_shot=ZoomShotScale(
             clip="openai/ViT-B-16",
             encoders=ZOOM_SHOT_ENCODERS,
+            strongest=ZOOM_SHOT_ENCODERS[-1],
             sets="files",
             settings=ZoomShotSettings(),
             aligner=AlignerSettings(),

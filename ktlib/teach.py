@@ -10,9 +10,9 @@ import pandas as pd
 from IPython.display import Code
 from pandas.io.formats.style import Styler
 
-from ktlib.judging import Verdict
 from ktlib.evaluate.intervals import Estimate, over_concepts
 from ktlib.evaluate.tradeoff import at_budget
+from ktlib.judging import Verdict
 from ktlib.published import numbers
 from ktlib.results import Row, by_concept, select
 

@@ -9,7 +9,7 @@ from ktlib.__main__ import main
     ("argv", "said"),
     [
         (["explain", "KT Tab. 99"], "KT Tab."),
-        (["pocket", "train", "clip-z"], "expected a recipe (clip-b, clip-l), found 'clip-z'"),
+        (["pocket", "train", "clip-z"], "expected a recipe (clip-b, clip-l, mobilenet"),
     ],
 )
 def test_bad_input_is_an_error_in_one_sentence(argv, said, capsys):

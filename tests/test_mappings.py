@@ -46,8 +46,8 @@ def lab(tmp_path):
     features[RAW, TRAIN] = (features["clip", TRAIN].float() @ turn).half()  # a space that is not CLIP's
     pocket = scales.scale("pocket")
     zoom = replace(
-        pocket.zoom_shot, clip="clip", encoders=ENCODERS, settings=ZoomShotSettings(batch=20), rates=(0.01, 0.1),
-        aligner=AlignerSettings(batch=20, lr=0.1), aligner_rates=(0.1, 0.3), share=0.5,
+        pocket.zoom_shot, clip="clip", encoders=ENCODERS, strongest="good", rates=(0.01, 0.1),
+        settings=ZoomShotSettings(batch=20), aligner=AlignerSettings(batch=20, lr=0.1), aligner_rates=(0.1, 0.3), share=0.5,
     )  # fmt: skip
     return Laboratory(
         replace(pocket, zoom_shot=zoom), Sets("made up", train, tests, targets, ("p",) * 5, validation), "clip",

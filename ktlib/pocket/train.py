@@ -105,8 +105,13 @@ def batch(seed: int, index: int, size: int, familiarity: float) -> tuple[Tensor,
     return images, [p.caption for p in drawn]
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then a cosine to zero."""
+def learning_rate(recipe: Any, step: int) -> float:
+    """Linear warm-up, then a cosine to zero.
+
+    Args:
+        recipe: with `steps`, `warmup` and `lr`.
+        step: from 0.
+    """
     if step < recipe.warmup:
         return recipe.lr * (step + 1) / recipe.warmup
     progress = (step - recipe.warmup) / (recipe.steps - recipe.warmup)

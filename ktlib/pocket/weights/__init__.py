@@ -1,4 +1,4 @@
-"""The shipped pocket models: where they lie, and whether they are whole."""
+"""The shipped pocket models, CLIPs and vision encoders: where they lie, and whether they are whole."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-_WEIGHTS = "open_clip_model.safetensors"
+_CLIP, _ENCODER = "open_clip_model.safetensors", "model.safetensors"
 
 
 def names() -> list[str]:
-    """The pocket models that ship with the repository."""
-    return sorted(p.parent.name for p in HERE.glob(f"*/{_WEIGHTS}"))
+    """The pocket CLIPs that ship with the repository."""
+    return sorted(p.parent.name for p in HERE.glob(f"*/{_CLIP}"))
+
+
+def encoders() -> list[str]:
+    """The pocket vision encoders that ship with the repository."""
+    return sorted(p.parent.name for p in HERE.glob(f"*/{_ENCODER}") if (p.parent / "config.json").exists())
 
 
 def card(name: str) -> dict[str, Any]:
@@ -30,8 +35,9 @@ def folder(name: str) -> Path:
         ValueError: there is no such model.
         RuntimeError: the weights are damaged.
     """
-    if name not in names():
-        raise ValueError(f"expected a pocket model ({', '.join(names())}), found {name!r}")
+    shipped = [*names(), *encoders()]
+    if name not in shipped:
+        raise ValueError(f"expected a pocket model ({', '.join(shipped)}), found {name!r}")
     verify(HERE / name)
     return HERE / name
 
