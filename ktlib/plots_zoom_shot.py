@@ -172,8 +172,8 @@ def gains_against_distance(
 def loss_curves(curves: Mapping[str, Float[Tensor, " steps"]], ax: Axes | None = None) -> Figure:
     """Losses over the steps of a training, on a logarithmic scale."""
     ax = ax or plt.subplots(figsize=(3.25, 2.4))[1]
-    for name, curve in curves.items():
-        ax.plot(curve.numpy(), label=name, lw=0.8)
+    for (name, curve), colour in zip(curves.items(), (OTHERS["kt"], OTHERS["noise"], OTHERS["real"]), strict=False):
+        ax.plot(curve.numpy(), color=colour, label=name, lw=0.8)
     ax.set(xlabel="step", ylabel="loss", yscale="log")
     ax.legend()
     return figure_of(ax)

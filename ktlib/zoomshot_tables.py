@@ -137,7 +137,7 @@ def methods(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str
             found += rows(lab, one, encoder, name, answers)
         found += rows(lab, one, encoder, "probe", probe(lab, encoder), metric="probe")
         found += gains(lab, one, encoder, "zoom_shot", best, others | {"clip": own})
-        for name, answers in (("zoom_shot", best), ("least_squares", exact)):
+        for name, answers in (("zoom_shot", best), ("mse_adam", others["mse_adam"]), ("least_squares", exact)):
             back += rows(lab, two, encoder, name, answers, setting="mapping=h_inv", direction=TEXTS)
     return {one: found, two: back}
 

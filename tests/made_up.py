@@ -46,7 +46,7 @@ def methods(**gains):
     rows += rows_of("ZS Tab. 1", "clip", models=(ZOOM.clip,), seeds=(-1,), gain=gains.get("clip", 0.0))
     for model in (*ZOOM.encoders, ZOOM.clip):
         rows += rows_of("ZS Tab. 1", "probe", models=(model,), metric="probe", seeds=(-1,))
-    for method in ("zoom_shot", "least_squares"):
+    for method in ("zoom_shot", "mse_adam", "least_squares"):
         rows += rows_of("ZS Tab. 2", method, "mapping=h_inv", gain=gains.get("back", 0.0))
     return rows
 
@@ -65,7 +65,7 @@ def to_chance(name):
 
 
 def sizes(**gains):
-    rows = []
+    rows = methods()
     for share, epochs in ((1, 1), (0.2, 1), (0.05, 1), (0.01, 1), (0.01, 20)):
         key = f"share={share};epochs={epochs}"
         rows += by_encoder(zs.SIZES, "zoom_shot", key, gain=gains.get(key, 0.0))

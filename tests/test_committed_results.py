@@ -5,10 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from ktlib import experiments, report, results, scales
+from ktlib.data import zoom_shot
 from ktlib.data.examination import pocket
+from ktlib.mappings import class_features, named
+from ktlib.models import load, load_encoder
+from ktlib.models.vision import VisionEncoder
 from ktlib.results import ROOT, select
+from ktlib.zoomshot import least_squares
 
 PUBLISHED = ROOT / "data_manifests" / "published"
 COMMITTED = results.read("pocket")
@@ -68,6 +74,44 @@ def test_a_transfer_scores_what_is_committed(tmp_path):
 
 def same(one, other):
     return all(getattr(one, c) == getattr(other, c) for c in ("concept", "metric", "seed", "setting"))
+
+
+def test_the_twenty_tables_of_zoom_shot_are_whole():
+    items = [f"ZS Tab. {number}" for number in range(1, 21)]
+    sets = list(zoom_shot.kinds("pocket"))
+    for item in items:
+        rows = select(COMMITTED, item=item, split="test", metric="top1", method=("zoom_shot", "linear_aligner"))
+        kinds = {(row.model, row.method, row.setting) for row in rows}
+        assert kinds, item
+        for model, method, setting in kinds:
+            own = select(rows, model=model, method=method, setting=setting)
+            wanted = [s for s in sets if item != "ZS Tab. 6" or s in zoom_shot.pocket().targets]
+            assert {(row.concept, row.seed) for row in own} == {(name, seed) for name in wanted for seed in (0, 1, 2)}
+    controls = {"linear_aligner_fixed", "linear_aligner_tuned", "mse_adam", "least_squares", "clip"}
+    assert controls <= {row.method for row in select(COMMITTED, item="ZS Tab. 1")}
+
+
+def test_a_map_in_closed_form_scores_what_is_committed():
+    """One encoder and seed, features extracted anew; another processor may tip two pictures of a set."""
+    sets, encoder = zoom_shot.pocket(), load_encoder("pocket/mobilenet")
+    clip = load("pocket/clip-b")
+    order = torch.randperm(len(sets.train), generator=torch.Generator().manual_seed(10_000))
+    chosen = sets.train.take(order[: len(order) // 5].sort().values.tolist())
+    models = (encoder, VisionEncoder.of(clip))
+    with torch.no_grad():
+        found = [[m.features(part) for m in models] for part in chosen.batches(256, 64)]
+        maps = least_squares(*(torch.cat(column).half() for column in zip(*found, strict=True)))
+        for name in ("objects", "cars"):
+            images = sets.tests[name]
+            features = torch.cat([encoder.features(part) for part in images.batches(256, 64)])
+            texts = class_features(clip.encode_text, images.names, images.templates)
+            hits = named(maps.h(features), texts) == torch.tensor(images.labels)
+            (old,) = select(
+                COMMITTED, item="ZS Tab. 1", model="pocket/mobilenet", method="least_squares", concept=name, seed=0,
+                metric="top1",
+            )  # fmt: skip
+            assert abs(old.value - hits.float().mean().item()) <= 2.01 / len(images)
+            assert old.weights == encoder.digest()
 
 
 def test_results_markdown_is_what_the_rows_give():

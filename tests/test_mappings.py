@@ -47,7 +47,8 @@ def lab(tmp_path):
     pocket = scales.scale("pocket")
     zoom = replace(
         pocket.zoom_shot, clip="clip", encoders=ENCODERS, strongest="good", rates=(0.01, 0.1),
-        settings=ZoomShotSettings(batch=20), aligner=AlignerSettings(batch=20, lr=0.1), aligner_rates=(0.1, 0.3), share=0.5,
+        settings=ZoomShotSettings(batch=20), aligner=AlignerSettings(batch=20, lr=0.1), aligner_rates=(0.1, 0.3),
+        share=0.5,
     )  # fmt: skip
     return Laboratory(
         replace(pocket, zoom_shot=zoom), Sets("made up", train, tests, targets, ("p",) * 5, validation), "clip",

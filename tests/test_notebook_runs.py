@@ -24,8 +24,8 @@ def test_a_fresh_run_gives_the_committed_rows(monkeypatch, tmp_path):
     """
     committed = results.read("pocket")
     monkeypatch.setenv("KT_CACHE", str(tmp_path))
-    outcomes = runs.run(["01"], scale="pocket", seed=0, force=True, root=ROOT)
-    assert [o.status for o in outcomes] == ["ran"]
+    outcomes = runs.run(["01", "06"], scale="pocket", seed=0, force=True, root=ROOT)
+    assert [o.status for o in outcomes] == ["ran", "ran"]
     fresh = {identity(r): r.value for r in results.read("pocket")}
     assert fresh.keys() == {identity(r) for r in committed}
     moved = [abs(fresh[identity(r)] - r.value) for r in committed]
@@ -33,8 +33,9 @@ def test_a_fresh_run_gives_the_committed_rows(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_rehearsal_runs_the_paper_path():
-    (outcome,) = runs.run(["01"], scale="rehearsal", seed=0, force=True, root=ROOT)
+@pytest.mark.parametrize("number", ["01", "06"])
+def test_the_rehearsal_runs_the_paper_path(number):
+    (outcome,) = runs.run([number], scale="rehearsal", seed=0, force=True, root=ROOT)
     assert outcome.status == "ran", outcome.reason
 
 
