@@ -115,7 +115,9 @@ class PairScorer(nn.Module):
         _, x = self.read(patches, ids)
         return self.guess(x, labels)
 
-    def guess(self, x: Float[Tensor, "batch length channels"], labels: Int[Tensor, "batch length"]) -> Float[Tensor, ""]:
+    def guess(
+        self, x: Float[Tensor, "batch length channels"], labels: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, ""]:
         """Cross-entropy of the masked words from what `read` made of them."""
         wanted = labels >= 0
         return F.cross_entropy(self.mlm_score(x[wanted]), labels[wanted])
