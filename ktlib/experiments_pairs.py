@@ -271,13 +271,21 @@ def _found(
 
 
 def recall_rows(
-    who: PairSubject, item: str, method: str, split: str, result: Retrieval, *, setting: str = "", seed: int = -1
+    who: PairSubject,
+    item: str,
+    method: str,
+    split: str,
+    result: Retrieval,
+    *,
+    setting: str = "",
+    seed: int = -1,
+    recipe: MatchingSettings | None = None,
 ) -> list[Row]:
     """Rows of all six recalls of one search, each with an interval over images."""
     return [
         _row(
             who, item, method, setting, metric, result.estimate(metric), n=len(result.text_rank), seed=seed,
-            recipe=None, dataset=who.gallery(split).name, concept="", split=split,
+            recipe=recipe, dataset=who.gallery(split).name, concept="", split=split,
         )
         for metric in METRICS
     ]  # fmt: skip
@@ -288,7 +296,8 @@ def grid_rows(who: PairSubject, item: str, method: str, split: str, found: Found
     rows = []
     for (rate, batch, seed), result in found.items():
         varied = ";".join(part for part in (f"lr={rate:g}", f"batch={batch}", setting) if part)
-        rows += recall_rows(who, item, method, split, result, setting=varied, seed=seed)
+        recipe = replace(who.scale.transfer, lr=rate, batch=batch)
+        rows += recall_rows(who, item, method, split, result, setting=varied, seed=seed, recipe=recipe)
     return rows
 
 
