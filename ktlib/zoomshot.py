@@ -310,22 +310,23 @@ def rescaling(features: Float[Tensor, "images dim"], target: float = 4.5, *, row
     Source: ZS, Eq. 2 and 3, the fraction of Eq. 3 turned over (D17).
     """
     rows = torch.arange(len(features)) if rows is None else rows
+    pivot = features[rows[0], 0].float()  # variance does not see a shift, and rounding sees less of it
     total = squares = 0.0
     for part in rows.split(CHUNK):
-        values = features[part].double()
-        total += values.sum().item()
-        squares += values.square().sum().item()
+        values = features[part].float() - pivot
+        total += values.sum(1).double().sum().item()  # short sums in single precision, the long one in double
+        squares += torch.linalg.vecdot(values, values).double().sum().item()
     count = len(rows) * features.shape[1]
     variance = squares / count - (total / count) ** 2
     if not math.isfinite(variance):
         raise ValueError("expected finite features, found NaN or infinity; extract them again")
-    if variance <= 1e-12 * squares / count or squares == 0:
+    if variance <= 0:
         raise ValueError("expected features that differ, found no variance; check what the encoder was given")
     return math.sqrt(target / variance)
 
 
 # -- one run for several fits -----------------------------------------------------------------------
-CHUNK = 16_384  # rows that are made double at a time
+CHUNK = 16_384  # rows that are looked at together
 Scales = tuple[Float[Tensor, "fits 1 1"], Float[Tensor, "fits 1 1"]]
 
 
