@@ -24,8 +24,8 @@ def test_a_fresh_run_gives_the_committed_rows(monkeypatch, tmp_path):
     """
     committed = results.read("pocket")
     monkeypatch.setenv("KT_CACHE", str(tmp_path))
-    outcomes = runs.run(["01", "06"], scale="pocket", seed=0, force=True, root=ROOT)
-    assert [o.status for o in outcomes] == ["ran", "ran"]
+    outcomes = runs.run(["01", "04", "06"], scale="pocket", seed=0, force=True, root=ROOT)
+    assert [o.status for o in outcomes] == ["ran"] * 3
     fresh = {identity(r): r.value for r in results.read("pocket")}
     assert fresh.keys() == {identity(r) for r in committed}
     moved = [abs(fresh[identity(r)] - r.value) for r in committed]
@@ -33,7 +33,7 @@ def test_a_fresh_run_gives_the_committed_rows(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", ["01", "06"])
+@pytest.mark.parametrize("number", ["01", "04", "06"])
 def test_the_rehearsal_runs_the_paper_path(number):
     (outcome,) = runs.run([number], scale="rehearsal", seed=0, force=True, root=ROOT)
     assert outcome.status == "ran", outcome.reason
