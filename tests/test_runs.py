@@ -159,7 +159,14 @@ def test_a_signal_stops_the_kernel_and_keeps_the_half_run_copy(tmp_path, sent, s
         "pathlib.Path('pid').write_text(f'{os.getpid()}')\ntime.sleep(60)",
     )
     command = [sys.executable, "-m", "ktlib.runs", "--root", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=Path(runs.__file__).parents[1], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=Path(runs.__file__).parents[1],
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background job ignores SIGINT, and so would all it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     pid = tmp_path / "pid"
     deadline = time.monotonic() + 30
     while not (pid.exists() and pid.read_text()):
