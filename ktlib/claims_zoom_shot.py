@@ -2,7 +2,7 @@
 
 A test set stands where a concept stands in Knowledge Transfer: differences in top-1 accuracy are paired by
 set and seed, averaged over the encoders, and drawn again by set. Nine sets make rough intervals. The margins
-(D26) were fixed before a test set was scored: a gain in mean accuracy below one point is none, and two
+(D26) were fixed before a map was scored on one: a gain in mean accuracy below one point is none, and two
 settings are equally good within two points.
 """
 

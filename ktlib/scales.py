@@ -24,7 +24,6 @@ class ZoomShotScale:
         settings, aligner: recipes of Zoom-shot and of the Linear Aligner.
         rates, aligner_rates: learning rates to choose from on validation sets; one where there is none to choose.
         share: of the training images, where one is needed (ZS Sec. 4.1: 20 %).
-        shares: of the training images, to vary them (ZS Tab. 4).
     """
 
     clip: str
@@ -36,7 +35,6 @@ class ZoomShotScale:
     rates: tuple[float, ...]
     aligner_rates: tuple[float, ...]
     share: float = 0.2
-    shares: tuple[float, ...] = (1.0, 0.2, 0.05, 0.01)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from ktlib.data import imagenet
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.fine_grained import cub_200, flowers_102, herbarium_19, oxford_pets, stanford_cars
@@ -64,28 +62,6 @@ def train_sets(root: str | Path | None = None, *, partial: bool = False) -> dict
     sets += [read(root, "train", partial=partial) for read in (oxford_pets, stanford_cars)]
     sets += [imagenet.train(root / "imagenet", partial=partial)]
     return {images.name: images for images in sets}
-
-
-def fraction(images: LabelledImages, share: float, seed: int) -> LabelledImages:
-    """A random part of a set, in the order of the set.
-
-    With one seed the parts are nested: the pictures of 1 % are among those of 20 %. ZS does not say how its
-    20 % of ImageNet were drawn; here every picture is as likely as any other, whatever its class.
-
-    Args:
-        images: the whole set.
-        share: of the pictures, in (0, 1]; rounded to whole pictures, at least one.
-        seed: of the draw.
-
-    Raises:
-        ValueError: a share outside (0, 1].
-    """
-    if not 0 < share <= 1:
-        raise ValueError(f"expected a share in (0, 1], found {share}; divide percent by 100")
-    if share == 1:
-        return images
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    return images.take(sorted(order[: max(1, round(share * len(images)))].tolist()))
 
 
 def class_names(images: LabelledImages) -> tuple[str, ...]:

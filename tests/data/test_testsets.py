@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 
 import pytest
-import torch
 
 from ktlib.data import fixtures, manifests, prompts, testsets
 from ktlib.data.labelled import LabelledImages
@@ -70,50 +69,13 @@ def test_fixtures_do_not_pass_for_the_published_sets(root: Path) -> None:
         testsets.test_sets(root)
 
 
-def test_a_part_is_a_function_of_the_seed(trained: dict[str, LabelledImages]) -> None:
-    images = trained["ImageNet"]
-    fifth = testsets.fraction(images, 0.2, seed=0)
-    assert len(fifth) == 40
-    assert fifth.digest == testsets.fraction(images, 0.2, seed=0).digest
-    assert fifth.digest not in (images.digest, testsets.fraction(images, 0.2, seed=1).digest)
-    assert fifth.names == images.names and fifth.name == "ImageNet"
-
-
 def test_a_part_keeps_pictures_with_their_labels(trained: dict[str, LabelledImages]) -> None:
     images = trained["ImageNet"]
     label_of = {images.read(index).tobytes(): images.labels[index] for index in range(len(images))}
-    part = testsets.fraction(images, 0.2, seed=3)
-    drawn = [part.read(index).tobytes() for index in range(len(part))]
-    assert len(set(drawn)) == 40  # without replacement
-    assert [label_of[picture] for picture in drawn] == list(part.labels)
-    assert list(part.labels) == sorted(part.labels)  # in the order of the set, which is by class
-
-
-def test_parts_of_one_seed_are_nested(trained: dict[str, LabelledImages]) -> None:
-    images = trained["ImageNet"]
-    small, large = (
-        {part.read(index).tobytes() for index in range(len(part))}
-        for part in (testsets.fraction(images, share, seed=0) for share in (0.05, 0.5))
-    )
-    assert len(small) == 10 and small < large
-
-
-def test_a_part_leaves_the_global_generator_alone(trained: dict[str, LabelledImages]) -> None:
-    before = torch.get_rng_state()
-    testsets.fraction(trained["ImageNet"], 0.5, seed=0)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_all_of_a_set_is_the_set_and_little_of_it_is_one_picture(trained: dict[str, LabelledImages]) -> None:
-    images = trained["CUB-200"]
-    assert testsets.fraction(images, 1, seed=0) is images
-    assert len(testsets.fraction(images, 0.01, seed=0)) == 1
-
-
-@pytest.mark.parametrize("share", [0, -0.1, 20])
-def test_a_share_is_a_fraction(trained: dict[str, LabelledImages], share: float) -> None:
-    with pytest.raises(ValueError, match=rf"expected a share in \(0, 1\], found {share}; divide percent by 100"):
-        testsets.fraction(trained["CUB-200"], share, seed=0)
+    part = images.take([150, 3, 77])
+    assert [label_of[part.read(index).tobytes()] for index in range(3)] == list(part.labels)
+    assert part.read(0).tobytes() == images.read(150).tobytes()
+    assert part.digest not in (images.digest, images.take([3, 77, 150]).digest)
 
 
 def test_a_set_without_names_is_refused_where_names_are_needed(root: Path) -> None:
