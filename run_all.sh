@@ -27,4 +27,4 @@ done
 # shellcheck source=scripts/env.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/env.sh"
 cd -- "$KT_ROOT"
-exec "$KT_PYTHON" -m ktlib.runs "$@"
+exec "$KT_PYTHON" -m ktlib.companion.runs "$@"

@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 
 import ktlib
+from ktlib.companion.record.rows import provenance
+from ktlib.companion.scales import SCALES
 from ktlib.inversion import InversionSettings
 from ktlib.pocket.rare import RARE
-from ktlib.results import provenance
-from ktlib.scales import SCALES
 
 HERE = Path(__file__).parent
 PUBLISHED_SECONDS, PUBLISHED_IMAGES, PUBLISHED_STEPS = 3460, 1000, 5000  # KT v2, Fig. 6, ViT-B/32

@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 from transformers import ViltImageProcessor
 
-from ktlib.data import galleries
+from ktlib.companion import galleries
+from ktlib.companion.pair_scales import pair_scale
+from ktlib.companion.record.rows import provenance
 from ktlib.evaluate.retrieval import score_matrix
 from ktlib.models.vilt import load_pair
-from ktlib.pair_scales import pair_scale
-from ktlib.results import provenance
 
 HERE = Path(__file__).parent
 IMAGES, CAPTIONS = 1000, 5000  # Flickr30k's test split (KT v1, Tab. 5)

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ktlib.companion.record.rows import provenance
 from ktlib.data import images as pictures
-from ktlib.data.labelled import LabelledImages
-from ktlib.features import extract
+from ktlib.data.sets import LabelledImages
+from ktlib.evaluate.features import extract
 from ktlib.models import load_encoder
-from ktlib.results import provenance
-from ktlib.zoomshot import ZoomShotSettings, fit, fit_many
+from ktlib.zoom_shot import ZoomShotSettings, fit, fit_many
 
 HERE = Path(__file__).parent
 ROWS, CLIP, PROMPTS = 256_000, 512, 44  # 20 % of ImageNet; CLIP ViT-B/16; ZS, Fig. 5

@@ -54,14 +54,15 @@ def _models(_: argparse.Namespace) -> None:
 
 
 def _explain(arguments: argparse.Namespace) -> None:
-    from ktlib.explain import explain
+    from ktlib.companion.report.explain import explain
 
     print(explain(arguments.item))
 
 
 def _calibrate(_: argparse.Namespace) -> None:
-    from ktlib.data import calibration, imagenet
-    from ktlib.evaluate.calibrate import score_cells
+    from ktlib.data import imagenet
+    from ktlib.evaluate import calibration
+    from ktlib.evaluate.score_cells import score_cells
     from ktlib.models import load
 
     validation = imagenet.read()
@@ -73,7 +74,10 @@ def _calibrate(_: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from ktlib.pocket import cards, pretrain, train, vilt, vilt_card, weights
+    from ktlib.pocket import weights
+    from ktlib.pocket.training import cards, vilt, vilt_card
+    from ktlib.pocket.training import clip as train
+    from ktlib.pocket.training import encoders as pretrain
 
     changes = {key: getattr(arguments, key) for key in ("steps", "familiarity") if getattr(arguments, key) is not None}
     folder = arguments.out or weights.HERE / arguments.name
@@ -98,7 +102,8 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _check(_: argparse.Namespace) -> int:
-    from ktlib.pocket import cards, vilt_card, weights
+    from ktlib.pocket import weights
+    from ktlib.pocket.training import cards, vilt_card
 
     names = [*weights.names(), *weights.encoders()]
     problems = [problem for name in names for problem in cards.check(name)]

@@ -2,10 +2,10 @@
 
 from random import Random
 
-from ktlib import claims_zoom_shot as zs
-from ktlib.data.zoom_shot import kinds
-from ktlib.results import Row
-from ktlib.scales import scale
+from ktlib.companion.classification_sets import kinds
+from ktlib.companion.record.rows import Row
+from ktlib.companion.scales import scale
+from ktlib.companion.studies.zoom_shot import claims as zs
 
 SETS = kinds("pocket")
 ZOOM = scale("pocket").zoom_shot

@@ -4,7 +4,7 @@ import torch
 from transformers import ViltConfig
 
 from ktlib.models.vilt import PairScorer
-from ktlib.pocket.vilt import tokenizer
+from ktlib.pocket.training.vilt import tokenizer
 
 WORDS = tokenizer()
 

@@ -4,17 +4,18 @@ import dataclasses
 
 import pytest
 
-from ktlib import claims, published
+from ktlib.companion.record import published
+from ktlib.companion.record.judging import EQUIVALENCE, FAILS, HOLDS, MARGIN, NOT_RUN, UNDECIDED, judge, together
+from ktlib.companion.record.rows import Row
+from ktlib.companion.report import ledger
 from ktlib.evaluate.intervals import Estimate
-from ktlib.judging import EQUIVALENCE, FAILS, HOLDS, MARGIN, NOT_RUN, UNDECIDED, judge, together
-from ktlib.results import Row
 
 CONCEPTS = ("moongate", "tonometer", "gyroscope", "theremin")
 SEEDS = (0, 1, 2)
 
 
 def verdict(claim, rows, scale="pocket"):
-    return claims.verdict(claim, rows, scale)
+    return ledger.verdict(claim, rows, scale)
 
 
 def measured(method, target, *, item="KT Tab. 1", retention=0.8, setting="lr=0.0002", concepts=CONCEPTS, seeds=SEEDS,
@@ -244,7 +245,7 @@ def test_a_claim_without_rows_says_how_to_get_them():
 
 
 def test_paper_rows_are_missing_for_want_of_weights():
-    assert verdict("K1", tab_1(), "paper").comparison == claims.NO_WEIGHTS  # pocket rows are not paper rows
+    assert verdict("K1", tab_1(), "paper").comparison == ledger.NO_WEIGHTS  # pocket rows are not paper rows
 
 
 def test_rehearsal_rows_never_decide():
@@ -253,7 +254,7 @@ def test_rehearsal_rows_never_decide():
 
 
 def test_claims_of_other_notebooks_say_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "ROOT", tmp_path)
+    monkeypatch.setattr(ledger, "ROOT", tmp_path)
     expected = {
         "K7": "02",
         "K8": "02",
@@ -267,14 +268,14 @@ def test_claims_of_other_notebooks_say_so(tmp_path, monkeypatch):
 
 
 def test_every_claim_gets_a_verdict_in_order():
-    found = claims.verdicts(tab_1(), "pocket")
+    found = ledger.verdicts(tab_1(), "pocket")
     assert [v.claim for v in found] == list(published.claims())
     assert {v.claim for v in found if v.verdict != NOT_RUN} == {"K1", "K2"}  # K3 needs three rates
     assert 0 < MARGIN < EQUIVALENCE
 
 
 def test_a_notebook_knows_its_claims_and_every_claim_has_one():
-    assert {"K1", "K2", "K3", "K4", "K5", "K6", "K16", "K17", "K18", "K19", "K21"} <= set(claims.of_notebook("01"))
-    assert claims.of_notebook("04") == ("K10", "K11", "K15")
-    found = [claim for number in range(1, 8) for claim in claims.of_notebook(f"{number:02}")]
+    assert {"K1", "K2", "K3", "K4", "K5", "K6", "K16", "K17", "K18", "K19", "K21"} <= set(ledger.of_notebook("01"))
+    assert ledger.of_notebook("04") == ("K10", "K11", "K15")
+    found = [claim for number in range(1, 8) for claim in ledger.of_notebook(f"{number:02}")]
     assert sorted(found) == sorted(published.claims())

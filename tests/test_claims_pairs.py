@@ -2,10 +2,12 @@
 
 import pytest
 
-from ktlib import claims, claims_pairs, published
+from ktlib.companion.record import published
+from ktlib.companion.record.judging import FAILS, HOLDS, UNDECIDED
+from ktlib.companion.record.rows import Row
+from ktlib.companion.report import ledger
+from ktlib.companion.studies.retrieval import claims as claims_pairs
 from ktlib.evaluate.intervals import Estimate
-from ktlib.judging import FAILS, HOLDS, UNDECIDED
-from ktlib.results import Row
 
 CONCEPTS = ("moongate", "tonometer", "gyroscope")
 
@@ -39,13 +41,13 @@ def table_11(implicit, explicit, **kwargs):
     ("implicit", "explicit", "verdict"), [(0.1, 0.15, HOLDS), (0.1, 0.5, FAILS), (0.6, 0.1, FAILS)]
 )
 def test_k15_holds_when_neither_objective_gains_more_than_an_image_of_ten(implicit, explicit, verdict):
-    found = claims.verdict("K15", table_11(implicit, explicit), "pocket")
+    found = ledger.verdict("K15", table_11(implicit, explicit), "pocket")
     assert found.verdict == verdict
     assert "matching the same inverted images gains +30.0 points" in found.comparison
 
 
 def test_two_seeds_decide_nothing():
-    assert claims.verdict("K15", table_11(0.1, 0.1, seeds=(0, 1)), "pocket").verdict == UNDECIDED
+    assert ledger.verdict("K15", table_11(0.1, 0.1, seeds=(0, 1)), "pocket").verdict == UNDECIDED
 
 
 def test_no_gain_is_judged_by_its_upper_end():
@@ -67,7 +69,7 @@ def table_1(clip, vilt, kept):
     [(0.5, 0.2, 0.82, HOLDS), (0.2, 0.5, 0.82, FAILS), (0.5, 0.2, 0.795, FAILS), (0.5, 0.2, 0.8, UNDECIDED)],
 )
 def test_k4_needs_a_smaller_gain_than_clip_s_and_more_of_the_known(clip, vilt, kept, verdict):
-    assert claims.verdict("K4", table_1(clip, vilt, kept), "pocket").verdict == verdict
+    assert ledger.verdict("K4", table_1(clip, vilt, kept), "pocket").verdict == verdict
 
 
 def table_5(changes, seeds=(0, 1, 2)):
@@ -87,16 +89,16 @@ NAMES = ("tr@1 minus base", "tr@1 minus noise", "ir@1 minus base", "ir@1 minus n
     [((UP, UP, UP, UP), HOLDS), ((UP, OPEN, UP, UP), UNDECIDED), ((UP, UP, DOWN, UP), FAILS)],
 )
 def test_k10_needs_both_recalls_above_the_base_and_above_noise(changes, verdict):
-    found = claims.verdict("K10", table_5(dict(zip(NAMES, changes, strict=True))), "pocket")
+    found = ledger.verdict("K10", table_5(dict(zip(NAMES, changes, strict=True))), "pocket")
     assert found.verdict == verdict
     assert "the best cell picked on the test images would show +9.0 points" in found.comparison
     assert "chosen on validation images; 40 test images, 3 seeds" in found.comparison
 
 
 def test_k10_is_not_run_without_its_control_and_open_on_two_seeds():
-    found = claims.verdict("K10", table_5({NAMES[0]: UP}), "pocket")
+    found = ledger.verdict("K10", table_5({NAMES[0]: UP}), "pocket")
     assert found.verdict == "not run" and "ir@1 minus noise" in found.comparison
-    assert claims.verdict("K10", table_5(dict.fromkeys(NAMES, UP), seeds=(0, 1)), "pocket").verdict == UNDECIDED
+    assert ledger.verdict("K10", table_5(dict.fromkeys(NAMES, UP), seeds=(0, 1)), "pocket").verdict == UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_k11_holds_when_both_recalls_fall_below_the_base_at_the_largest_rate(at_
             rows.append(
                 row("KT Tab. 8", "kt", f"{way} minus base", value, low=low, high=high, setting=setting, seed=-1)
             )
-    found = claims.verdict("K11", rows, "pocket")
+    found = ledger.verdict("K11", rows, "pocket")
     assert found.verdict == verdict
     assert (
         "rate 0.001, batch 16, 40 test images, 3 seeds; at the smallest rate 1e-05: tr@1 +2.0 points"

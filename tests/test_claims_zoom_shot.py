@@ -2,11 +2,12 @@
 
 import pytest
 
-from ktlib import claims, published
-from ktlib import claims_zoom_shot as zs
-from ktlib.evaluate.tradeoff import NotMeasuredError
-from ktlib.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
-from ktlib.results import Row
+from ktlib.companion.record import published
+from ktlib.companion.record.compare import NotMeasuredError
+from ktlib.companion.record.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from ktlib.companion.record.rows import Row
+from ktlib.companion.report import ledger
+from ktlib.companion.studies.zoom_shot import claims as zs
 from tests.made_up import aimed, losses, matched, methods, rows_of, scaled, sizes, to_chance
 
 
@@ -53,7 +54,7 @@ CASES = [
     ("claim", "rows", "expected"), CASES, ids=[f"{c}-{e}-{i}" for i, (c, _, e) in enumerate(CASES)]
 )
 def test_a_verdict_follows_from_its_rows(claim, rows, expected):
-    found = claims.verdict(claim, rows, "pocket")
+    found = ledger.verdict(claim, rows, "pocket")
     assert found.verdict == expected, found.comparison
     assert found.estimate is not None
     assert "sets" in found.comparison
@@ -66,14 +67,14 @@ def test_every_claim_of_zoom_shot_is_tested():
 
 @pytest.mark.parametrize("claim", zs.CLAIMS)
 def test_without_rows_a_claim_is_not_run_and_says_how(claim):
-    found = claims.verdict(claim, rows_of("KT Tab. 1", "kt"), "pocket")
+    found = ledger.verdict(claim, rows_of("KT Tab. 1", "kt"), "pocket")
     assert found.verdict == NOT_RUN
     assert found.comparison.endswith("./run_all.sh --scale pocket --only 06 writes them")
 
 
 def test_one_seed_decides_nothing():
     rows = [row for row in methods(zoom_shot=0.05) if row.seed in (0, -1)]
-    assert claims.verdict("Z1", rows, "pocket").verdict == UNDECIDED
+    assert ledger.verdict("Z1", rows, "pocket").verdict == UNDECIDED
 
 
 def test_a_set_measured_twice_is_refused():

@@ -4,11 +4,12 @@ from statistics import fmean
 
 import pytest
 
-from ktlib import experiments_pairs, results
-from ktlib.data.pair_examination import pocket
+from ktlib.companion.pair_scales import pair_scale
+from ktlib.companion.pair_sources import pocket
+from ktlib.companion.record import rows as results
+from ktlib.companion.record.rows import select
+from ktlib.companion.studies.retrieval import tables as experiments_pairs
 from ktlib.evaluate.retrieval import METRICS
-from ktlib.pair_scales import pair_scale
-from ktlib.results import select
 
 COMMITTED = results.read("pocket")
 HERE = pair_scale("pocket")

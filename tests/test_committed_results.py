@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib import experiments, report, results, scales
-from ktlib.data import zoom_shot
-from ktlib.data.examination import pocket
-from ktlib.mappings import class_features, named
+from ktlib.companion import classification_sets as zoom_shot
+from ktlib.companion import scales
+from ktlib.companion.record import rows as results
+from ktlib.companion.record.rows import ROOT, select
+from ktlib.companion.report import page as report
+from ktlib.companion.sources import pocket
+from ktlib.companion.studies import bench as experiments
+from ktlib.companion.studies.zoom_shot.laboratory import class_features, named
 from ktlib.models import load, load_encoder
 from ktlib.models.vision import VisionEncoder
-from ktlib.results import ROOT, select
-from ktlib.zoomshot import least_squares
+from ktlib.zoom_shot import least_squares
 
 PUBLISHED = ROOT / "data_manifests" / "published"
 COMMITTED = results.read("pocket")

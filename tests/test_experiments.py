@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ktlib import experiments, scales
-from ktlib.experiments import Subject
+from ktlib.companion import scales
+from ktlib.companion.studies import bench as experiments
+from ktlib.companion.studies.bench import Subject
 from ktlib.inversion import InversionSettings
 
 HERE = replace(

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ktlib import experiments_pairs, matching
-from ktlib.data import pair_examination
-from ktlib.data.captioned import Gallery
+from ktlib import matching
+from ktlib.companion import pair_sources as pair_examination
+from ktlib.companion.pair_scales import PAIR_SCALES, pair_scale
+from ktlib.companion.studies.retrieval import tables as experiments_pairs
+from ktlib.companion.studies.retrieval.tables import PairSubject
+from ktlib.data.gallery import Gallery
 from ktlib.evaluate.retrieval import METRICS, Retrieval
-from ktlib.experiments_pairs import PairSubject
 from ktlib.inversion import InversionSettings
-from ktlib.pair_scales import PAIR_SCALES, pair_scale
 from tests.pairs import tiny_vilt
 
 HERE = replace(

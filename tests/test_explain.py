@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from ktlib import results
-from ktlib.explain import explain
-from ktlib.results import Row
+from ktlib.companion.record import rows as results
+from ktlib.companion.record.rows import Row
+from ktlib.companion.report.explain import explain
 
 
 @pytest.fixture

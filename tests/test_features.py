@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ktlib import features
-from ktlib.data.labelled import LabelledImages
-from ktlib.features import extract
+from ktlib.data.sets import LabelledImages
+from ktlib.evaluate import features
+from ktlib.evaluate.features import extract
 from ktlib.models.vision import VisionEncoder
 
 

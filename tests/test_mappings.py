@@ -6,13 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ktlib import claims_zoom_shot as claims
-from ktlib import mappings, scales, zoomshot_tables
-from ktlib.data.labelled import LabelledImages
-from ktlib.data.zoom_shot import Sets
-from ktlib.mappings import IMAGES, RAW, TEXTS, TRAIN, Laboratory
-from ktlib.results import select
-from ktlib.zoomshot import AlignerSettings, ZoomShotSettings
+from ktlib.companion import scales
+from ktlib.companion.classification_sets import Sets
+from ktlib.companion.record.rows import select
+from ktlib.companion.studies.zoom_shot import claims
+from ktlib.companion.studies.zoom_shot import laboratory as mappings
+from ktlib.companion.studies.zoom_shot import tables as zoomshot_tables
+from ktlib.companion.studies.zoom_shot.laboratory import IMAGES, RAW, TEXTS, TRAIN, Laboratory
+from ktlib.data.sets import LabelledImages
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
 CLASSES, WIDTH = 6, 12
 ENCODERS = ("good", "useless")

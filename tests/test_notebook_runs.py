@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ktlib import results, runs
+from ktlib.companion import runs
+from ktlib.companion.record import rows as results
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from ktlib import plots
+from ktlib.companion.plots import curves as plots
+from ktlib.companion.record.judging import Verdict
+from ktlib.companion.record.rows import Row
 from ktlib.evaluate.intervals import Estimate
-from ktlib.judging import Verdict
-from ktlib.results import Row
 
 
 def row(method, value, metric, lr=0.0, concept="a", seed=0, extra=""):

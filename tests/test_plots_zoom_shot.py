@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from ktlib import plots_zoom_shot as draw
+from ktlib.companion.plots import intervals as draw
+from ktlib.companion.record.rows import mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
-from ktlib.results import mean, mean_over_models, select
 from tests.made_up import ZOOM, methods, rows_of, sizes
 
 

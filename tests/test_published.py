@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from ktlib import published
-from ktlib.results import Row
+from ktlib.companion.record import published
+from ktlib.companion.record.rows import Row
 
 
 def row(**changed):

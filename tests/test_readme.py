@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 from torchvision.utils import save_image
 
-from ktlib import mappings
+from ktlib.companion.studies.zoom_shot import laboratory as mappings
 from ktlib.pocket import world
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,8 +5,11 @@ import json
 
 import pytest
 
-from ktlib import claims, published, report, results
-from ktlib.results import Row
+from ktlib.companion.record import published
+from ktlib.companion.record import rows as results
+from ktlib.companion.record.rows import Row
+from ktlib.companion.report import ledger
+from ktlib.companion.report import page as report
 
 CONCEPTS = ("moongate", "tonometer", "gyroscope")
 
@@ -57,7 +60,7 @@ def root(tmp_path, monkeypatch):
     record = {"date": "2025-01-01", "commit": "abc1234", "device": "CPU", "torch": "2", "python": "3"}
     monkeypatch.setattr(results, "provenance", lambda: record)
     monkeypatch.setattr(report, "ROOT", tmp_path)
-    monkeypatch.setattr(claims, "ROOT", tmp_path)
+    monkeypatch.setattr(ledger, "ROOT", tmp_path)
     results.write(with_validation(), seconds=12.3, command="./run_all.sh --only 01", root=tmp_path)
     return tmp_path
 
@@ -70,7 +73,7 @@ def line(text, *starts):
 
 
 def test_the_first_line_says_that_it_is_generated_and_how(root):
-    assert "python -m ktlib.report" in report.results_markdown(root).splitlines()[0]
+    assert "python -m ktlib.companion.report.page" in report.results_markdown(root).splitlines()[0]
 
 
 def test_the_same_files_give_the_same_bytes(root):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ktlib import results
-from ktlib.results import Row
+from ktlib.companion.record import rows as results
+from ktlib.companion.record.rows import Row
 
 ROW = Row("KT v2 Tab. 9", "pocket", "pocket", "pocket/clip-b", "moongate", "kt", "lr=0.0002;tv=0", "target_accuracy",
           1 / 3, 0.2, 0.5, 50, 0, "test", "abc", "def")  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ktlib import runs
+from ktlib.companion import runs
 
 PARAMETERS = 'scale: str = "pocket"\nseed: int = 0'
 
@@ -158,7 +158,7 @@ def test_a_signal_stops_the_kernel_and_keeps_the_half_run_copy(tmp_path, sent, s
         "import os, pathlib, time",
         "pathlib.Path('pid').write_text(f'{os.getpid()}')\ntime.sleep(60)",
     )
-    command = [sys.executable, "-m", "ktlib.runs", "--root", str(tmp_path)]
+    command = [sys.executable, "-m", "ktlib.companion.runs", "--root", str(tmp_path)]
     process = subprocess.Popen(
         command,
         cwd=Path(runs.__file__).parents[1],

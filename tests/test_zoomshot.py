@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ktlib import losses, zoomshot
-from ktlib.zoomshot import AlignerSettings, ZoomShotSettings, align, fit, fit_many, least_squares, rescaling
+from ktlib import losses
+from ktlib import zoom_shot as zoomshot
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit, fit_many, least_squares, rescaling
 
 MSE = ZoomShotSettings(cycle=0.0, distillation=0.0)
 

@@ -17,8 +17,8 @@ from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity
 
 from ktlib.data import files
-from ktlib.data.labelled import LabelledImages
 from ktlib.data.prompts import templates
+from ktlib.data.sets import LabelledImages
 from ktlib.store import key
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from ktlib.data import images, manifests
-from ktlib.data.labelled import LabelledImages
 from ktlib.data.prompts import templates
+from ktlib.data.sets import LabelledImages
 from ktlib.store import key
 
 

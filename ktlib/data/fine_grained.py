@@ -20,7 +20,7 @@ from torchvision.datasets import Flowers102
 from torchvision.datasets.utils import check_integrity
 
 from ktlib.data import files, images, manifests
-from ktlib.data.labelled import LabelledImages
+from ktlib.data.sets import LabelledImages
 
 # Official numbers of images; "train" and "test" as in the list of the CLIP paper (flowers: train and validation).
 CUB = {"train": 5994, "test": 5794}

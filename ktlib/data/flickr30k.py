@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ktlib.data import images
-from ktlib.data.captioned import Gallery
+from ktlib.data.gallery import Gallery
 from ktlib.data.manifests import data_root
 from ktlib.store import key
 

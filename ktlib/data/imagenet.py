@@ -34,8 +34,8 @@ from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from ktlib.data import files, images
-from ktlib.data.labelled import LabelledImages
 from ktlib.data.manifests import data_root
+from ktlib.data.sets import LabelledImages
 
 CLASSES, PER_CLASS = 1000, 50  # ILSVRC2012 validation: 50,000 images
 TRAIN = 1_281_167  # training images of ILSVRC2012

@@ -16,8 +16,9 @@ from typing import Any
 
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-MANIFESTS = REPOSITORY / "data_manifests"
+from ktlib.places import MANIFESTS, ROOT
+
+REPOSITORY = ROOT
 SCALES = ("pocket", "rehearsal", "paper")
 
 # What a notebook needs at paper scale: names of datasets and of checkpoints.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ktlib.evaluate.classification import TEMPLATES, Batches, Recognition
+from ktlib.evaluate.recognition import TEMPLATES, Batches, Recognition
 from ktlib.evaluate.retrieval import chosen_score, score_matrix
 from ktlib.models.vilt import PairScorer
 

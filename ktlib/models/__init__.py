@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from ktlib.data import manifests
+from ktlib.models import architectures as pocket_encoders
 from ktlib.models import vision
 from ktlib.models.dual import DualEncoder
 from ktlib.models.vision import VisionEncoder
-from ktlib.pocket import encoders as pocket_encoders
 from ktlib.pocket import weights as pocket_weights
 
 __all__ = ["DualEncoder", "VisionEncoder", "available", "available_encoders", "load", "load_encoder"]

@@ -416,7 +416,7 @@ def _whole(folder: Path) -> Path:
 
 def _pocket_tokenizer() -> Any:
     """The pocket's words, with an error for none: at rehearsal only the number of tokens matters."""
-    from ktlib.pocket.vilt import tokenizer
+    from ktlib.pocket.training.vilt import tokenizer
 
     return tokenizer()
 

@@ -14,7 +14,7 @@ from random import Random
 
 from PIL import Image
 
-from ktlib.data.labelled import LabelledImages
+from ktlib.data.sets import LabelledImages
 from ktlib.pocket import scenes, world
 from ktlib.pocket.draw import COLOURS, IMAGE_SIZE, Canvas
 from ktlib.pocket.known import BRIGHT, KNOWN

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ktlib.data import calibration
-from ktlib.data.calibration import CELLS, Cell
+from ktlib.evaluate import calibration
+from ktlib.evaluate.calibration import CELLS, Cell
 
 
 def scores(**near: tuple[float, float]) -> dict[Cell, dict[str, float]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ktlib.data import fixtures
+from ktlib.companion import generated as fixtures
 from ktlib.data.cifar import cifar_10, cifar_100
-from ktlib.data.labelled import LabelledImages
+from ktlib.data.sets import LabelledImages
 
 Reader = Callable[..., LabelledImages]
 BOTH = pytest.mark.parametrize(

@@ -15,8 +15,9 @@ import scipy.io
 from PIL import Image
 from torchvision import datasets
 
-from ktlib.data import files, fine_grained, fixtures
-from ktlib.data.labelled import LabelledImages
+from ktlib.companion import generated as fixtures
+from ktlib.data import files, fine_grained
+from ktlib.data.sets import LabelledImages
 
 READERS: dict[str, tuple[Callable[..., Path], Callable[..., LabelledImages]]] = {
     "CUB-200": (fixtures.cub_200, fine_grained.cub_200),

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from ktlib.data import fixtures_flickr30k as fixtures
-from ktlib.data import flickr30k, galleries
+from ktlib.companion import galleries
+from ktlib.companion import generated_flickr30k as fixtures
+from ktlib.data import flickr30k
 from ktlib.models.vilt import load_pair
 
 

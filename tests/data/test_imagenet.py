@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.data import fixtures, imagenet
+from ktlib.companion import generated as fixtures
+from ktlib.data import imagenet
 
 SORTED = ("n01440764", "n02012849", "n02113186", "n02963159", "n03126707")
 LABELS = (0, 4, 1, 3, 2, 2, 3, 0, 4, 1)  # by hand: ground truth 3 1 5 2 4 ... -> synsets -> place in SORTED

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ktlib.data import fixtures, manifests
+from ktlib.companion import generated as fixtures
+from ktlib.data import manifests
 
 HERE = Path(manifests.__file__)
 FILES = sorted((manifests.MANIFESTS / "datasets").glob("*.json"))
@@ -405,7 +406,7 @@ def test_the_published_tables_are_whole_as_their_readme_says(name: str, rows: in
 
 
 def test_the_calibration_targets_are_the_published_baselines() -> None:
-    from ktlib.data.calibration import TARGETS
+    from ktlib.evaluate.calibration import TARGETS
 
     with (PUBLISHED / "results.csv").open(newline="", encoding="utf-8") as lines:
         rows = [row for row in csv.DictReader(lines) if row["metric"] == "imagenet_accuracy"]

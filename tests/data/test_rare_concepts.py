@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.data import fixtures, images, rare_concepts
+from ktlib.companion import generated as fixtures
+from ktlib.data import images, rare_concepts
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ktlib.data import fixtures, manifests, prompts, testsets
-from ktlib.data.labelled import LabelledImages
+from ktlib.companion import generated as fixtures
+from ktlib.companion import testsets
+from ktlib.data import manifests, prompts
+from ktlib.data.sets import LabelledImages
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ktlib.data import fixtures, imagenet
-from ktlib.data.calibration import CELLS
-from ktlib.evaluate.calibrate import score_cells
+from ktlib.companion import generated as fixtures
+from ktlib.data import imagenet
+from ktlib.evaluate.calibration import CELLS
+from ktlib.evaluate.score_cells import score_cells
 from ktlib.models.dual import DualEncoder
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ktlib.evaluate.classification import classifier, encode, recognition, zero_shot
+from ktlib.evaluate.recognition import classifier, encode, recognition, zero_shot
 from ktlib.models.dual import DualEncoder
 
 AXES = {"cat": 0, "dog": 1, "moongate": 2}

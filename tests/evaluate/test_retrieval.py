@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ktlib.data import galleries
-from ktlib.data.captioned import Gallery
+from ktlib.companion import galleries
+from ktlib.data.gallery import Gallery
 from ktlib.evaluate import retrieval
 from ktlib.evaluate.pairs import recognition
 from ktlib.evaluate.retrieval import METRICS, chosen_score, compare, ranks, retrieve, score_matrix

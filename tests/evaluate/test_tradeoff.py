@@ -2,9 +2,9 @@
 
 import pytest
 
-from ktlib.evaluate import tradeoff
-from ktlib.evaluate.tradeoff import at_budget, by_seed, choose_rate, difference, target_at_budget
-from ktlib.results import Row
+from ktlib.companion.record import compare as tradeoff
+from ktlib.companion.record.compare import at_budget, by_seed, choose_rate, difference, target_at_budget
+from ktlib.companion.record.rows import Row
 
 
 def pair(target, retention, *, method="kt", lr=None, seed=0, concept="moongate", split="test", setting="", model="m"):

@@ -7,10 +7,13 @@ import json
 import pytest
 import torch
 
+from ktlib.models import architectures as encoders
 from ktlib.models import load_encoder
-from ktlib.pocket import cards, distillation, encoders, pretrain, probe, scenes, weights, world
-from ktlib.pocket.distillation import Distillation, View, crop, koleo, sinkhorn, tokens
+from ktlib.pocket import scenes, weights, world
 from ktlib.pocket.known import KNOWN
+from ktlib.pocket.training import cards, distillation, probe
+from ktlib.pocket.training import encoders as pretrain
+from ktlib.pocket.training.distillation import Distillation, View, crop, koleo, sinkhorn, tokens
 
 NAMES = sorted(pretrain.RECIPES)
 

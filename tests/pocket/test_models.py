@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from ktlib.pocket import cards, weights
-from ktlib.pocket.train import RECIPES, learning_rate, tokenizer, train
+from ktlib.pocket import weights
+from ktlib.pocket.training import cards
+from ktlib.pocket.training.clip import RECIPES, learning_rate, tokenizer, train
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

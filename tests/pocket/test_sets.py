@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from ktlib.data import zoom_shot
-from ktlib.data.zoom_shot import COARSE, FINE
+from ktlib.companion import classification_sets as zoom_shot
+from ktlib.companion.classification_sets import COARSE, FINE
 from ktlib.pocket import sets, world
 from ktlib.pocket.draw import COLOURS
-from ktlib.pocket.train import tokenizer
+from ktlib.pocket.training.clip import tokenizer
 
 
 def test_there_is_a_counterpart_for_each_published_set_in_its_order():

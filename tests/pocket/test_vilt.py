@@ -8,9 +8,10 @@ import torch
 
 from ktlib.models import load
 from ktlib.models.vilt import MATCH, load_pair, pair_names
-from ktlib.pocket import flickr, vilt, vilt_card, weights, world
+from ktlib.pocket import flickr, weights, world
 from ktlib.pocket.known import KNOWN
 from ktlib.pocket.rare import RARE
+from ktlib.pocket.training import vilt, vilt_card
 
 TINY = dataclasses.replace(vilt.RECIPES["vilt-b"], pool=60, steps=4, batch=8, warmup=1)
 

@@ -1,0 +1,1 @@
+"""What makes the tables: scales, studies, the record, figures, pages, and the runner of the notebooks."""

@@ -1,0 +1,1 @@
+"""Figures: every function takes rows or pictures and an optional `ax`, draws, and computes nothing new."""

@@ -1,0 +1,289 @@
+"""New knowledge against old: methods are compared where they have forgotten equally much.
+
+A larger learning rate teaches more and forgets more, so two methods at one rate are not on equal
+terms. Here each method walks from the untouched model through its rates, and is read where its
+retention has fallen by a budget (D10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from scipy import stats
+
+from ktlib.companion.record.rows import Row, select
+from ktlib.evaluate.intervals import Estimate, over_concepts
+
+Table = dict[str, dict[int, float]]  # concept -> seed -> value
+ROUNDING = 1e-6  # rows are kept with six digits; a smaller overdraft is none
+
+
+def target_at_budget(points: Sequence[tuple[float, float]], base: tuple[float, float], budget: float) -> float:
+    """Target accuracy where retention first falls below that of the base by more than the budget.
+
+    The way is straight between neighbours. A method that never forgets that much is read at its
+    last rate. No maximum is taken along the way: the best of several noisy points would lie above
+    the base even for a method that does nothing.
+
+    Args:
+        points: (retention, target accuracy) in the order of increasing learning rate.
+        base: the same two of the untouched model.
+        budget: loss of retention that is allowed, a fraction.
+
+    Raises:
+        ValueError: a negative budget.
+
+    Source: ours (D10).
+    """
+    if budget < 0:
+        raise ValueError(f"expected a budget of 0 or more, found {budget}")
+    limit = base[0] - budget
+    retention, target = base
+    for next_retention, next_target in points:
+        if next_retention < limit - ROUNDING:
+            share = max(0.0, (retention - limit) / (retention - next_retention))
+            return target + share * (next_target - target)
+        retention, target = next_retention, next_target
+    return target
+
+
+def by_seed(rows: Iterable[Row], budget: float) -> Table:
+    """`target_at_budget` of every concept and seed: `{concept: {seed: target accuracy}}`.
+
+    Args:
+        rows: of one model: its base, and one method at one or several rates.
+        budget: loss of retention that is allowed, a fraction.
+
+    Raises:
+        ValueError: several models, methods or settings beside the rate; a missing or double row.
+    """
+    rows = select(rows, metric=("target_accuracy", "retention"))
+    taught = [row for row in rows if row.method != "base"]
+    kinds = {
+        (row.model, row.method, *sorted(row.varied().items() - {("lr", row.varied().get("lr"))})) for row in taught
+    }
+    if len(kinds) > 1 or len({row.model for row in rows}) > 1:
+        raise ValueError(f"expected one model, one method and nothing varied but lr, found {sorted(map(str, kinds))}")
+    bases: dict[str, dict[str, float]] = {}
+    curves: dict[str, dict[int, dict[float, dict[str, float]]]] = {}
+    for row in rows:
+        cell = (
+            bases.setdefault(row.concept, {})
+            if row.method == "base"
+            else curves.setdefault(row.concept, {}).setdefault(row.seed, {}).setdefault(row.lr(), {})
+        )
+        if row.metric in cell:
+            raise ValueError(f"two rows for {row.concept}, {row.method}, {row.setting}, seed {row.seed}, {row.metric}")
+        cell[row.metric] = row.value
+    table: Table = {}
+    for concept, seeds in sorted(curves.items()):
+        if concept not in bases:
+            raise ValueError(f"expected rows of the base for {concept}, found none")
+        base = _point(bases[concept], f"{concept}, base")
+        for seed, curve in sorted(seeds.items()):
+            points = [_point(cell, f"{concept}, seed {seed}, lr {rate:g}") for rate, cell in sorted(curve.items())]
+            table.setdefault(concept, {})[seed] = target_at_budget(points, base, budget)
+    return table
+
+
+def _point(cell: dict[str, float], where: str) -> tuple[float, float]:
+    if len(cell) != 2:
+        raise ValueError(f"{where}: expected target_accuracy and retention, found {', '.join(cell) or 'neither'}")
+    return cell["retention"], cell["target_accuracy"]
+
+
+def at_budget(rows: Iterable[Row], budget: float) -> dict[str, list[float]]:
+    """`by_seed` with the seeds in order, as `intervals.over_concepts` takes its values.
+
+    Args:
+        rows: of one model: its base, and one method at one or several rates.
+        budget: loss of retention that is allowed, a fraction.
+    """
+    return {concept: list(seeds.values()) for concept, seeds in by_seed(rows, budget).items()}
+
+
+def choose_rate(rows: Iterable[Row], model: str, budget: float) -> float:
+    """The learning rate to use on concepts not seen before, chosen on the validation ones.
+
+    It is the one with the highest mean target accuracy of `kt` among those whose mean loss of
+    retention is within the budget; the smallest when none is; the smaller of two equals.
+
+    Args:
+        rows: of one item; only validation rows that vary nothing but the rate are read.
+        model: whose rate.
+        budget: loss of retention that is allowed, a fraction.
+
+    Raises:
+        ValueError: there are no such rows, or the base is missing.
+
+    Source: ours (D10).
+    """
+    own = select(rows, model=model, split="validation")
+    taught = [row for row in select(own, method="kt") if set(row.varied()) == {"lr"}]
+    known = {row.concept: row.value for row in select(own, method="base", metric="retention")}
+    if not taught or {row.concept for row in taught} - known.keys():
+        raise ValueError(f"expected validation rows of base and kt for {model}; run the item's notebook again")
+    affordable = []
+    rates = sorted({row.lr() for row in taught})
+    for rate in rates:
+        here = [row for row in taught if row.lr() == rate]
+        loss = fmean(known[row.concept] - row.value for row in select(here, metric="retention"))
+        if loss <= budget + ROUNDING:
+            affordable.append((fmean(row.value for row in select(here, metric="target_accuracy")), -rate))
+    return -max(affordable)[1] if affordable else rates[0]
+
+
+# -- paired differences -----------------------------------------------------------------------------
+class NotMeasuredError(LookupError):
+    """Rows that a comparison needs are not there."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A named quantity for every concept and seed, averaged over the models.
+
+    Attributes:
+        name: what was taken from what.
+        table: one value for each concept and seed.
+        models: the mean of each model alone.
+    """
+
+    name: str
+    table: Table
+    models: Mapping[str, float]
+
+    @property
+    def estimate(self) -> Estimate:
+        """Mean over concepts and seeds with its interval."""
+        return over_concepts([[v for _, v in sorted(seeds.items())] for _, seeds in sorted(self.table.items())])
+
+
+def rows_of(rows: Iterable[Row], item: str, method: str, **varied: str | float) -> list[Row]:
+    """Rows on test concepts of one item, method and, where given, setting.
+
+    Raises:
+        NotMeasuredError: there are none.
+    """
+    chosen = [row for row in select(rows, item=item, method=method, split="test") if _has(row.varied(), varied)]
+    if not chosen:
+        settings = "".join(f", {key}={value}" for key, value in varied.items())
+        raise NotMeasuredError(f"there are no test rows of {method}{settings} beside {item}")
+    return chosen
+
+
+def _has(found: Mapping[str, str], wanted: Mapping[str, str | float]) -> bool:
+    return all(
+        key in found and (float(found[key]) == value if isinstance(value, float) else found[key] == value)
+        for key, value in wanted.items()
+    )
+
+
+def by_model(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Rows of each model, in the order of their names."""
+    return [(model, select(rows, model=model)) for model in sorted({row.model for row in rows})]
+
+
+def base_rows(rows: Iterable[Row], item: str, model: str) -> list[Row]:
+    """Test rows of the untouched model, beside the item or, where it has none, beside another."""
+    known = select(rows, method="base", model=model, split="test", metric=("target_accuracy", "retention"))
+    own_last = sorted(known, key=lambda row: (row.item == item, row.item))
+    return list({(row.concept, row.metric): row for row in own_last}.values())
+
+
+def targets(
+    rows: Sequence[Row], item: str, method: str, budget: float | None = None, **varied: str | float
+) -> dict[str, Table]:
+    """Target accuracy of a method for each model, concept and seed.
+
+    Args:
+        rows: of one scale.
+        item, method, varied: which of them.
+        budget: read at this loss of retention; None to read at the one rate there is.
+
+    Raises:
+        NotMeasuredError: there are no such rows.
+        ValueError: several rates, and no budget.
+    """
+    found: dict[str, Table] = {}
+    for model, own in by_model(rows_of(rows, item, method, **varied)):
+        if budget is not None and any(row.seed != -1 for row in own):
+            found[model] = by_seed([*base_rows(rows, item, model), *own], budget)
+            continue
+        table = found.setdefault(model, {})
+        for row in select(own, metric="target_accuracy"):
+            if row.seed in table.setdefault(row.concept, {}):
+                raise ValueError(f"two rows beside {item}: {method}, {model}, {row.concept}, seed {row.seed}")
+            table[row.concept][row.seed] = row.value
+    return found
+
+
+def forgotten(rows: Sequence[Row], item: str, method: str) -> float:
+    """Mean loss of retention at the largest rate, over models, concepts and seeds."""
+    losses = []
+    for model, own in by_model(rows_of(rows, item, method)):
+        before = {row.concept: row.value for row in select(base_rows(rows, item, model), metric="retention")}
+        largest = max(row.lr() for row in own)
+        losses += [before[r.concept] - r.value for r in select(own, metric="retention") if r.lr() == largest]
+    return fmean(losses)
+
+
+def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table]) -> Difference:
+    """`one - other`, paired by model, concept and seed, and averaged over the models.
+
+    A method measured once (seed -1) stands beside every seed of the other.
+
+    Raises:
+        NotMeasuredError: nothing was measured with both.
+        ValueError: the concepts that were have different seeds.
+    """
+    pairs: dict[str, dict[tuple[str, int], float]] = {}
+    for model in sorted(one.keys() & other.keys()):
+        for concept in sorted(one[model].keys() & other[model].keys()):
+            left, right = one[model][concept], other[model][concept]
+            right = dict.fromkeys(left, right[-1]) if set(right) == {-1} else right
+            for seed in sorted(left.keys() & right.keys()):
+                pairs.setdefault(model, {})[concept, seed] = left[seed] - right[seed]
+    return _averaged(name, pairs)
+
+
+def _averaged(name: str, pairs: Mapping[str, Mapping[tuple[str, int], float]]) -> Difference:
+    shared = sorted(set.intersection(*(set(p) for p in pairs.values()))) if pairs else []
+    if not shared:
+        raise NotMeasuredError(f"there is no concept and seed measured for both parts of: {name}")
+    table: Table = {}
+    for concept, seed in shared:
+        table.setdefault(concept, {})[seed] = fmean(p[concept, seed] for p in pairs.values())
+    if len({tuple(seeds) for seeds in table.values()}) > 1:
+        raise ValueError(f"{name}: expected the same seeds for every concept, found {table}; finish the run")
+    return Difference(name, table, {model: fmean(p[pair] for pair in shared) for model, p in pairs.items()})
+
+
+def trend(name: str, rows: Iterable[Row], along: Callable[[Row], float], sign: int = 1) -> Difference:
+    """Spearman's rank correlation of values with what was varied, for every concept and seed.
+
+    Args:
+        name: of the correlation.
+        rows: of one item, method and metric.
+        along: what was varied.
+        sign: -1 to reverse it.
+
+    Returns:
+        Correlations; 0 where the values are constant.
+
+    Raises:
+        NotMeasuredError: fewer than three points.
+    """
+    series: dict[str, dict[tuple[str, int], list[tuple[float, float]]]] = {}
+    for row in rows:
+        series.setdefault(row.model, {}).setdefault((row.concept, row.seed), []).append((along(row), row.value))
+    if any(len({x for x, _ in line}) < 3 for lines in series.values() for line in lines.values()):
+        raise NotMeasuredError(f"there are fewer than three points, too few for a trend of {name}")
+    pairs = {m: {pair: sign * _spearman(line) for pair, line in lines.items()} for m, lines in series.items()}
+    return _averaged(name, pairs)
+
+
+def _spearman(line: Sequence[tuple[float, float]]) -> float:
+    x, y = zip(*sorted(line), strict=True)
+    return 0.0 if len(set(y)) == 1 else float(stats.spearmanr(x, y).statistic)

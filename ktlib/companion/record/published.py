@@ -1,0 +1,255 @@
+"""What the papers print: every number and every claim, and where ours stand beside them.
+
+Read from `data_manifests/published/`. KT is arXiv 2411.15611 (two versions), ZS is 2401.11633.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ktlib.companion.record.rows import ROOT, Row, select, stem
+
+PUBLISHED = ROOT / "data_manifests" / "published"
+
+
+@dataclass(frozen=True)
+class Number:
+    """One printed number.
+
+    Attributes:
+        item: where it is printed: `KT Tab. 1`, `KT v2 Tab. 9`, `ZS Tab. 4`.
+        model, variant, dataset, concept, learning_rate, batch_size, other, metric, unit: as in
+            `results.csv`; its README explains them.
+        printed: as it is printed, `58.10`.
+        value: the same as a number; percent stays percent.
+        note: a suspected error of the paper; empty where there is none.
+    """
+
+    item: str
+    model: str
+    variant: str
+    dataset: str
+    concept: str
+    learning_rate: str
+    batch_size: str
+    other: str
+    metric: str
+    printed: str
+    value: float
+    unit: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a paper, and how it may be tested; the columns of `claims.csv`."""
+
+    id: str
+    paper: str
+    where: str
+    claim: str
+    items: str
+    how_to_test: str
+
+
+# Every item of KT that prints or plots results, in the order of the notebooks that measure them.
+_KT = {
+    "01_rare_concepts": (
+        "KT Fig. 1", "KT Tab. 1", "KT Fig. 4", "KT Fig. 5", "KT v2 Tab. 2", "KT v2 Tab. 9", "KT v2 Tab. 10",
+        "KT v2 Tab. 12", "KT v2 Fig. 5", "KT v2 Fig. 6",
+    ),
+    "02_medclip": ("KT Tab. 2", "KT Tab. 3"),
+    "03_segmentation": ("KT Tab. 4", "KT Tab. 7"),
+    "04_flickr30k_retrieval": ("KT Tab. 5", "KT Tab. 8", "KT Tab. 11"),
+    "05_coco_captioning": ("KT Tab. 6", "KT Tab. 9", "KT Tab. 10"),
+}  # fmt: skip
+_NOTEBOOKS = {item: notebook for notebook, items in _KT.items() for item in items}
+ZOOM_SHOT = "06_zoom_shot"
+
+# What v2 prints again without changing a number (`data_manifests/published/v2_differences.md`).
+REPEATED = {
+    "KT v2 Fig. 2": "KT Fig. 1", "KT v2 Tab. 11": "KT Tab. 1",
+    "KT v2 Tab. 13": "KT Tab. 2", "KT v2 Tab. 3": "KT Tab. 2",
+    "KT v2 Tab. 4": "KT Tab. 3", "KT v2 Tab. 7": "KT Tab. 4", "KT v2 Tab. 8": "KT Tab. 5", "KT v2 Tab. 5": "KT Tab. 6",
+    "KT v2 Tab. 14": "KT Tab. 7", "KT v2 Tab. 15": "KT Tab. 8", "KT v2 Tab. 16": "KT Tab. 9",
+    "KT v2 Tab. 17": "KT Tab. 10", "KT v2 Tab. 6": "KT Tab. 10", "KT v2 Tab. 18": "KT Tab. 11",
+    "KT v2 Fig. 12": "KT Fig. 4", "KT v2 Fig. 13": "KT Fig. 5",
+}  # fmt: skip
+
+
+def item_name(paper: str, version: str, item: str) -> str:
+    """The name of an item: v1 is not mentioned, v2 is.
+
+    Example:
+        `item_name("KT", "v2", "Tab. 9")` is `KT v2 Tab. 9`; `item_name("ZS", "v1", "Tab. 4")` is `ZS Tab. 4`.
+    """
+    return f"{paper} {item}" if version == "v1" else f"{paper} {version} {item}"
+
+
+def _lines(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+@functools.cache
+def _numbers() -> tuple[Number, ...]:
+    return tuple(
+        Number(
+            item=item_name(line.pop("paper"), line.pop("version"), line.pop("item")),
+            printed=line["value"],
+            value=float(line.pop("value")),
+            **line,
+        )
+        for line in _lines(PUBLISHED / "results.csv")
+    )
+
+
+def numbers(item: str | None = None) -> list[Number]:
+    """All printed numbers, or those of one item; a figure without printed values has none."""
+    return [number for number in _numbers() if item is None or number.item == item]
+
+
+@functools.cache
+def claims() -> dict[str, Claim]:
+    """The claims of both papers by their ids, in the order of `claims.csv`."""
+    return {line["id"]: Claim(**line) for line in _lines(PUBLISHED / "claims.csv")}
+
+
+def items() -> list[str]:
+    """All items that print or plot results: KT in the order of the notebooks, then ZS."""
+    printed = dict.fromkeys(number.item for number in _numbers())
+    return list(dict.fromkeys([*_NOTEBOOKS, *printed]))
+
+
+def notebook(item: str) -> str:
+    """The notebook that measures an item.
+
+    Raises:
+        ValueError: no notebook does.
+    """
+    item = REPEATED.get(item, item)
+    if item.startswith("ZS "):
+        return ZOOM_SHOT
+    if item not in _NOTEBOOKS:
+        raise ValueError(f"expected one of {', '.join(_NOTEBOOKS)} or an item of ZS; found {item!r}")
+    return _NOTEBOOKS[item]
+
+
+def items_of(claim: Claim) -> tuple[str, ...]:
+    """The items a claim rests on: those its `items` name, or else those of `where`."""
+    for text in (claim.items, claim.where):
+        found = [
+            item_name(claim.paper, "v2" if re.search(r"\bv2\b", part) else "v1", f"{kind}. {number}")
+            for part in text.split(";")
+            for kind, listed in re.findall(r"\b(Tab|Fig)\. (\d+(?:(?:, | and | to )\d+\b)*)", part)
+            for number in _expand(listed)
+        ]
+        if found:
+            return tuple(dict.fromkeys(REPEATED.get(item, item) for item in found))
+    return ()
+
+
+def _expand(listed: str) -> list[int]:
+    """`3, 9 to 12` as numbers."""
+    found: list[int] = []
+    for part in re.split(r", | and ", listed):
+        first, _, last = part.partition(" to ")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+# -- our rows beside printed numbers ----------------------------------------------------------------
+_MODELS = {"CLIP ViT-B/32": "openai/ViT-B-32", "CLIP ViT-L/14": "openai/ViT-L-14"}
+_MODELS |= {"ViLT-B/32": "dandelin/vilt-b32-mlm-itm"}
+_METHODS = {"baseline": "base", "transfer": "kt", "llm_prompting": "prompt"}
+_METHODS |= {"implicit_mlm": "implicit", "explicit_mlm": "explicit"}
+_METRICS = {"accuracy": "target_accuracy", "imagenet_accuracy": "retention"}
+_METRICS |= {f"{way}@{k}": f"{way}@{k}" for way in ("tr", "ir") for k in (1, 5, 10)}
+# Rows of one printed table that have a file of their own.
+PART_OF = {"KT Tab. 1 ViLT": "KT Tab. 1"}
+# What KT v2, Tab. 9 and 10 vary, in our words; P1 to P3 are of increasing length (Tab. 19).
+_VARIED = {
+    ("augmentation", "no"): ("augmentation", "off"),
+    ("augmentation", "yes"): ("augmentation", "on"),
+    ("prompt", "P1"): ("description", "short"),
+    ("prompt", "P2"): ("description", "medium"),
+    ("prompt", "P3"): ("description", "long"),
+}
+
+
+def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
+    """Our rows that measure what a printed number measures, one for each setting, concept and seed.
+
+    Args:
+        number: a printed one.
+        rows: ours, of any items; only test rows of the number's item are considered.
+    """
+    if number.item.startswith("ZS "):
+        return _beside_zoom_shot(number, rows)
+    items = (number.item, *(part for part, whole in PART_OF.items() if whole == number.item))
+    same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
+    same = select(same, model=_MODELS.get(number.model), method=_METHODS.get(number.variant))
+    if number.concept not in ("Average", ""):
+        same = select(same, concept=number.concept.lower())
+    if number.learning_rate:
+        same = [row for row in same if row.lr() == float(number.learning_rate)]
+    if number.batch_size:
+        same = [row for row in same if row.varied().get("batch", number.batch_size) == number.batch_size]
+    parts = [tuple(part.split("=", 1)) for part in number.other.split(";") if "=" in part]
+    wanted = {
+        ("tv", f"{float(value):g}") if key == "tv_alpha" else _VARIED[key, value]
+        for key, value in parts
+        if key == "tv_alpha" or (key, value) in _VARIED
+    }
+    return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied().items()}]
+
+
+_ENCODERS = {
+    "MobileNetV3-small": "torchvision/mobilenet_v3_small",
+    "DenseNet-121": "torchvision/densenet121",
+    "ResNet-18": "torchvision/resnet18",
+    "DINOv1 ViT-B/16": "timm/vit_base_patch16_224.dino",
+    "DINOv2 ViT-B/14": "timm/vit_base_patch14_dinov2.lvd142m",
+    "CLIP ViT-B/16": "openai/ViT-B-16",
+}
+# What ZS varies, in our words: (method, setting) of a printed variant, by item where the item decides.
+_VARIANTS = {
+    "clip_zero_shot": ("clip", ""),
+    "LM": ("zoom_shot", "losses=PG-KD;matching=cosines"),
+    "HT-CE": ("zoom_shot", "losses=PG-KD;matching=ht_ce;temperature=20"),
+}
+
+
+def _beside_zoom_shot(number: Number, rows: Iterable[Row]) -> list[Row]:
+    """The set stands where KT has a concept; an average has the rows of all sets."""
+    stated = dict(part.split("=", 1) for part in number.other.split(";") if "=" in part)
+    method, setting = _VARIANTS.get(number.variant, (number.variant, ""))
+    if number.variant in ("MSE", "MSE+PG-KD", "MSE+CC", "PG-KD", "CC", "CC+PG-KD", "All"):
+        method, setting = "zoom_shot", f"losses={number.variant}"
+    elif number.item == "ZS Tab. 2":
+        setting = "mapping=h_inv"
+    elif number.item == "ZS Tab. 6":
+        setting = "train=target"
+    elif number.item != "ZS Tab. 1" and number.variant in ("zoom_shot", "linear_aligner"):
+        setting = f"share={_plain(stated['train_fraction'])};epochs={stated['epochs']}"
+    same = select(rows, item=number.item, split="test", metric=number.metric, method=method, setting=setting)
+    same = select(same, model=_ENCODERS[number.model])
+    return same if number.dataset == "Average" else select(same, concept=number.dataset)
+
+
+def _plain(value: str) -> str:
+    """`0.0050` as `0.005`; words stay as they are."""
+    try:
+        return f"{float(value):g}"
+    except ValueError:
+        return value
+
+
+def find(item: str) -> str | None:
+    """The item somebody meant, whatever their capitals, dots and spaces; None where there is none."""
+    return {stem(known): known for known in [*items(), *REPEATED]}.get(stem(" ".join(item.split())))

@@ -1,0 +1,67 @@
+"""The ledger: the verdict on every claim of the papers, whichever study tests it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ktlib.companion import studies
+from ktlib.companion.record import published
+from ktlib.companion.record.compare import NotMeasuredError
+from ktlib.companion.record.judging import NOT_RUN, Verdict, items_of
+from ktlib.companion.record.rows import Row, select
+from ktlib.companion.scales import scale as scale_of
+from ktlib.places import ROOT
+
+NO_WEIGHTS = "weights and data are not at hand"
+_REASONS = {
+    "K20": "the comparison needs SDXL, which cannot be had offline",
+    "K22": "the experiment that varies familiarity belongs to notebook 07",
+}
+# Not the notebook of the items they name.
+_ELSEWHERE = {"K22": "07_open_questions", "Z13": published.ZOOM_SHOT}
+
+
+def notebook(claim: str) -> str:
+    """The notebook that tests a claim."""
+    return _ELSEWHERE.get(claim) or published.notebook(items_of(claim)[0])
+
+
+def of_notebook(number: str) -> tuple[str, ...]:
+    """The claims that a notebook tests, by the notebook's number: `of_notebook("01")`."""
+    return tuple(claim for claim in published.claims() if notebook(claim).startswith(f"{number}_"))
+
+
+def verdict(claim: str, rows: Sequence[Row], scale: str) -> Verdict:
+    """The verdict on one claim.
+
+    Args:
+        claim: its id, `K1`.
+        rows: of that scale; others are left out.
+        scale: `pocket` or `paper`; rehearsal numbers decide nothing.
+
+    Raises:
+        KeyError: there is no such claim.
+    """
+    own = select(rows, scale=scale)
+    reason = _REASONS.get(claim)
+    if not scale_of(scale).is_result:
+        reason = f"{scale} numbers are not results"
+    elif scale == "paper" and not own:
+        reason = NO_WEIGHTS
+    elif claim in (judges := studies.claims()):
+        try:
+            if not own:
+                raise NotMeasuredError("there are no rows")
+            return judges[claim](own)
+        except NotMeasuredError as error:
+            reason = f"{error}; ./run_all.sh --scale {scale} --only {notebook(claim)[:2]} writes them"
+    elif reason is None:
+        name = notebook(claim)
+        there = (ROOT / "notebooks" / f"{name}.ipynb").exists()
+        reason = f"notebook {name[:2]} does not test it yet" if there else f"notebook {name[:2]} is not there yet"
+    return Verdict(claim, scale, NOT_RUN, reason, None, items_of(claim))
+
+
+def verdicts(rows: Sequence[Row], scale: str) -> list[Verdict]:
+    """The verdict on every claim, in the order of `claims.csv`."""
+    return [verdict(claim, rows, scale) for claim in published.claims()]

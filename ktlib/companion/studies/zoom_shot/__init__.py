@@ -1,0 +1,1 @@
+"""Zoom-shot (notebook 06): the twenty tables of ZS."""

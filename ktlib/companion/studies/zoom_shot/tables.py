@@ -1,0 +1,236 @@
+"""The twenty tables of Zoom-shot, one function for each kind; notebook 06 calls them in turn.
+
+Every arm has a learning rate of its own, chosen on the validation sets, and every function returns rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ktlib.companion.record.rows import Row
+from ktlib.companion.scales import ZoomShotScale
+from ktlib.companion.studies.zoom_shot.claims import ALIGNER_SIZES, LOSSES, RATES, RESCALING, SIZES, WEIGHTS
+from ktlib.companion.studies.zoom_shot.laboratory import (
+    TEXTS,
+    Answers,
+    Laboratory,
+    clip_itself,
+    closed_form,
+    gains,
+    linear_aligner,
+    probe,
+    rows,
+    zoom_shot,
+)
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
+
+# The seven ways to combine the losses, as ZS Tab. 3 names them.
+COMBINATIONS = {
+    "MSE": (1.0, 0.0, 0.0),
+    "MSE+PG-KD": (1.0, 0.0, 1.0),
+    "MSE+CC": (1.0, 1.0, 0.0),
+    "PG-KD": (0.0, 0.0, 1.0),
+    "CC": (0.0, 1.0, 0.0),
+    "CC+PG-KD": (0.0, 1.0, 1.0),
+    "All": (1.0, 1.0, 1.0),
+}
+
+# How distillation may compare, in the rows' words (ZS Tab. 7 and 8; LM is `cosines`).
+MATCHINGS: dict[str, dict[str, Any]] = {
+    "cosines": {"matching": "cosines"},
+    "softmax": {"matching": "softmax"},
+    "ht_ce;temperature=20": {"matching": "ht_ce", "temperature": 20.0},
+    "ht_ce;temperature=5": {"matching": "ht_ce", "temperature": 5.0},
+}
+
+Rates = Mapping[str, float]  # learning rate of each arm
+
+
+def arms(zoom: ZoomShotScale) -> dict[str, ZoomShotSettings | AlignerSettings]:
+    """Everything whose learning rate is chosen on its own, so that no arm is handicapped by another's."""
+    alone = combination(zoom.settings, "PG-KD")
+    found: dict[str, ZoomShotSettings | AlignerSettings] = {"linear_aligner": zoom.aligner}
+    found |= {f"losses={name}": combination(zoom.settings, name) for name in COMBINATIONS}
+    found |= {f"losses=PG-KD;matching={name}": replace(alone, **how) for name, how in MATCHINGS.items()}
+    return found | {"variance=none": replace(zoom.settings, variance=None)}
+
+
+def choose_rates(lab: Laboratory, *, progress: bool = True) -> tuple[dict[str, float], list[Row]]:
+    """The learning rate of each arm with the highest mean accuracy on the validation sets, all encoders together.
+
+    Where a scale has one rate to offer there is nothing to choose, and no row.
+
+    Args:
+        lab: the laboratory.
+        progress: show a bar.
+    """
+    zoom = lab.scale.zoom_shot
+    chosen, found = {}, []
+    for arm, settings in tqdm(arms(zoom).items(), desc=RATES, disable=not progress):
+        rates = zoom.aligner_rates if isinstance(settings, AlignerSettings) else zoom.rates
+        scores = {}
+        for rate in rates if lab.sets.validation else ():
+            reached = []
+            for encoder in lab.encoders:
+                answers = _trained(lab, encoder, replace(settings, lr=rate))
+                reached.append(answers.accuracy(lab.sets.validation))
+                setting = f"{arm};lr={rate:g}" if "=" in arm else f"lr={rate:g}"
+                method = "zoom_shot" if "=" in arm else arm
+                found += rows(lab, RATES, encoder, method, answers, setting=setting, split="validation")
+            scores[rate] = fmean(reached)
+        chosen[arm] = max(scores, key=lambda rate: scores[rate]) if scores else settings.lr
+    return chosen, found
+
+
+def _trained(lab: Laboratory, encoder: str, settings: ZoomShotSettings | AlignerSettings) -> Answers:
+    """Either method on the scale's share of the images, towards properly normalised CLIP features."""
+    if isinstance(settings, AlignerSettings):
+        return linear_aligner(lab, encoder, settings, raw=False)
+    return zoom_shot(lab, encoder, settings)
+
+
+def combination(settings: ZoomShotSettings, name: str) -> ZoomShotSettings:
+    """Settings with one of the seven combinations of losses."""
+    reconstruction, cycle, distillation = COMBINATIONS[name]
+    return replace(settings, reconstruction=reconstruction, cycle=cycle, distillation=distillation)
+
+
+def losses(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str, list[Row]]:
+    """ZS Tab. 3 and 9 to 12: every combination of the losses, one item an encoder."""
+    found: dict[str, list[Row]] = {}
+    for item, encoder in _paired(LOSSES, lab, "losses", progress):
+        found[item] = []
+        for name in COMBINATIONS:
+            settings = replace(combination(lab.scale.zoom_shot.settings, name), lr=rates[f"losses={name}"])
+            found[item] += rows(
+                lab, item, encoder, "zoom_shot", zoom_shot(lab, encoder, settings), setting=f"losses={name}"
+            )
+    return found
+
+
+def methods(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str, list[Row]]:
+    """ZS Tab. 1 and 2: Zoom-shot and the Linear Aligner in CLIP's space, and texts in the encoder's, with controls."""
+    one, two, zoom = "ZS Tab. 1", "ZS Tab. 2", lab.scale.zoom_shot
+    own = clip_itself(lab)
+    found = rows(lab, one, lab.clip, "clip", own) + rows(
+        lab, one, lab.clip, "probe", probe(lab, lab.clip), metric="probe"
+    )
+    back = []
+    full = replace(zoom.settings, lr=rates["losses=All"])
+    alone = replace(combination(zoom.settings, "MSE"), lr=rates["losses=MSE"])
+    right = replace(zoom.aligner, bias_fix=True)
+    for encoder in tqdm(lab.encoders, desc="methods", disable=not progress):
+        exact, best = closed_form(lab, encoder), zoom_shot(lab, encoder, full)
+        others = {
+            "linear_aligner": linear_aligner(lab, encoder, zoom.aligner),
+            "linear_aligner_fixed": linear_aligner(lab, encoder, right, raw=False),
+            "linear_aligner_tuned": linear_aligner(lab, encoder, replace(right, lr=rates["linear_aligner"]), raw=False),
+            "mse_adam": zoom_shot(lab, encoder, alone),
+            "least_squares": exact,
+        }
+        for name, answers in (others | {"zoom_shot": best}).items():
+            found += rows(lab, one, encoder, name, answers)
+        found += rows(lab, one, encoder, "probe", probe(lab, encoder), metric="probe")
+        found += gains(lab, one, encoder, "zoom_shot", best, others | {"clip": own})
+        for name, answers in (("zoom_shot", best), ("mse_adam", others["mse_adam"]), ("least_squares", exact)):
+            back += rows(lab, two, encoder, name, answers, setting="mapping=h_inv", direction=TEXTS)
+    return {one: found, two: back}
+
+
+def sizes(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str, list[Row]]:
+    """ZS Tab. 4, 13, 15, 17, 19 and 5, 14, 16, 18, 20: the share of the images against passes over it."""
+    found: dict[str, list[Row]] = {}
+    zoom = lab.scale.zoom_shot
+    full = replace(zoom.settings, lr=rates["losses=All"])
+    once, often = zoom.settings.epochs, zoom.aligner.epochs
+    for item, encoder in _paired(SIZES, lab, "sizes", progress):
+        found[item] = []
+        for share, epochs in ((1.0, once), (0.2, once), (0.05, once), (0.01, once), (0.01, 20 * once)):
+            answers = zoom_shot(lab, encoder, replace(full, epochs=epochs), share=share)
+            setting = f"share={share:g};epochs={epochs}"
+            found[item] += rows(lab, item, encoder, "zoom_shot", answers, setting=setting)
+    for item, encoder in _paired(ALIGNER_SIZES, lab, "sizes, Linear Aligner", progress):
+        found[item] = []
+        for share, epochs in ((1.0, often), (0.2, often), (0.01, often), (0.01, 20), (0.01, 20 * often)):
+            answers = linear_aligner(lab, encoder, replace(zoom.aligner, epochs=epochs), share=share)
+            setting = f"share={share:g};epochs={epochs}"
+            found[item] += rows(lab, item, encoder, "linear_aligner", answers, setting=setting)
+    return found
+
+
+def targets(lab: Laboratory, rates: Rates, *, progress: bool = True) -> list[Row]:
+    """ZS Tab. 6: unlabelled images of the target, of ImageNet, and half and half, at equal steps."""
+    item, zoom = "ZS Tab. 6", lab.scale.zoom_shot
+    full = replace(zoom.settings, lr=rates["losses=All"])
+    found = []
+    for encoder in tqdm(lab.encoders, desc=item, disable=not progress):
+        usual = zoom_shot(lab, encoder, full)
+        for target in lab.sets.targets:
+            settings = equal_steps(lab, full, target)
+            for name, answers in (
+                ("ImageNet", usual),
+                ("target", zoom_shot(lab, encoder, settings, train=target)),
+                ("mixed", zoom_shot(lab, encoder, settings, train=f"mixed: {target}")),
+            ):
+                own = [row for row in rows(lab, item, encoder, "zoom_shot", answers, setting=f"train={name}")
+                       if row.concept == target]  # fmt: skip
+                found += own
+    return found
+
+
+def equal_steps(lab: Laboratory, settings: ZoomShotSettings, target: str) -> ZoomShotSettings:
+    """Settings with as many passes over a target's images as make the steps of the usual training."""
+    usual = lab.scale.zoom_shot.share * len(lab.sets.train)
+    return replace(settings, epochs=max(1, round(settings.epochs * usual / len(lab.sets.targets[target]))))
+
+
+def matchings(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str, list[Row]]:
+    """ZS Tab. 7 and 8: how distillation compares, alone in both directions and inside the full loss."""
+    settings = lab.scale.zoom_shot.settings
+    found: dict[str, list[Row]] = {"ZS Tab. 7": [], "ZS Tab. 8": []}
+    for encoder in tqdm(lab.encoders, desc="matchings", disable=not progress):
+        for name, how in MATCHINGS.items():
+            alone = f"losses=PG-KD;matching={name}"
+            answers = zoom_shot(lab, encoder, replace(combination(settings, "PG-KD"), lr=rates[alone], **how))
+            found["ZS Tab. 7"] += rows(lab, "ZS Tab. 7", encoder, "zoom_shot", answers, setting=alone)
+            found["ZS Tab. 8"] += rows(lab, "ZS Tab. 8", encoder, "zoom_shot", answers, setting=alone, direction=TEXTS)
+            whole = zoom_shot(lab, encoder, replace(settings, lr=rates["losses=All"], **how))
+            inside = f"losses=All;matching={name}"
+            found["ZS Tab. 7"] += rows(lab, "ZS Tab. 7", encoder, "zoom_shot", whole, setting=inside)
+    return found
+
+
+def weights_of_distillation(lab: Laboratory, rates: Rates, *, progress: bool = True) -> list[Row]:
+    """Reconstruction with distillation of several weights: whether some weight would have helped (Z6)."""
+    settings = replace(combination(lab.scale.zoom_shot.settings, "MSE+PG-KD"), lr=rates["losses=MSE+PG-KD"])
+    found = []
+    for encoder in tqdm(lab.encoders, desc=WEIGHTS, disable=not progress):
+        for weight in (0.1, 1.0, 10.0, 100.0):
+            answers = zoom_shot(lab, encoder, replace(settings, distillation=weight))
+            found += rows(lab, WEIGHTS, encoder, "zoom_shot", answers, setting=f"weight={weight:g}")
+    return found
+
+
+def rescalings(lab: Laboratory, rates: Rates, *, progress: bool = True) -> list[Row]:
+    """With and without one variance for both spaces (Z13), each arm at the rate chosen for it."""
+    settings, found = lab.scale.zoom_shot.settings, []
+    for encoder in tqdm(lab.encoders, desc=RESCALING, disable=not progress):
+        for variance, rate, which in (
+            (settings.variance, rates["losses=All"], "chosen"),
+            (None, rates["variance=none"], "chosen"),
+            (None, rates["losses=All"], "of the scaled arm"),
+        ):
+            answers = zoom_shot(lab, encoder, replace(settings, variance=variance, lr=rate))
+            setting = f"variance={'none' if variance is None else f'{variance:g}'};rate={which}"
+            found += rows(lab, RESCALING, encoder, "zoom_shot", answers, setting=setting)
+    return found
+
+
+def _paired(items: Sequence[str], lab: Laboratory, title: str, progress: bool) -> Iterable[tuple[str, str]]:
+    """Each item with the encoder it is about."""
+    return tqdm(list(zip(items, lab.encoders, strict=False)), desc=title, disable=not progress)

@@ -1,0 +1,106 @@
+"""Small helpers that keep notebooks to the point: show code, show pictures as text, say a number."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+from IPython.display import Code
+from pandas.io.formats.style import Styler
+
+from ktlib.companion.record.compare import at_budget
+from ktlib.companion.record.judging import Verdict
+from ktlib.companion.record.published import numbers
+from ktlib.companion.record.rows import Row, by_concept, select
+from ktlib.evaluate.intervals import Estimate, over_concepts
+
+
+def show_source(thing: Callable[..., object], *, docstring: bool = False) -> Code:
+    """The source of a function of the library, coloured, so that a notebook need not type it again.
+
+    Args:
+        thing: a function or class.
+        docstring: keep it; left out by default, to let the equation stand alone.
+    """
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(thing)))
+    if not docstring and inspect.getdoc(thing):
+        parts = source.split('"""')
+        if len(parts) >= 3:
+            source = parts[0].rstrip() + '"""'.join(parts[2:])
+    return Code(source, language="python")
+
+
+def percent(estimate: Estimate | float) -> str:
+    """A fraction as percent, with its interval when it has one."""
+    if isinstance(estimate, Estimate):
+        return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    return f"{100 * estimate:.1f} %"
+
+
+def printed(item: str, columns: str = "concept", **wanted: str) -> pd.DataFrame:
+    """What the papers print for an item, as a table in their own units.
+
+    Args:
+        item: `KT Tab. 1`.
+        columns: the column of `published.Number` that goes across.
+        wanted: other columns and the value they must have.
+
+    Raises:
+        ValueError: nothing is printed there.
+    """
+    found = [n for n in numbers(item) if all(getattr(n, k) == v for k, v in wanted.items())]
+    if not found:
+        raise ValueError(f"expected numbers printed as {item} with {wanted}, found none")
+    table = pd.DataFrame([vars(n) for n in found])
+    table["printed"] = table["printed"] + table["note"].map(lambda note: " †" if note else "")
+    across = ["model", "variant", "learning_rate", "other", "metric"]
+    across = [c for c in across if c != columns and table[c].nunique() > 1] or ["model"]
+    return table.pivot_table("printed", across, columns, aggfunc="first", sort=False).fillna("")
+
+
+def pivot(rows: Sequence[Row], index: str | list[str], columns: str) -> Styler:
+    """Means of rows as a table in percent.
+
+    Args:
+        rows: any; what their `setting` varies can be named like a column.
+        index: columns of `Row` that go down.
+        columns: the one that goes across.
+    """
+    table = pd.DataFrame([vars(row) | row.varied() for row in rows])
+    return table.pivot_table("value", index, columns, sort=False).style.format("{:.1%}")
+
+
+def equal_retention(rows: Sequence[Row], methods: Sequence[str], budget: float) -> pd.DataFrame:
+    """Target accuracy of each model and method where the budget of retention is spent, and its gain.
+
+    Args:
+        rows: of one split, with the base of every model.
+        methods: to list.
+        budget: loss of retention at which all are read, a fraction (D10).
+
+    Returns:
+        One line a model and method: mean, paired gain over the base (both with nested intervals),
+        and the mean of each concept.
+    """
+    lines = {}
+    for model in sorted({row.model for row in rows}):
+        own = select(rows, model=model)
+        before = {c: v[0] for c, v in by_concept(select(own, method="base", metric="target_accuracy")).items()}
+        lines[model, "base"] = {"accuracy": percent(sum(before.values()) / len(before))}
+        lines[model, "base"] |= {concept: percent(value) for concept, value in before.items()}
+        for method in methods:
+            reached = at_budget(select(own, method=("base", method)), budget)
+            gain = over_concepts([[v - before[c] for v in values] for c, values in reached.items()])
+            line = {"accuracy": percent(over_concepts(list(reached.values()))), "gain over base": percent(gain)}
+            lines[model, method] = line | {c: percent(sum(v) / len(v)) for c, v in reached.items()}
+    return pd.DataFrame(lines).T.fillna("")
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Styler:
+    """Claims, verdicts and what was compared, in readable columns."""
+    lines = [
+        {"claim": v.claim, "verdict": v.verdict, "what was compared, and what came out": v.comparison} for v in verdicts
+    ]
+    return pd.DataFrame(lines).style.hide().set_properties(None, **{"text-align": "left", "max-width": "40em"})

@@ -1,0 +1,46 @@
+"""Where things lie: the repository, what is shipped in it, and the folders that a run writes to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFESTS = ROOT / "data_manifests"
+PUBLISHED = MANIFESTS / "published"
+WEIGHTS = ROOT / "ktlib" / "pocket" / "weights"
+
+
+def folder(variable: str, default: Path) -> Path:
+    """The folder that an environment variable names, or the default where it is unset or empty.
+
+    Args:
+        variable: its name, `KT_DATA`; `~` is expanded, a relative path counts from the working directory.
+        default: where the variable says nothing.
+    """
+    named = os.environ.get(variable)
+    return Path(named).expanduser().absolute() if named else default
+
+
+def data() -> Path:
+    """The folder of the real datasets: `KT_DATA`, or `data/` in the repository."""
+    return folder("KT_DATA", ROOT / "data")
+
+
+def cache() -> Path:
+    """The folder of what was computed and may be deleted: `KT_CACHE`, or `cache/` in the repository."""
+    return folder("KT_CACHE", ROOT / "cache")
+
+
+def output(scale: str) -> Path:
+    """The folder that results and figures go to: `KT_OUTPUT` inside a run, else a scratch folder.
+
+    It holds `results/` and `figures/`. What is published (`committed`) is never written by a notebook:
+    `./run_all.sh --record` copies a run there when all of it went well.
+    """
+    return folder("KT_OUTPUT", ROOT / "runs" / "scratch" / scale)
+
+
+def committed(scale: str) -> Path:
+    """The folder of the published rows of a scale."""
+    return ROOT / "results" / scale
