@@ -34,6 +34,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
+from ktlib.places import ROOT
+
 SCALES = ("pocket", "rehearsal", "paper")
 CODE = ("ktlib/**/*.py", "ktlib/**/*.mplstyle", "ktlib/pocket/weights/**", "data_manifests/**", "requirements.lock")
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "numpy", "papermill", "ipykernel")

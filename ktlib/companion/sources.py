@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -50,6 +50,7 @@ class Concept:
     look_alikes: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class Known(Protocol):
     """Batches of known pictures and labels that can be walked through again and again."""
 
