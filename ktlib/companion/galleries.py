@@ -11,8 +11,8 @@ from collections import Counter
 
 from ktlib.companion import generated_flickr30k as generated
 from ktlib.data import flickr30k
-from ktlib.data.gallery import Gallery
 from ktlib.data.manifests import MANIFESTS, data_root
+from ktlib.data.sets import Gallery
 from ktlib.store import key
 
 POCKET_IMAGES = {"validation": 30, "test": 50}  # both even: every scene beside its twin

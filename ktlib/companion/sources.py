@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,84 +18,10 @@ from ktlib.companion import generated
 from ktlib.data import imagenet as imagenet_reader
 from ktlib.data import images, rare_concepts
 from ktlib.data.manifests import MANIFESTS, data_root
+from ktlib.data.sets import Concept, Examination
 from ktlib.evaluate.calibration import CELLS, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
-from ktlib.evaluate.recognition import TEMPLATES
 from ktlib.store import key
-
-
-@dataclass(frozen=True)
-class Concept:
-    """A concept to be taught.
-
-    Attributes:
-        name: in lower case, as it stands in prompts.
-        split: `validation` or `test`.
-        kind: `object` or `pattern`.
-        short, medium, long: descriptions without the name. The papers' own are `long` (P3 of KT
-            v2, Tab. 19); the main experiments use `medium` in the pocket world and `long` elsewhere.
-        main: the description the main experiments use.
-        look_alikes: known names that resemble it, where somebody noted them.
-    """
-
-    name: str
-    split: str
-    kind: str
-    short: str
-    medium: str
-    long: str
-    main: str
-    look_alikes: tuple[str, ...] = ()
-
-
-@runtime_checkable
-class Known(Protocol):
-    """Batches of known pictures and labels that can be walked through again and again."""
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
-
-
-@dataclass(frozen=True)
-class Examination:
-    """Concepts, their pictures, and the known classes.
-
-    Attributes:
-        dataset: name, for the rows.
-        concepts: all of them; see `of`.
-        known_names: class names in the order of the labels.
-        known: batches of known pictures.
-        digest: changes whenever a picture or a name does.
-        pictures: real pictures of a concept for the verdict, never trained on: (count, 3, height,
-            width) in [0, 1].
-        lessons: `(name, count, seed)` to other real pictures of a concept, for the upper bound;
-            None where all there are serve the verdict.
-        templates: prompts of every class.
-    """
-
-    dataset: str
-    concepts: tuple[Concept, ...]
-    known_names: tuple[str, ...]
-    known: Known
-    digest: str
-    pictures: Callable[[str], Tensor]
-    lessons: Callable[[str, int, int], Tensor | None]
-    templates: tuple[str, ...] = TEMPLATES
-
-    def of(self, split: str) -> list[Concept]:
-        """The concepts of a split."""
-        return [concept for concept in self.concepts if concept.split == split]
-
-    def concept(self, name: str) -> Concept:
-        """A concept by name.
-
-        Raises:
-            KeyError: there is none of that name.
-        """
-        for concept in self.concepts:
-            if concept.name == name:
-                return concept
-        raise KeyError(f"expected one of {', '.join(c.name for c in self.concepts)}; found {name!r}")
-
 
 # -- the pocket world -------------------------------------------------------------------------------
 POCKET_PICTURES = 50  # of each concept

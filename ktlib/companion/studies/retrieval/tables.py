@@ -23,7 +23,7 @@ from ktlib.companion.pair_scales import PairScale
 from ktlib.companion.pair_sources import examination
 from ktlib.companion.record.rows import ROOT, Row
 from ktlib.companion.sources import Concept, Examination
-from ktlib.data.gallery import Gallery
+from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import Estimate, over_concepts, wilson
 from ktlib.evaluate.pairs import recognition
 from ktlib.evaluate.retrieval import METRICS, Retrieval, retrieve
