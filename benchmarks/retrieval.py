@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ktlib.companion.pair_scales import pair_scale
 from PIL import Image
 from transformers import ViltImageProcessor
 
 from ktlib.companion import galleries
-from ktlib.companion.pair_scales import pair_scale
 from ktlib.companion.record.rows import provenance
 from ktlib.evaluate.retrieval import score_matrix
 from ktlib.models.vilt import load_pair

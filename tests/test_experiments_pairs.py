@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ktlib.companion.pair_scales import PAIR_SCALES, pair_scale
+from ktlib.data.gallery import Gallery
 
 from ktlib import matching
 from ktlib.companion import pair_sources as pair_examination
-from ktlib.companion.pair_scales import PAIR_SCALES, pair_scale
 from ktlib.companion.studies.retrieval import tables as experiments_pairs
 from ktlib.companion.studies.retrieval.tables import PairSubject
-from ktlib.data.gallery import Gallery
 from ktlib.evaluate.retrieval import METRICS, Retrieval
 from ktlib.inversion import InversionSettings
 from tests.pairs import tiny_vilt

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ktlib.companion.classification_sets import Sets
 from PIL import Image
 
 from ktlib.companion import scales
-from ktlib.companion.classification_sets import Sets
 from ktlib.companion.record.rows import select
 from ktlib.companion.studies.zoom_shot import claims
 from ktlib.companion.studies.zoom_shot import laboratory as mappings

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ktlib.companion.pair_scales import pair_scale
 from ktlib.companion.record.compare import Difference, NotMeasuredError, Table, difference, rows_of, targets
 from ktlib.companion.record.judging import (
     EQUIVALENCE,
@@ -25,6 +24,7 @@ from ktlib.companion.record.judging import (
     together,
 )
 from ktlib.companion.record.rows import Row, select
+from ktlib.companion.scales import scale as scale_of
 from ktlib.evaluate.intervals import Estimate
 
 TABLE_1 = "KT Tab. 1 ViLT"  # the ViLT rows of KT Tab. 1; those of CLIP have a file of their own
@@ -38,7 +38,7 @@ def no_gain(estimate: Estimate) -> str:
 
 def weaker_on_shared_parameters(rows: Sequence[Row]) -> Verdict:
     """K4: the gain is smaller on ViLT than on a CLIP of its size, and at the smallest rate known classes gain."""
-    scale = pair_scale(rows[0].scale)
+    scale = scale_of(rows[0].scale)
     clip = "pocket/clip-b" if scale.name == "pocket" else "openai/ViT-B-32"
     other = [r for r in select(rows, item="KT Tab. 1", model=clip) if r.method in ("base", "kt")]
     gains = []
@@ -112,7 +112,7 @@ def large_rates_hurt(rows: Sequence[Row]) -> Verdict:
 
 def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
     """K15: guessing masked words brings no gain beyond one image of ten, with noise images or with inverted ones."""
-    item, budget = "KT Tab. 11", pair_scale(rows[0].scale).budget
+    item, budget = "KT Tab. 11", scale_of(rows[0].scale).budget
     base = targets(rows, item, "base")
     found = [
         difference(f"{method} minus base", targets(rows, item, method, budget), base)

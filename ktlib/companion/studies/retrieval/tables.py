@@ -18,12 +18,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib import matching
-from ktlib.companion import galleries
+from ktlib.companion import sources
 from ktlib.companion.pair_scales import PairScale
 from ktlib.companion.pair_sources import examination
 from ktlib.companion.record.rows import ROOT, Row
 from ktlib.companion.sources import Concept, Examination
-from ktlib.data.gallery import Gallery
+from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import Estimate, over_concepts, wilson
 from ktlib.evaluate.pairs import recognition
 from ktlib.evaluate.retrieval import METRICS, Retrieval, retrieve
@@ -53,12 +53,12 @@ class PairSubject:
 
     def gallery(self, split: str) -> Gallery:
         """Images and captions of a split; where there is no validation split of its own, Karpathy's."""
-        return galleries.gallery(self.scale.gallery, split)
+        return sources.gallery(self.scale.gallery, split)
 
     @property
     def concepts(self) -> dict[str, str]:
         """The everyday concepts that this scale teaches, with their descriptions."""
-        return dict(list(galleries.everyday(self.scale.gallery).items())[: self.scale.everyday])
+        return dict(list(sources.everyday(self.scale.gallery).items())[: self.scale.everyday])
 
 
 def subject(scale: PairScale, *, cache: Path | None = None) -> PairSubject:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
-from ktlib.companion.classification_sets import Kind, kinds
 from ktlib.companion.record.compare import Difference, NotMeasuredError, Table, difference
 from ktlib.companion.record.judging import FAILS, HOLDS, UNDECIDED, Verdict, decide, directed, equivalent, judge, points
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
+from ktlib.companion.sources import Kind, kinds
 from ktlib.evaluate.intervals import Estimate
 
 MARGIN = 0.01  # a smaller gain in mean top-1 accuracy is none: ours (D26)
