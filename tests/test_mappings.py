@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from ktlib.companion.classification_sets import Sets
+from ktlib.companion.sources import Sets
 from PIL import Image
 
 from ktlib.companion import scales
