@@ -209,9 +209,7 @@ def base(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
 def prompted(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
     """The description in the concept's class prompt, no training at all (KT v2, Tab. 2)."""
     return [
-        row
-        for c in concepts
-        for row in _scored(subject, item, "prompt", c, prompts=[named_caption(c.name, c.main)])
+        row for c in concepts for row in _scored(subject, item, "prompt", c, prompts=[named_caption(c.name, c.main)])
     ]
 
 
@@ -270,7 +268,8 @@ def similarity(
             rows.append(
                 row(
                     subject, item, "kt", "similarity", Estimate(value, value - spread, value + spread),
-                    about=concept.name, split=concept.split, n=len(cosines), seed=seed, varied=varied, used=(lesson.settings,),
+                    about=concept.name, split=concept.split, n=len(cosines), seed=seed, varied=varied,
+                    used=(lesson.settings,),
                 )
             )  # fmt: skip
     return rows

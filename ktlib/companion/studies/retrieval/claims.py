@@ -47,7 +47,8 @@ def weaker_on_shared_parameters(rows: Sequence[Row]) -> Verdict:
         taught, before = targets(own, item, "kt", scale.budget), targets(own, item, "base")
         gains.append({"gain": difference("gain", taught, before).table})
     found = [difference("gain of CLIP minus gain of ViLT", gains[0], gains[1]), _kept(rows)]
-    how = f"target accuracy at a retention loss of at most {100 * scale.budget:.1f} points ({clip}, {scale.vilt.models[0]})"
+    models = f"{clip}, {scale.vilt.models[0]}"
+    how = f"target accuracy at a retention loss of at most {100 * scale.budget:.1f} points ({models})"
     return decide("K4", rows, TABLE_1, found, how=how, rule=[judge, directed])
 
 
