@@ -257,13 +257,13 @@ def similarity(
     subject: Subject, item: str, concepts: Sequence[Concept], lessons: Lessons, *, varied: Mapping[str, str]
 ) -> list[Row]:
     """Cosine of finished images to the description they were inverted from: mean and 95 % t-interval."""
-    rows = []
+    model, rows = _dual(subject), []
     for concept in concepts:
         with torch.no_grad():
-            target = subject.model.encode_text([concept.main])[0]
+            target = model.encode_text([concept.main])[0]
         for seed in subject.scale.seeds:
             lesson = lessons[concept.name, seed]
-            cosines = (encode(subject.model, lesson.images) @ target).tolist()
+            cosines = (encode(model, lesson.images) @ target).tolist()
             value, spread = fmean(cosines), stdev(cosines) * stats.t.ppf(0.975, len(cosines) - 1) / len(cosines) ** 0.5
             rows.append(
                 row(
@@ -277,13 +277,24 @@ def similarity(
 
 def binding(subject: Subject, concepts: Sequence[Concept]) -> dict[str, float]:
     """How near the text tower puts a concept's class prompt to its named description: a cosine each."""
-    found = {}
+    model, found = _dual(subject), {}
     for concept in concepts:
         texts = [subject.exam.templates[0].format(concept.name), named_caption(concept.name, concept.main)]
         with torch.no_grad():
-            prompt, named = subject.model.encode_text(texts)
+            prompt, named = model.encode_text(texts)
         found[concept.name] = float(prompt @ named)
     return found
+
+
+def _dual(subject: Subject) -> DualEncoder:
+    """The model of a subject, where vectors of texts are asked for.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not isinstance(subject.model, DualEncoder):
+        raise ValueError(f"expected a dual encoder, found {subject.model.name}, which has no vectors of texts")
+    return subject.model
 
 
 def top_names(
