@@ -15,6 +15,7 @@ import pytest
 
 from ktlib.companion import generated as fixtures
 from ktlib.data import manifests
+from tests.damage import damage
 
 HERE = Path(manifests.__file__)
 FILES = sorted((manifests.MANIFESTS / "datasets").glob("*.json"))
@@ -325,7 +326,7 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
 
 
 def test_a_missing_development_kit_is_named(nothing: Path) -> None:
-    fixtures.damage(fixtures.imagenet(nothing), "no devkit")
+    damage(fixtures.imagenet(nothing), "no devkit")
     (gap,) = [gap for gap in manifests.missing("paper", ["01_rare_concepts"]) if "imagenet_1k" in gap.name]
     assert "0 of at least 1 class names of the development kit" in gap.found
     assert "labels" not in gap.found
