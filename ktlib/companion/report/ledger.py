@@ -18,12 +18,12 @@ _REASONS = {
     "K22": "the experiment that varies familiarity belongs to notebook 07",
 }
 # Not the notebook of the items they name.
-_ELSEWHERE = {"K22": "07_open_questions", "Z13": published.ZOOM_SHOT}
+_ELSEWHERE = {"K22": "07_open_questions", "Z13": "06_zoom_shot"}
 
 
 def notebook(claim: str) -> str:
     """The notebook that tests a claim."""
-    return _ELSEWHERE.get(claim) or published.notebook(items_of(claim)[0])
+    return _ELSEWHERE.get(claim) or published.notebook(items_of(claim)[0]) or ""
 
 
 def of_notebook(number: str) -> tuple[str, ...]:

@@ -350,7 +350,7 @@ def _origin(item: str, name: str, root: Path) -> str:
 def _others(items: Sequence[str]) -> str:
     lines = []
     for item in items:
-        notebook = published.notebook(item)
+        notebook = published.notebook(item) or ""
         there = (ROOT / "notebooks" / f"{notebook}.ipynb").exists()
         lines.append([item, notebook, _STATUS.get(item) or ("not run" if there else "not there yet")])
     return "## Not measured yet\n\n" + _table(["item", "notebook", "status"], lines)
