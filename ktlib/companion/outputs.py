@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def borrow(notebook: Notebook, run: Run, own: Mapping[str, str]) -> Borrowed:
             for source in (path, path.with_suffix(".json")):
                 target = run.folder / _of_the_run(source, run)
                 if source.is_file() and not (target.is_file() and sha256(target) == sha256(source)):
-                    store.write_atomically(target, lambda temporary, source=source: shutil.copyfile(source, temporary))
+                    store.write_atomically(target, partial(shutil.copyfile, source))
             taken[name] = sha256(path)
     there = {name for pattern in notebook.reads for name in matched(run.folder, pattern)}
     lacking = [one for one in notebook.reads if not any(letter in one for letter in "*?[") and one not in there]
@@ -199,8 +200,7 @@ def publish(run: Run, notebooks: Sequence[Notebook]) -> list[str]:
             if path.suffix in (".csv", ".png", ".json") and path not in kept:
                 path.unlink()
     for name in names:
-        source = run.folder / name
-        store.write_atomically(run.committed(name), lambda temporary, source=source: shutil.copyfile(source, temporary))
+        store.write_atomically(run.committed(name), partial(shutil.copyfile, run.folder / name))
     records = {notebook.stem: run.record(notebook.stem) for notebook in notebooks}
     times = {stem: {key: one[key] for key in ("seconds", "cells")} for stem, one in records.items() if one}
     text = json.dumps(times, indent=1) + "\n"

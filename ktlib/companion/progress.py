@@ -77,7 +77,8 @@ class Progress:
         self.since = self.cell_since = 0.0
         self.cell_id = ""
         self.took = self.expected = 0.0  # of all cells that are finished
-        self.lock, self.stopped, self.thread = threading.Lock(), threading.Event(), None
+        self.lock, self.stopped = threading.Lock(), threading.Event()
+        self.thread: threading.Thread | None = None
 
     # -- what happens ---------------------------------------------------------------------------------
     def starts(self, number: int, stem: str, later: Sequence[str] = ()) -> None:

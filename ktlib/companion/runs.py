@@ -13,6 +13,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -215,10 +216,14 @@ def certify(this: Run) -> certificate.Certificate | None:
         made,
         tuple(sorted({row.item for row in rest})),
     )
-    for end, text in (("json", result.json()), ("md", result.markdown())):
-        path = this.folder / f"certificate.{end}"
-        store.write_atomically(path, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8"))
+    pages = {"certificate.json": result.json(), "certificate.md": result.markdown()}
+    for name, text in pages.items():
+        store.write_atomically(this.folder / name, partial(_write_text, text))
     return result
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def ending(this: Run, outcomes: Sequence[Outcome]) -> str:

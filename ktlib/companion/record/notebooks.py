@@ -88,22 +88,6 @@ def read(path: Path) -> Notebook:
     return Notebook(path, cells, tuple(declared.get("scales", SCALES)), reads, writes, sometimes, needs)
 
 
-@cache
-def _writers() -> dict[str, str]:
-    """Which notebook writes each file; of two the first."""
-    declared = [read(path) for path in reversed(find())]
-    return {name: one.stem for one in declared for name in (*one.writes, *one.sometimes)}
-
-
-def writer(stem: str) -> str | None:
-    """The notebook that writes the rows or the figure of an item; None where none does.
-
-    Args:
-        stem: of its files, `kt_tab_1`.
-    """
-    return _writers().get(f"results/{stem}.csv") or _writers().get(f"figures/{stem}.png")
-
-
 def overlaps(one: str, other: str) -> bool:
     """Tell whether some path could fit both globs; `*` may span folders, so this errs towards yes."""
     simple = [re.sub(r"\[[^]]*\]", "?", pattern.replace("**/", "*")) for pattern in (one, other)]
