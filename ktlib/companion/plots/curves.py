@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ktlib import store
+from ktlib import places, store
 from ktlib.companion.record.judging import Verdict
-from ktlib.companion.record.rows import ROOT, Row, mean, provenance, select
+from ktlib.companion.record.rows import Row, mean, provenance, select
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
 WIDE = 6.75  # inches, two columns
@@ -133,8 +133,8 @@ def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.
     start = [mean(select(rows, method="base", metric=m)) for m in ("retention", "target_accuracy")]
     for method in methods:
         xs, ys = [start[0]], [start[1]]
-        for rate in sorted({r.lr() for r in select(rows, method=method)}):
-            at_rate = [r for r in select(rows, method=method) if r.lr() == rate]
+        for rate in sorted({r.lr for r in select(rows, method=method)}):
+            at_rate = [r for r in select(rows, method=method) if r.lr == rate]
             xs.append(mean(select(at_rate, metric="retention")))
             ys.append(mean(select(at_rate, metric="target_accuracy")))
         x, y = [e.value for e in xs], [e.value for e in ys]
@@ -161,8 +161,8 @@ def bars(
         colour = COLOURS.get(chosen[0].method, COLOURS["kt"])
         ax.bar(i, estimate.value, color=colour, alpha=0.75, width=0.65)
         ax.vlines(i, estimate.low, estimate.high, color="0.2", lw=1)
-        concepts = sorted({r.concept for r in chosen})
-        dots = [np.mean([r.value for r in chosen if r.concept == c]) for c in concepts]
+        concepts = sorted({r.subject for r in chosen})
+        dots = [np.mean([r.value for r in chosen if r.subject == c]) for c in concepts]
         ax.plot(i + np.linspace(-0.2, 0.2, len(dots)), dots, ls="", marker=".", color="0.2", ms=2.5)
     before = select(rows, method="base", metric=metric)
     if before:
@@ -177,8 +177,8 @@ def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = No
     """A metric of `kt` against a numeric setting (logarithmic), with nested intervals and the base as a line."""
     ax = ax or plt.subplots()[1]
     taught = select(rows, method="kt", metric=metric)
-    xs = sorted({float(r.varied()[varied]) for r in taught})
-    estimates = [mean([r for r in taught if float(r.varied()[varied]) == x]) for x in xs]
+    xs = sorted({float(r.varied[varied]) for r in taught})
+    estimates = [mean([r for r in taught if float(r.varied[varied]) == x]) for x in xs]
     errors = np.clip([[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]], 0, None)
     ax.errorbar(xs, [e.value for e in estimates], errors, color=COLOURS["kt"], marker="o", elinewidth=0.7, capsize=2)
     before = select(rows, method="base", metric=metric)
@@ -229,7 +229,7 @@ def against_binding(
     ax = ax or plt.subplots()[1]
     targets = select(rows, metric="target_accuracy")
     for name, x in binding.items():
-        own = select(targets, concept=name)
+        own = select(targets, subject=name)
         y = np.mean([r.value for r in select(own, method="kt")]) - select(own, method="base")[0].value
         hollow = own[0].split == "validation"
         ax.plot(x, y, marker, color=COLOURS["kt"], mfc="white" if hollow else COLOURS["kt"])
@@ -264,17 +264,17 @@ def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
     return figure_of(ax)
 
 
-def save_figure(figure: Figure, name: str, scale: str, *, command: str, root: Path = ROOT) -> Path:
-    """Write `figures/<scale>/<name>.png` and its provenance; the same figure gives the same bytes.
+def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: Path | None = None) -> Path:
+    """Write `<name>.png` and its provenance; the same figure gives the same bytes.
 
     Args:
         figure: to write.
         name: of the file, without suffix.
-        scale: whose folder it goes to.
+        scale: that it shows.
         command: that draws it again.
-        root: of the repository.
+        folder: for the files; by default that of the run, or the scratch folder outside a run.
     """
-    path = root / "figures" / scale / f"{name}.png"
+    path = (folder or places.output(scale) / "figures") / f"{name}.png"
     # No software version and no date in the file, so that a rerun gives identical bytes.
     store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}))
     record = {"figure": path.name, "scale": scale, "command": command} | provenance()

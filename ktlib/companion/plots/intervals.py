@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ktlib.companion.plots.curves import COLOURS as OTHERS
 from ktlib.companion.plots.curves import figure_of
-from ktlib.companion.record.rows import Row, mean, mean_over_models, select
+from ktlib.companion.record.rows import Row, mean, mean_over_models, select, written
 from ktlib.evaluate.intervals import Estimate
 
 # Okabe-Ito, as everywhere: the method blue, its published rival orange, the untouched grey, the ideal green.
@@ -126,15 +126,16 @@ def data_against_compute(groups: Mapping[str, Sequence[Row]], ax: Axes | None = 
     """Accuracy against the share of the images, for each method once and with the passes that make up for it.
 
     Args:
-        groups: rows by the name of the line; their `setting` holds `share` and `epochs`.
+        groups: rows by the name of the line; what they vary holds `share` and `epochs`.
         ax: to draw on.
 
     Source: ZS, Tab. 4 and 5.
     """
     ax = ax or plt.subplots(figsize=(3.25, 2.6))[1]
     for (name, own), colour in zip(groups.items(), (COLOURS["zoom_shot"], COLOURS["linear_aligner"]), strict=False):
-        steps = {setting: [r for r in own if r.setting == setting] for setting in dict.fromkeys(r.setting for r in own)}
-        places = {setting: (r[0].varied(), mean_over_models(r)) for setting, r in steps.items()}
+        kinds = dict.fromkeys(written(r.varied) for r in own)
+        steps = {kind: [r for r in own if written(r.varied) == kind] for kind in kinds}
+        places = {kind: (r[0].varied, mean_over_models(r)) for kind, r in steps.items()}
         few = min(int(v["epochs"]) for v, _ in places.values())
         for fixed, marker, style in ((True, "o", "-"), (False, "*", "")):
             chosen = sorted((float(v["share"]), e) for v, e in places.values() if (int(v["epochs"]) == few) == fixed)

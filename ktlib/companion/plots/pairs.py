@@ -88,13 +88,10 @@ def recall_grid(
     """
     ax = ax or plt.subplots()[1]
     own = select(rows, metric=metric, method="kt")
-    rates = sorted({row.lr() for row in own})
-    batches = sorted({int(row.varied()["batch"]) for row in own})
+    rates = sorted({row.lr for row in own})
+    batches = sorted({int(row.varied["batch"]) for row in own})
     table = np.array(
-        [
-            [np.mean([r.value for r in own if (r.lr(), int(r.varied()["batch"])) == (a, b)]) for b in batches]
-            for a in rates
-        ]
+        [[np.mean([r.value for r in own if (r.lr, int(r.varied["batch"])) == (a, b)]) for b in batches] for a in rates]
     )
     base = select(rows, metric=metric, method="base")[0].value
     change = 100 * (table - base)
@@ -118,19 +115,22 @@ def recall_changes(rows: Sequence[Row], groups: Mapping[str, tuple[str, str, str
     """Paired changes of all six recalls with their intervals, one colour a group.
 
     Args:
-        rows: with metrics such as `tr@1 minus base`.
-        groups: for each label the method, a part of the setting (or nothing), and what is taken away.
+        rows: with paired changes.
+        groups: for each label the method, what `chosen` was (or nothing), and what is taken away.
         ax: to draw on.
     """
     ax = ax or plt.subplots(figsize=(WIDE * 0.75, 2.4))[1]
-    for i, (label, (method, part, other)) in enumerate(groups.items()):
-        colour = COLOURS[method] if not part else "#56B4E9"
+    for i, (label, (method, chosen, other)) in enumerate(groups.items()):
+        colour = COLOURS[method] if not chosen else "#56B4E9"
         place = np.arange(len(METRICS)) + (i - (len(groups) - 1) / 2) * 0.18
         found = [
-            [r for r in rows if r.method == method and (part in r.setting if part else "chosen=test" not in r.setting)
-             and r.metric == f"{metric} minus {other}"][0]
+            next(
+                r
+                for r in select(rows, method=method, metric=metric, over=other)
+                if r.varied.get("chosen", "") == chosen
+            )
             for metric in METRICS
-        ]  # fmt: skip
+        ]
         values = np.array([100 * r.value for r in found])
         errors = np.abs(np.array([[100 * r.low for r in found], [100 * r.high for r in found]]) - values)
         marker = "o" if other == "base" else "D"

@@ -195,18 +195,18 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
     same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
     same = select(same, model=_MODELS.get(number.model), method=_METHODS.get(number.variant))
     if number.concept not in ("Average", ""):
-        same = select(same, concept=number.concept.lower())
+        same = select(same, subject=number.concept.lower())
     if number.learning_rate:
-        same = [row for row in same if row.lr() == float(number.learning_rate)]
+        same = [row for row in same if row.lr == float(number.learning_rate)]
     if number.batch_size:
-        same = [row for row in same if row.varied().get("batch", number.batch_size) == number.batch_size]
+        same = [row for row in same if row.varied.get("batch", number.batch_size) == number.batch_size]
     parts = [tuple(part.split("=", 1)) for part in number.other.split(";") if "=" in part]
     wanted = {
         ("tv", f"{float(value):g}") if key == "tv_alpha" else _VARIED[key, value]
         for key, value in parts
         if key == "tv_alpha" or (key, value) in _VARIED
     }
-    return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied().items()}]
+    return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied.items()}]
 
 
 _ENCODERS = {
@@ -217,29 +217,29 @@ _ENCODERS = {
     "DINOv2 ViT-B/14": "timm/vit_base_patch14_dinov2.lvd142m",
     "CLIP ViT-B/16": "openai/ViT-B-16",
 }
-# What ZS varies, in our words: (method, setting) of a printed variant, by item where the item decides.
-_VARIANTS = {
-    "clip_zero_shot": ("clip", ""),
-    "LM": ("zoom_shot", "losses=PG-KD;matching=cosines"),
-    "HT-CE": ("zoom_shot", "losses=PG-KD;matching=ht_ce;temperature=20"),
+# What ZS varies, in our words: method and what was varied, of a printed variant; elsewhere the item decides.
+_VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
+    "clip_zero_shot": ("clip", {}),
+    "LM": ("zoom_shot", {"losses": "PG-KD", "matching": "cosines"}),
+    "HT-CE": ("zoom_shot", {"losses": "PG-KD", "matching": "ht_ce", "temperature": "20"}),
 }
 
 
 def _beside_zoom_shot(number: Number, rows: Iterable[Row]) -> list[Row]:
     """The set stands where KT has a concept; an average has the rows of all sets."""
     stated = dict(part.split("=", 1) for part in number.other.split(";") if "=" in part)
-    method, setting = _VARIANTS.get(number.variant, (number.variant, ""))
+    method, varied = _VARIANTS.get(number.variant, (number.variant, {}))
     if number.variant in ("MSE", "MSE+PG-KD", "MSE+CC", "PG-KD", "CC", "CC+PG-KD", "All"):
-        method, setting = "zoom_shot", f"losses={number.variant}"
+        method, varied = "zoom_shot", {"losses": number.variant}
     elif number.item == "ZS Tab. 2":
-        setting = "mapping=h_inv"
+        varied = {"mapping": "h_inv"}
     elif number.item == "ZS Tab. 6":
-        setting = "train=target"
+        varied = {"train": "target"}
     elif number.item != "ZS Tab. 1" and number.variant in ("zoom_shot", "linear_aligner"):
-        setting = f"share={_plain(stated['train_fraction'])};epochs={stated['epochs']}"
-    same = select(rows, item=number.item, split="test", metric=number.metric, method=method, setting=setting)
+        varied = {"share": _plain(stated["train_fraction"]), "epochs": stated["epochs"]}
+    same = select(rows, item=number.item, split="test", metric=number.metric, method=method, varied=varied)
     same = select(same, model=_ENCODERS[number.model])
-    return same if number.dataset == "Average" else select(same, concept=number.dataset)
+    return same if number.dataset == "Average" else select(same, subject=number.dataset)
 
 
 def _plain(value: str) -> str:

@@ -34,7 +34,10 @@ def explain(item: str, root: Path = ROOT) -> str:
 def _find(item: str, root: Path) -> str:
     found = published.find(item)
     if found is None:
-        own = sorted({row.item for name in SCALES for row in results.read(name, root=root)} - set(published.items()))
+        own = sorted(
+            {row.item for name in SCALES for row in results.read(name, folder=root / "results" / name)}
+            - set(published.items())
+        )
         if item in own:
             return item
         known = [*published.items(), *published.REPEATED, *own]
@@ -60,8 +63,8 @@ def _printed(item: str) -> list[str]:
 
 
 def _measured(item: str, scale: str, root: Path) -> list[str]:
-    path = results.folder(scale, root) / f"{results.stem(item)}.csv"
-    rows = results.read(scale, item, root)
+    path = root / "results" / scale / f"{results.stem(item)}.csv"
+    rows = results.read(scale, item, folder=path.parent)
     head = f"  {scale}" + (
         "" if SCALES[scale].is_result else " (proves that the path runs; its numbers are not results)"
     )
@@ -71,7 +74,7 @@ def _measured(item: str, scale: str, root: Path) -> list[str]:
     return [
         f"{head}: {len(rows)} rows in {path.relative_to(root).as_posix()}",
         *_kinds(rows),
-        f"    seeds: {_listed(str(row.seed) for row in rows if row.seed != -1) or 'none'}",
+        f"    seeds: {_listed(str(row.seed) for row in rows if row.seed is not None) or 'none'}",
         f"    data: {_listed(row.dataset for row in rows)}; metrics: {_listed(row.metric for row in rows)}",
         *_concepts(rows),
         *(f"    weights of {model}: {digest}" for model, digest in sorted({(row.model, row.weights) for row in rows})),
@@ -85,7 +88,7 @@ def _kinds(rows: list[Row]) -> list[str]:
     lines = []
     for method in sorted({row.method for row in rows}):
         own = [row for row in rows if row.method == method]
-        varied = _listed(row.setting for row in sorted(own, key=lambda row: (row.lr(), row.setting)))
+        varied = _listed(text for _, text in sorted((row.lr, results.written(row.varied)) for row in own))
         lines.append(f"    {method}: {len(own)} rows; {varied or 'nothing varied'}")
         lines.append(f"      settings digests: {_listed(sorted({row.settings for row in own}))}")
     return lines
@@ -94,7 +97,7 @@ def _kinds(rows: list[Row]) -> list[str]:
 def _concepts(rows: list[Row]) -> list[str]:
     splits = sorted({row.split for row in rows})
     return [
-        f"    {split} concepts: {_listed(sorted({r.concept for r in rows if r.split == split}))}" for split in splits
+        f"    {split} concepts: {_listed(sorted({r.subject for r in rows if r.split == split}))}" for split in splits
     ]
 
 

@@ -16,7 +16,7 @@ from ktlib.companion.record import judging, published
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.compare import at_budget, base_rows, choose_rate
 from ktlib.companion.record.published import Number
-from ktlib.companion.record.rows import ROOT, Row, select
+from ktlib.companion.record.rows import ROOT, Row, parsed, select, written
 from ktlib.companion.report import ledger
 from ktlib.companion.report import sections as report_pairs
 from ktlib.companion.scales import SCALES, scale
@@ -63,7 +63,7 @@ HOW_TO_READ = """\
 
 def results_markdown(root: Path = ROOT) -> str:
     """The whole of `RESULTS.md`, a function of the files in `results/` and of what the papers print."""
-    rows = {name: results.read(name, root=root) for name in SHOWN}
+    rows = {name: results.read(name, folder=root / "results" / name) for name in SHOWN}
     measured = {row.item for found in rows.values() for row in found}
     order = [*published.items(), *sorted(measured - set(published.items()))]
     how = HOW_TO_READ.format(
@@ -160,20 +160,22 @@ def _title(scale_name: str) -> str:
 
 def _by_set(rows: Sequence[Row]) -> str:
     """Zoom-shot: a line for encoder and method, a column for each set, and the mean over sets with its interval."""
-    shown = [row for row in rows if row.metric in ("top1", "probe")]
+    shown = select(rows, metric=("top1", "probe"))
     known = kinds(scale(rows[0].scale).zoom_shot.sets)
-    names = [name for name in known if any(row.concept == name for row in shown)]
-    names += sorted({row.concept for row in shown} - set(names))  # validation sets play nobody's part
+    names = [name for name in known if any(row.subject == name for row in shown)]
+    names += sorted({row.subject for row in shown} - set(names))  # validation sets play nobody's part
     heads = [
         name if name not in known or known[name].like == name else f"{name} ({known[name].like})" for name in names
     ]
     lines = []
-    for model, method, setting, metric in _unique((r.model, r.method, r.setting, r.metric) for r in _in_order(shown)):
-        own = select(shown, model=model, method=method, setting=setting, metric=metric)
-        cells = [_value(select(own, concept=name)) for name in names]
+    for model, method, setting, metric in _unique(
+        (r.model, r.method, written(r.varied), r.metric) for r in _in_order(shown)
+    ):
+        own = select(shown, model=model, method=method, varied=parsed(setting), metric=metric)
+        cells = [_value(select(own, subject=name)) for name in names]
         label = f"{method} (given labels)" if metric == "probe" else method
         lines.append([model, label, setting, *cells, _percent(results.mean(own))])
-    seeds = len({row.seed for row in shown} - {-1})
+    seeds = len({row.seed for row in shown} - {None})
     counts = _ends(sorted({row.n for row in shown}))
     extent = f"Top-1 accuracy; {len(names)} sets, {seeds} seeds, {' to '.join(map(str, counts))} images each."
     return f"{extent}\n\n" + _table(["encoder", "method", "setting", *heads, "mean over sets"], lines)
@@ -189,15 +191,15 @@ def _in_order(rows: Iterable[Row]) -> list[Row]:
 
 def _paired_gains(rows: Sequence[Row]) -> str:
     """Zoom-shot: what a method gains over another on the same images, with the interval over the images of a set."""
-    shown = select(rows, metric="gain")
+    shown = [row for row in rows if row.over]
     if not shown:
         return ""
-    names = _unique(row.concept for row in shown)
+    names = _unique(row.subject for row in shown)
     lines = []
-    for model, setting in _unique((row.model, row.setting) for row in _in_order(shown)):
-        own = select(shown, model=model, setting=setting)
-        cells = [_percent(Estimate(r.value, r.low, r.high)) for name in names for r in select(own, concept=name)]
-        lines.append([model, setting.removeprefix("over="), *cells])
+    for model, over in _unique((row.model, row.over) for row in _in_order(shown)):
+        own = select(shown, model=model, over=over)
+        cells = [_percent(Estimate(r.value, r.low, r.high)) for name in names for r in select(own, subject=name)]
+        lines.append([model, over, *cells])
     title = "Gain of zoom_shot on the same images (points, mean over seeds; interval: paired bootstrap over images)."
     return f"{title}\n\n" + _table(["encoder", "over", *names], lines)
 
@@ -243,26 +245,26 @@ def _ours(numbers: Sequence[Number], rows: Sequence[Row]) -> str:
     parts = []
     for number in numbers:
         found = published.beside(number, rows)
-        for setting in _unique(row.setting for row in found):
+        for setting in _unique(written(row.varied) for row in found):
             label = " ".join(part for part in (number.concept, number.metric.replace("_", " "), setting) if part)
-            parts.append(f"{label} {_mean(select(found, setting=setting))}")
+            parts.append(f"{label} {_mean(select(found, varied=parsed(setting)))}")
     return "; ".join(parts) or judging.NOT_RUN
 
 
 def _kinds(rows: Iterable[Row]) -> list[tuple[str, str, str]]:
     """Model, method and setting of rows: the base first, rates from small to large."""
-    ordered = sorted(rows, key=lambda r: (r.model, r.method != "base", r.method, r.lr(), r.setting))
-    return list(dict.fromkeys((row.model, row.method, row.setting) for row in ordered))
+    ordered = sorted(rows, key=lambda r: (r.model, r.method != "base", r.method, r.lr, written(r.varied)))
+    return list(dict.fromkeys((row.model, row.method, written(row.varied)) for row in ordered))
 
 
 def _sweep(test: Sequence[Row]) -> str:
     metrics = [metric for metric in _METRICS if select(test, metric=metric)]
     lines = []
     for model, method, setting in _kinds(test):
-        own = select(test, model=model, method=method, setting=setting)
+        own = select(test, model=model, method=method, varied=parsed(setting))
         lines.append([model, method, setting, *(_mean(select(own, metric=metric)) for metric in metrics)])
-    concepts = len({row.concept for row in test})
-    seeds = len({row.seed for row in test} - {-1})
+    concepts = len({row.subject for row in test})
+    seeds = len({row.seed for row in test} - {None})
     counts = sorted({row.n for row in select(test, metric="target_accuracy")})
     extent = f"{concepts} concepts, {seeds} seeds, {' to '.join(map(str, _ends(counts)))} pictures of each concept."
     return f"{extent}\n\n" + _table(["model", "method", "setting", *(_METRICS[metric] for metric in metrics)], lines)
@@ -278,10 +280,10 @@ def _equal_retention(test: Sequence[Row], everything: Sequence[Row]) -> str:
     lines = []
     for model in _unique(row.model for row in test):
         base = base_rows(everything, test[0].item, model)
-        taught = [row for row in select(test, model=model) if row.seed != -1 and base]
+        taught = [row for row in select(test, model=model) if row.seed is not None and base]
         for method, rest in sorted({(row.method, _rest(row)) for row in taught}):
             own = [row for row in taught if (row.method, _rest(row)) == (method, rest)]
-            if len({row.lr() for row in own}) > 1:
+            if len({row.lr for row in own}) > 1:
                 values = list(at_budget([*base, *own], budget).values())
                 lines.append([model, f"{method} {rest}".strip(), _percent(over_concepts(values))])
     if not lines:
@@ -291,29 +293,29 @@ def _equal_retention(test: Sequence[Row], everything: Sequence[Row]) -> str:
 
 def _rest(row: Row) -> str:
     """What was varied beside the rate."""
-    return ";".join(part for part in row.setting.split(";") if not part.startswith("lr="))
+    return written({name: value for name, value in row.varied.items() if name != "lr"})
 
 
 def _rate(own: Sequence[Row], everything: Sequence[Row], model: str, split: str) -> float | None:
     """The only rate there is, the scale's, or the one chosen on validation rows (the item's, or KT Tab. 1's)."""
-    rates = {row.lr() for row in select(own, model=model, split=split) if row.method != "base" and row.lr()}
+    rates = {row.lr for row in select(own, model=model, split=split) if row.method != "base" and row.lr}
     if len(rates) == 1:
         return rates.pop()
     if SCALES[own[0].scale].rate is not None:
         return SCALES[own[0].scale].rate
     for rows in (own, select(everything, item="KT Tab. 1")):
-        if any(set(row.varied()) == {"lr"} for row in select(rows, model=model, split="validation", method="kt")):
+        if any(set(row.varied) == {"lr"} for row in select(rows, model=model, split="validation", method="kt")):
             return choose_rate(rows, model, SCALES[own[0].scale].budget)
     return None
 
 
 def _concepts(test: Sequence[Row], rates: dict[str, float | None]) -> str:
     """Each concept at the chosen rate: target accuracy / known classes kept."""
-    kept = [row for row in test if not row.lr() or row.lr() == rates[row.model]]
+    kept = [row for row in test if not row.lr or row.lr == rates[row.model]]
     columns = _unique(f"{method} {rest}".strip() for _, method, rest in _columns(kept))
     lines = []
-    for model, concept in sorted({(row.model, row.concept) for row in kept}):
-        own = select(kept, model=model, concept=concept)
+    for model, concept in sorted({(row.model, row.subject) for row in kept}):
+        own = select(kept, model=model, subject=concept)
         cells = []
         for column in columns:
             cell = [row for row in own if f"{row.method} {_rest(row)}".strip() == column]
@@ -334,7 +336,7 @@ def _value(rows: Sequence[Row]) -> str:
 
 
 def _origin(item: str, name: str, root: Path) -> str:
-    path = results.folder(name, root) / f"{results.stem(item)}.json"
+    path = root / "results" / name / f"{results.stem(item)}.json"
     where = path.with_suffix(".csv").relative_to(root).as_posix()
     if not path.exists():
         return f"From `{where}`, which says nothing of its origin."

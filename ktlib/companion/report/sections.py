@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from ktlib.companion.record.rows import Row, select
+from ktlib.companion.record.rows import Row, parsed, select, written
 from ktlib.evaluate.retrieval import METRICS
 
 
@@ -21,23 +21,23 @@ def recalls(rows: Sequence[Row]) -> str:
         rows: of one item and split.
     """
     kinds = sorted(
-        {(r.model, r.method, r.setting) for r in rows}, key=lambda k: (k[0], k[1] != "base", k[1], _order(k[2]))
+        {(r.model, r.method, written(r.varied)) for r in rows}, key=lambda k: (k[0], k[1] != "base", k[1], _order(k[2]))
     )
     lines = ["| model | method | setting | " + " | ".join(METRICS) + " |", "| --- " * (3 + len(METRICS)) + "|"]
     for model, method, setting in kinds:
-        own = select(rows, model=model, method=method, setting=setting)
+        own = select(rows, model=model, method=method, varied=parsed(setting))
         cells = [_mean(select(own, metric=metric)) for metric in METRICS]
         if any(cell != "–" for cell in cells):
             lines.append(f"| {model} | {method} | {setting} | " + " | ".join(cells) + " |")
     images = max(row.n for row in rows)
-    seeds = len({row.seed for row in rows} - {-1})
+    seeds = len({row.seed for row in rows} - {None})
     text = f"{images} images, {seeds} seeds; means over seeds, a single search with its interval over images.\n\n"
     return "\n\n".join(part for part in (text + "\n".join(lines), _changes(rows)) if part)
 
 
 def _order(setting: str) -> tuple[float, float, str]:
     """Rates from small to large, then batches."""
-    parts = dict(part.split("=", 1) for part in setting.split(";") if part)
+    parts = parsed(setting)
     return float(parts.get("lr", 0)), float(parts.get("batch", 0)), setting
 
 
@@ -50,16 +50,16 @@ def _mean(rows: Sequence[Row]) -> str:
 
 
 def _changes(rows: Sequence[Row]) -> str:
-    found = [row for row in rows if " minus " in row.metric]
+    found = [row for row in rows if row.over]
     if not found:
         return ""
-    others = list(dict.fromkeys(row.metric.split(" minus ")[1] for row in found))
+    others = list(dict.fromkeys(row.over for row in found))
     lines = ["| method | setting | minus | " + " | ".join(METRICS) + " |", "| --- " * (3 + len(METRICS)) + "|"]
-    for method, setting in sorted({(row.method, row.setting) for row in found}):
+    for method, setting in sorted({(row.method, written(row.varied)) for row in found}):
         for other in others:
             cells = []
             for metric in METRICS:
-                one = select(found, method=method, setting=setting, metric=f"{metric} minus {other}")
+                one = select(found, method=method, varied=parsed(setting), metric=metric, over=other)
                 cells.append(
                     f"{100 * one[0].value:+.1f} [{100 * one[0].low:+.1f}, {100 * one[0].high:+.1f}]" if one else "–"
                 )

@@ -18,7 +18,7 @@ from scipy import stats
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ktlib.companion.record.rows import ROOT, Row
+from ktlib.companion.record.rows import ROOT, Row, parsed
 from ktlib.companion.scales import Scale
 from ktlib.companion.sources import Concept, Examination, examination
 from ktlib.evaluate.intervals import Estimate, wilson
@@ -118,7 +118,7 @@ def real(who: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Ten
 
 def base(who: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
     """What the model scores before anything is done to it."""
-    return [row for c in concepts for row in _score(who, item, "base", "", c, who.model, seed=-1, parts=("base",))]
+    return [row for c in concepts for row in _score(who, item, "base", "", c, who.model, seed=None, parts=("base",))]
 
 
 def prompted(who: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
@@ -126,7 +126,7 @@ def prompted(who: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
     rows = []
     for c in concepts:
         prompts = [named_caption(c.name, c.main)]
-        rows += _score(who, item, "prompt", "", c, who.model, seed=-1, parts=("prompt", *prompts), prompts=prompts)
+        rows += _score(who, item, "prompt", "", c, who.model, seed=None, parts=("prompt", *prompts), prompts=prompts)
     return rows
 
 
@@ -228,7 +228,7 @@ def _score(
     concept: Concept,
     model: DualEncoder | _Lesson,
     *,
-    seed: int,
+    seed: int | None,
     parts: tuple[object, ...],
     prompts: Sequence[str] | None = None,
     recipe: TransferSettings | None = None,
@@ -266,7 +266,7 @@ def _row(
     estimate: Estimate,
     *,
     n: int,
-    seed: int,
+    seed: int | None,
     recipe: TransferSettings | None = None,
 ) -> Row:
     return Row(
@@ -274,10 +274,11 @@ def _row(
         scale=who.scale.name,
         dataset=who.exam.dataset,
         model=who.model.name,
-        concept=concept.name,
+        subject=concept.name,
         method=method,
-        setting=setting,
+        varied=parsed(setting),
         metric=metric,
+        over="",
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,

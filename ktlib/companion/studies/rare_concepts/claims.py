@@ -50,10 +50,10 @@ def rate_trades(rows: Sequence[Row]) -> Verdict:
     """K3: a larger rate teaches more and forgets more."""
     kt = rows_of(rows, "KT Tab. 1", "kt")
     found = [
-        trend("rate with target accuracy", select(kt, metric="target_accuracy"), Row.lr),
-        trend("rate with retention, sign reversed", select(kt, metric="retention"), Row.lr, sign=-1),
+        trend("rate with target accuracy", select(kt, metric="target_accuracy"), lambda row: row.lr),
+        trend("rate with retention, sign reversed", select(kt, metric="retention"), lambda row: row.lr, sign=-1),
     ]
-    how = f"Spearman's rank correlation over {len({row.lr() for row in kt})} rates"
+    how = f"Spearman's rank correlation over {len({row.lr for row in kt})} rates"
     return decide("K3", rows, "KT Tab. 1", found, how=how, rule=directed, write=plain)
 
 
@@ -72,7 +72,7 @@ def name_is_needed(rows: Sequence[Row]) -> Verdict:
 def patterns_transfer(rows: Sequence[Row]) -> Verdict:
     """K21: patterns gain too, and more than with noise."""
     item = "KT v2 Tab. 12"
-    count = len({row.concept for row in rows_of(rows, item, "kt")})
+    count = len({row.subject for row in rows_of(rows, item, "kt")})
     remark = "; so few concepts make the interval a rough guide only" if count < 4 else ""
     return _beats("K21", rows, item, "kt", ("base", "noise"), remark=remark)
 
@@ -81,8 +81,8 @@ def steps_help(rows: Sequence[Row]) -> Verdict:
     """K16: more steps of inversion, higher target accuracy."""
     kt = rows_of(rows, "KT v2 Fig. 5", "kt")
     accuracies = select(kt, metric="target_accuracy")
-    found = trend("steps with target accuracy", accuracies, lambda row: float(row.varied()["steps"]))
-    how = f"Spearman's rank correlation over {len({row.varied()['steps'] for row in kt})} step counts"
+    found = trend("steps with target accuracy", accuracies, lambda row: float(row.varied["steps"]))
+    how = f"Spearman's rank correlation over {len({row.varied['steps'] for row in kt})} step counts"
     return decide("K16", rows, "KT v2 Fig. 5", [found], how=how, rule=directed, write=plain)
 
 

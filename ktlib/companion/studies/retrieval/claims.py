@@ -24,7 +24,7 @@ from ktlib.companion.record.judging import (
     points,
     together,
 )
-from ktlib.companion.record.rows import Row, select
+from ktlib.companion.record.rows import Row, select, written
 from ktlib.evaluate.intervals import Estimate
 
 TABLE_1 = "KT Tab. 1 ViLT"  # the ViLT rows of KT Tab. 1; those of CLIP have a file of their own
@@ -53,37 +53,34 @@ def weaker_on_shared_parameters(rows: Sequence[Row]) -> Verdict:
 
 def _kept(rows: Sequence[Row]) -> Difference:
     kt = select(rows_of(rows, TABLE_1, "kt"), metric="retention")
-    least = min(row.lr() for row in kt)
+    least = min(row.lr for row in kt)
     after: Table = {}
     for row in kt:
-        if row.lr() == least:
-            after.setdefault(row.concept, {})[row.seed] = row.value
-    before = {r.concept: {-1: r.value} for r in select(rows_of(rows, TABLE_1, "base"), metric="retention")}
+        if row.lr == least:
+            after.setdefault(row.subject, {})[row.seed] = row.value
+    before: Table = {r.subject: {None: r.value} for r in select(rows_of(rows, TABLE_1, "base"), metric="retention")}
     return difference(f"known classes kept after lr {least:g} minus before", {"ViLT": after}, {"ViLT": before})
 
 
 def retrieval_rises(rows: Sequence[Row]) -> Verdict:
     """K10: both recalls at 1 rise, above the untouched model and above noise images with the same captions."""
-    changes = [
-        row for row in rows_of(rows, "KT Tab. 5", "kt") if " minus " in row.metric and "chosen=test" not in row.setting
-    ]
+    changes = [row for row in rows_of(rows, "KT Tab. 5", "kt") if row.over and "chosen" not in row.varied]
     wanted = [f"{way} minus {other}" for way in ("tr@1", "ir@1") for other in ("base", "noise")]
-    found = {row.metric: row for row in changes if row.metric in wanted}
+    found = {f"{r.metric} minus {r.over}": r for r in changes if f"{r.metric} minus {r.over}" in wanted}
     if set(found) != set(wanted):
         raise NotMeasuredError(f"there are no rows of {', '.join(sorted(set(wanted) - set(found)))} beside KT Tab. 5")
-    seeds = len({row.seed for row in rows_of(rows, "KT Tab. 5", "kt")} - {-1})
+    seeds = len({row.seed for row in rows_of(rows, "KT Tab. 5", "kt")} - {None})
     estimates = {name: Estimate(found[name].value, found[name].low, found[name].high) for name in wanted}
     each = {name: directed(e) if seeds >= SEEDS else UNDECIDED for name, e in estimates.items()}
     last = min(wanted, key=lambda name: estimates[name].value)
+    cell = written(found[last].varied).replace(";", ", ")
     listed = ", ".join(f"{name} {points(estimates[name])} ({each[name]})" for name in wanted)
     best = [
-        row
-        for row in rows
-        if row.item == "KT Tab. 5" and "chosen=test" in row.setting and row.metric == "tr@1 minus base"
+        row for row in select(rows, item="KT Tab. 5", metric="tr@1", over="base") if row.varied.get("chosen") == "test"
     ]
     practice = f"; the best cell picked on the test images would show {points(best[0].value)} in tr@1" if best else ""
     text = (
-        f"{listed}; {last} decides; kt at {found[last].setting.replace(';', ', ')}, chosen on validation images; "
+        f"{listed}; {last} decides; kt at {cell}, chosen on validation images; "
         f"{found[last].n} test images, {seeds} seeds{practice}."
     )
     return Verdict("K10", rows[0].scale, together(each.values()), text, estimates[last], items_of("K10"))
@@ -92,19 +89,19 @@ def retrieval_rises(rows: Sequence[Row]) -> Verdict:
 def large_rates_hurt(rows: Sequence[Row]) -> Verdict:
     """K11: at one batch size, recall falls below that of the untouched model at the largest rate."""
     item = "KT Tab. 8"
-    changes = [row for row in rows_of(rows, item, "kt") if row.metric in ("tr@1 minus base", "ir@1 minus base")]
+    changes = select(rows_of(rows, item, "kt"), metric=("tr@1", "ir@1"), over="base")
     if not changes:
         raise NotMeasuredError(f"there are no paired changes beside {item}")
-    largest, least = (f(row.lr() for row in changes) for f in (max, min))
-    seeds = len({row.seed for row in rows_of(rows, item, "kt")} - {-1})
-    falls = {r.metric: Estimate(-r.value, -r.high, -r.low) for r in changes if r.lr() == largest}
+    largest, least = (f(row.lr for row in changes) for f in (max, min))
+    seeds = len({row.seed for row in rows_of(rows, item, "kt")} - {None})
+    falls = {r.metric: Estimate(-r.value, -r.high, -r.low) for r in changes if r.lr == largest}
     each = {name: directed(e) if seeds >= SEEDS else UNDECIDED for name, e in falls.items()}
     last = min(falls, key=lambda name: falls[name].value)
-    listed = ", ".join(f"fall of {name.split()[0]} {points(falls[name])} ({each[name]})" for name in falls)
-    small = ", ".join(f"{r.metric.split()[0]} {points(r.value)}" for r in changes if r.lr() == least)
-    batch, images = changes[0].varied()["batch"], changes[0].n
+    listed = ", ".join(f"fall of {name} {points(falls[name])} ({each[name]})" for name in falls)
+    small = ", ".join(f"{r.metric} {points(r.value)}" for r in changes if r.lr == least)
+    batch, images = changes[0].varied["batch"], changes[0].n
     text = (
-        f"{listed}; {last.split()[0]} decides; rate {largest:g}, batch {batch}, {images} test images, {seeds} seeds; "
+        f"{listed}; {last} decides; rate {largest:g}, batch {batch}, {images} test images, {seeds} seeds; "
         f"at the smallest rate {least:g}: {small}."
     )
     return Verdict("K11", rows[0].scale, together(each.values()), text, falls[last], items_of("K11"))

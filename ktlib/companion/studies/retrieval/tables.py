@@ -21,7 +21,7 @@ from ktlib import matching
 from ktlib.companion import galleries
 from ktlib.companion.pair_scales import PairScale
 from ktlib.companion.pair_sources import examination
-from ktlib.companion.record.rows import ROOT, Row
+from ktlib.companion.record.rows import ROOT, Row, parsed
 from ktlib.companion.sources import Concept, Examination
 from ktlib.data.gallery import Gallery
 from ktlib.evaluate.intervals import Estimate, over_concepts, wilson
@@ -109,7 +109,7 @@ def _noise(who: PairSubject, count: int, seed: int) -> Tensor:
 
 def base(who: PairSubject, item: str, concepts: Sequence[Concept]) -> list[Row]:
     """What the model scores before anything is done to it."""
-    return [row for c in concepts for row in _score(who, item, "base", "", c, lambda: who.model, -1, ("base",), None)]
+    return [row for c in concepts for row in _score(who, item, "base", "", c, lambda: who.model, None, ("base",), None)]
 
 
 def sweep(
@@ -161,7 +161,7 @@ def _score(
     setting: str,
     concept: Concept,
     teach: Callable[[], PairScorer],
-    seed: int,
+    seed: int | None,
     parts: tuple[object, ...],
     recipe: MatchingSettings | None,
 ) -> list[Row]:
@@ -278,7 +278,7 @@ def recall_rows(
     result: Retrieval,
     *,
     setting: str = "",
-    seed: int = -1,
+    seed: int | None = None,
     recipe: MatchingSettings | None = None,
 ) -> list[Row]:
     """Rows of all six recalls of one search, each with an interval over images."""
@@ -326,7 +326,7 @@ def change_rows(
         assert abs(fmean(shares) - estimate.value) < 1e-9, "the estimate is the mean over images and seeds"
         rows.append(
             _row(
-                who, item, method, setting, f"{metric} minus {other}", estimate, n=len(by_image), seed=-1, recipe=None,
+                who, item, method, setting, metric, estimate, n=len(by_image), seed=None, recipe=None, over=other,
                 dataset=who.gallery(split).name, concept="", split=split,
             )
         )  # fmt: skip
@@ -359,21 +359,23 @@ def _row(
     estimate: Estimate,
     *,
     n: int,
-    seed: int,
+    seed: int | None,
     recipe: MatchingSettings | None,
     dataset: str,
     concept: str,
     split: str,
+    over: str = "",
 ) -> Row:
     return Row(
         item=item,
         scale=who.scale.name,
         dataset=dataset,
         model=who.model.name,
-        concept=concept,
+        subject=concept,
         method=method,
-        setting=setting,
+        varied=parsed(setting),
         metric=metric,
+        over=over,
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,

@@ -15,7 +15,7 @@ from statistics import fmean
 from ktlib.companion.classification_sets import Kind, kinds
 from ktlib.companion.record.compare import Difference, NotMeasuredError, Table, difference
 from ktlib.companion.record.judging import FAILS, HOLDS, UNDECIDED, Verdict, decide, directed, equivalent, judge, points
-from ktlib.companion.record.rows import Row, select
+from ktlib.companion.record.rows import Row, select, written
 from ktlib.companion.scales import scale as scale_of
 from ktlib.evaluate.intervals import Estimate
 
@@ -28,6 +28,7 @@ LOSSES = ("ZS Tab. 3", "ZS Tab. 9", "ZS Tab. 10", "ZS Tab. 11", "ZS Tab. 12")
 SIZES = ("ZS Tab. 4", "ZS Tab. 13", "ZS Tab. 15", "ZS Tab. 17", "ZS Tab. 19")
 ALIGNER_SIZES = ("ZS Tab. 5", "ZS Tab. 14", "ZS Tab. 16", "ZS Tab. 18", "ZS Tab. 20")
 # Not items of the paper: what the verdicts on Z6 and Z13 need, and where learning rates were chosen.
+COSINES, HOT = {"matching": "cosines"}, {"matching": "ht_ce", "temperature": "20"}
 WEIGHTS, RESCALING, RATES = "weight_of_distillation", "rescaling_of_variance", "learning_rates_of_maps"
 
 Tables = dict[str, Table]  # model -> set -> seed -> accuracy
@@ -35,14 +36,19 @@ _gain = partial(judge, margin=MARGIN)
 
 
 def tables(
-    rows: Iterable[Row], items: str | Sequence[str], method: str, setting: str | None = None, *, metric: str = "top1"
+    rows: Iterable[Row],
+    items: str | Sequence[str],
+    method: str,
+    varied: Mapping[str, str] | None = None,
+    *,
+    metric: str = "top1",
 ) -> Tables:
     """Accuracy of a method for each encoder, set and seed.
 
     Args:
         rows: of one scale.
         items: one published item, or several that hold an encoder each.
-        method, setting: which rows; any setting where None is given.
+        method, varied: which rows; whatever was varied where None is given.
         metric: `top1` or `probe`.
 
     Raises:
@@ -52,15 +58,17 @@ def tables(
     items = (items,) if isinstance(items, str) else tuple(items)
     found: Tables = {}
     for row in select(rows, item=items, method=method, split="test", metric=metric):
-        if setting is not None and row.setting != setting:
+        if varied is not None and row.varied != varied:
             continue
-        seeds = found.setdefault(row.model, {}).setdefault(row.concept, {})
+        seeds = found.setdefault(row.model, {}).setdefault(row.subject, {})
         if row.seed in seeds:
-            raise ValueError(f"two rows beside {row.item}: {method}, {row.setting}, {row.concept}, seed {row.seed}")
+            raise ValueError(
+                f"two rows beside {row.item}: {method}, {written(row.varied)}, {row.subject}, seed {row.seed}"
+            )
         seeds[row.seed] = row.value
     if not found:
         raise NotMeasuredError(
-            f"there are no test rows of {f'{method}, {setting}' if setting else method} beside {items[0]}"
+            f"there are no test rows of {f'{method}, {written(varied)}' if varied else method} beside {items[0]}"
         )
     return found
 
@@ -140,7 +148,7 @@ def forward_is_better(rows: Sequence[Row]) -> Verdict:
 
 
 def _losses(rows: Sequence[Row], name: str) -> Tables:
-    return tables(rows, LOSSES, "zoom_shot", f"losses={name}")
+    return tables(rows, LOSSES, "zoom_shot", {"losses": name})
 
 
 def reconstruction_is_needed(rows: Sequence[Row]) -> Verdict:
@@ -170,10 +178,13 @@ def distillation_does_not_help_alone(rows: Sequence[Row]) -> Verdict:
     """Z6: distillation alone is poor, and at no weight clearly helps reconstruction."""
     mse = _losses(rows, "MSE")
     alone = difference("MSE minus PG-KD", mse, _losses(rows, "PG-KD"))
-    settings = sorted({row.setting for row in select(rows, item=WEIGHTS, split="test")}, key=lambda s: float(s[7:]))
-    if not settings:
+    weights = sorted({row.varied["weight"] for row in select(rows, item=WEIGHTS, split="test")}, key=float)
+    if not weights:
         raise NotMeasuredError(f"there are no test rows beside {WEIGHTS}")
-    gains = [difference(f"MSE+PG-KD ({s}) minus MSE", tables(rows, WEIGHTS, "zoom_shot", s), mse) for s in settings]
+    gains = [
+        difference(f"MSE+PG-KD (weight={w}) minus MSE", tables(rows, WEIGHTS, "zoom_shot", {"weight": w}), mse)
+        for w in weights
+    ]
 
     def no_gain(estimate: Estimate) -> str:
         """Refuted by a gain above the margin; a gain within it is none."""
@@ -193,30 +204,26 @@ def logits_beat_cross_entropy(rows: Sequence[Row]) -> Verdict:
     """Z8: for distillation, matching logits beats cross-entropy at a high temperature, in both directions."""
     found = []
     for item, direction in (("ZS Tab. 7", "h"), ("ZS Tab. 8", "h⁻¹")):
-        matched, entropy = (
-            tables(rows, item, "zoom_shot", f"losses=PG-KD;matching={m}") for m in ("cosines", "ht_ce;temperature=20")
-        )
+        matched, entropy = (tables(rows, item, "zoom_shot", {"losses": "PG-KD"} | m) for m in (COSINES, HOT))
         found.append(difference(f"LM minus HT-CE, {direction}", matched, entropy))
-    whole = [
-        tables(rows, "ZS Tab. 7", "zoom_shot", f"losses=All;matching={m}") for m in ("cosines", "ht_ce;temperature=20")
-    ]
-    others = sorted({r.setting for r in select(rows, item="ZS Tab. 7", split="test") if "losses=PG-KD" in r.setting})
-    means = ", ".join(f"{s.split('matching=')[1]} {100 * _mean(rows, s):.1f} %" for s in others)
+    whole = [tables(rows, "ZS Tab. 7", "zoom_shot", {"losses": "All"} | m) for m in (COSINES, HOT)]
+    alone = [r for r in select(rows, item="ZS Tab. 7", split="test", metric="top1") if r.varied["losses"] == "PG-KD"]
+    values: dict[str, list[float]] = {}
+    for row in alone:
+        how = {name: value for name, value in row.varied.items() if name != "losses"}
+        values.setdefault(written(how).removeprefix("matching="), []).append(row.value)
+    means = ", ".join(f"{how} {100 * fmean(found):.1f} %" for how, found in sorted(values.items()))
     inside = difference("", *whole).estimate
     remark = f"; inside the full loss, h: {points(inside)}; means of distillation alone, h: {means}"
     return _decide("Z8", rows, "ZS Tab. 7", found, remark=remark)
 
 
-def _mean(rows: Sequence[Row], setting: str) -> float:
-    return fmean(row.value for row in select(rows, item="ZS Tab. 7", setting=setting, split="test", metric="top1"))
-
-
 def _size(rows: Sequence[Row], share: float, epochs: int) -> Tables:
-    return tables(rows, SIZES, "zoom_shot", f"share={share:g};epochs={epochs}")
+    return tables(rows, SIZES, "zoom_shot", {"share": f"{share:g}", "epochs": f"{epochs}"})
 
 
 def _aligner_size(rows: Sequence[Row], share: float, epochs: int) -> Tables:
-    return tables(rows, ALIGNER_SIZES, "linear_aligner", f"share={share:g};epochs={epochs}")
+    return tables(rows, ALIGNER_SIZES, "linear_aligner", {"share": f"{share:g}", "epochs": f"{epochs}"})
 
 
 WITHIN = f"top-1 accuracy, equal within {100 * NEAR:g} points"
@@ -262,7 +269,7 @@ def the_aligner_trades_too(rows: Sequence[Row]) -> Verdict:
 def target_images_help(rows: Sequence[Row]) -> Verdict:
     """Z12: unlabelled images of the target raise accuracy, above all on fine-grained sets."""
     item = "ZS Tab. 6"
-    own, usual, mixed = (tables(rows, item, "zoom_shot", f"train={name}") for name in ("target", "ImageNet", "mixed"))
+    own, usual, mixed = (tables(rows, item, "zoom_shot", {"train": name}) for name in ("target", "ImageNet", "mixed"))
     gain = difference("target minus ImageNet", own, usual)
     groups = [_coarse(rows, coarse) for coarse in (False, True)]
     fine, coarse = (difference("", _only(own, names), _only(usual, names)) for names in groups)
@@ -276,11 +283,13 @@ def target_images_help(rows: Sequence[Row]) -> Verdict:
 
 def rescaling_is_crucial(rows: Sequence[Row]) -> Verdict:
     """Z13: scaling both spaces to one variance is needed for quick convergence, with the rate chosen in both arms."""
-    scaled = tables(rows, RESCALING, "zoom_shot", "variance=4.5;rate=chosen")
+    scaled = tables(rows, RESCALING, "zoom_shot", {"variance": "4.5", "rate": "chosen"})
     found = difference(
-        "scaled minus unscaled", scaled, tables(rows, RESCALING, "zoom_shot", "variance=none;rate=chosen")
+        "scaled minus unscaled", scaled, tables(rows, RESCALING, "zoom_shot", {"variance": "none", "rate": "chosen"})
     )
-    same = difference("", scaled, tables(rows, RESCALING, "zoom_shot", "variance=none;rate=of the scaled arm")).estimate
+    same = difference(
+        "", scaled, tables(rows, RESCALING, "zoom_shot", {"variance": "none", "rate": "of the scaled arm"})
+    ).estimate
     how = "top-1 accuracy after one epoch, each arm at the rate chosen on validation sets"
     return _decide(
         "Z13", rows, RESCALING, [found], how=how, remark=f"; unscaled at the rate of the scaled arm: {points(same)}"

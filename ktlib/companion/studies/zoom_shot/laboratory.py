@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ktlib import store
 from ktlib.companion.classification_sets import Sets, sets
-from ktlib.companion.record.rows import ROOT, Row
+from ktlib.companion.record.rows import ROOT, Row, parsed
 from ktlib.companion.scales import Scale
 from ktlib.companion.testsets import class_names
 from ktlib.data.sets import LabelledImages
@@ -310,7 +310,7 @@ def rows(
     Args:
         lab: the laboratory.
         item: the published item the rows stand beside.
-        encoder, method, setting: what was done; `concept` holds the set.
+        encoder, method, setting: what was done; `subject` holds the set.
         answers: of that method.
         direction: `h` or `h_inv`.
         split: `test` or `validation`.
@@ -321,7 +321,7 @@ def rows(
     for name in chosen:
         if (direction, name) not in answers.hits:
             continue
-        for seed, hits in zip([-1] if answers.alike else lab.scale.seeds, answers.hits[direction, name], strict=True):
+        for seed, hits in zip([None] if answers.alike else lab.scale.seeds, answers.hits[direction, name], strict=True):
             estimate = wilson(int(hits.sum()), len(hits))
             found.append(
                 _row(lab, item, encoder, method, setting, name, metric, estimate, len(hits), seed, split, answers)
@@ -351,24 +351,27 @@ def gains(
         for name in lab.sets.tests:
             before, after = (a.hits[IMAGES, name].float().mean(0).tolist() for a in (answers, one))
             estimate = paired_bootstrap(before, after, resamples=1000)
-            varied = ";".join(part for part in (setting, f"over={other}") if part)
-            found.append(_row(lab, item, encoder, method, varied, name, "gain", estimate, len(after), -1, "test", one))
+            row = _row(
+                lab, item, encoder, method, setting, name, "top1", estimate, len(after), None, "test", one, other
+            )
+            found.append(row)
     return found
 
 
 def _row(
     lab: Laboratory, item: str, encoder: str, method: str, setting: str, name: str, metric: str, estimate: Estimate,
-    count: int, seed: int, split: str, answers: Answers,
+    count: int, seed: int | None, split: str, answers: Answers, over: str = "",
 ) -> Row:  # fmt: skip
     return Row(
         item=item,
         scale=lab.scale.name,
         dataset=lab.sets.dataset,
         model=encoder,
-        concept=name,
+        subject=name,
         method=method,
-        setting=setting,
+        varied=parsed(setting),
         metric=metric,
+        over=over,
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,

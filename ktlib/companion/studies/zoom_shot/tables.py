@@ -178,7 +178,7 @@ def targets(lab: Laboratory, rates: Rates, *, progress: bool = True) -> list[Row
                 ("mixed", zoom_shot(lab, encoder, settings, train=f"mixed: {target}")),
             ):
                 own = [row for row in rows(lab, item, encoder, "zoom_shot", answers, setting=f"train={name}")
-                       if row.concept == target]  # fmt: skip
+                       if row.subject == target]  # fmt: skip
                 found += own
     return found
 
