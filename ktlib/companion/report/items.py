@@ -11,7 +11,7 @@ from ktlib.companion.record import published
 from ktlib.companion.record.judging import NOT_RUN
 from ktlib.companion.record.published import Number
 from ktlib.companion.record.rows import Row, parsed, select, written
-from ktlib.companion.report.markdown import joined, link, mean, table, unique
+from ktlib.companion.report.markdown import described, joined, link, mean, table, unique
 from ktlib.companion.report.sections import LAYOUTS
 from ktlib.companion.report.shelf import Shelf
 
@@ -42,7 +42,9 @@ def _page(item: str, shelf: Shelf, summary: Path) -> str:
         )
     at, rows = shelf.page(item).parent, shelf.of(item)
     figure = shelf.figure(item)
-    back = f"{link('All results and how to read them', summary, at)}. {_whole(item)}"
+    parts_of = [part for part, whole in published.PART_OF.items() if whole == item and part in shelf.items]
+    also = "".join(f" Also: {link(part, shelf.page(part), at)}." for part in parts_of)
+    back = f"{link('All results and how to read them', summary, at)}.{also} {_whole(item)}".rstrip()
     parts = [MADE, f"# {item}, {shelf.scale} scale", back, _claims(item, shelf)]
     parts.append(f"!{link(item, figure, at)}" if figure else "")
     splits = [split for split in ("test", "validation") if select(rows, split=split)]
@@ -92,9 +94,6 @@ def _origin(item: str, shelf: Shelf, at: Path) -> str:
 
 
 # -- what is printed ----------------------------------------------------------------------------------
-_FIELDS = ("model", "variant", "lr", "batch", "other")
-
-
 def _printed(item: str, shelf: Shelf) -> str:
     """The published table; numbers of ours stand beside it at paper scale and at no other."""
     numbers = published.numbers(item)
@@ -117,20 +116,24 @@ def _table_of(numbers: Sequence[Number], ours: Sequence[Row] | None) -> str:
     def column_of(n: Number) -> str:
         return " ".join(part for part in (n.concept, n.dataset if split else "", n.metric.replace("_", " ")) if part)
 
-    cells: dict[tuple[str, ...], dict[str, list[Number]]] = {}
+    cells: dict[tuple[tuple[str, str], ...], dict[str, list[Number]]] = {}
     for number in numbers:
         cells.setdefault(_line(number), {}).setdefault(column_of(number), []).append(number)
     columns = unique(column_of(number) for number in numbers)
+    heads = unique(name for line in cells for name, _ in line)
     lines = []
     for line, found in cells.items():
         marked = [", ".join(n.printed + MARK * bool(n.note) for n in found.get(column, [])) for column in columns]
         beside = [_ours([n for column in columns for n in found.get(column, [])], ours)] if ours is not None else []
-        lines.append([*line, *marked, *beside])
-    return table([*_FIELDS, *columns, *(["paper scale, ours"] if ours is not None else [])], lines)
+        lines.append([*(dict(line).get(head, "") for head in heads), *marked, *beside])
+    return described(heads, lines, [*columns, *(["paper scale, ours"] if ours is not None else [])])
 
 
-def _line(n: Number) -> tuple[str, ...]:
-    return n.model, n.variant, n.learning_rate, n.batch_size, n.other
+def _line(n: Number) -> tuple[tuple[str, str], ...]:
+    """What was varied, by name; the `other` of the published files is `key=value;…`, or a remark."""
+    stated = [part.partition("=") for part in n.other.split(";") if part]
+    others = [(key.replace("_", " "), what) if equals else ("remark", key) for key, equals, what in stated]
+    return (("model", n.model), ("variant", n.variant), ("lr", n.learning_rate), ("batch", n.batch_size), *others)
 
 
 def _ours(numbers: Sequence[Number], rows: Sequence[Row]) -> str:

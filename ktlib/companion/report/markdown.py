@@ -60,10 +60,15 @@ def interval(row: Row) -> Estimate:
 
 
 def mean(rows: Sequence[Row]) -> str:
-    """Rows of one metric as `mean [interval]`; a single one has its own interval, a similarity is no percentage."""
+    """Rows of one metric as `mean [interval]`; a similarity is no percentage.
+
+    One measurement has its own interval, and so has one that stands beside every concept, such as what the untouched
+    model knows: drawing concepts again would make it look certain.
+    """
     if not rows:
         return NONE
-    estimate = interval(rows[0]) if len(rows) == 1 else results.mean(rows)
+    once = len({(row.value, row.low, row.high, row.seed) for row in rows}) == 1 and rows[0].seed is None
+    estimate = interval(rows[0]) if once or len(rows) == 1 else results.mean(rows)
     return str(estimate) if rows[0].metric == "similarity" else percent(estimate)
 
 

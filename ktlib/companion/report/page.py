@@ -122,7 +122,9 @@ def _grouped() -> list[list[str]]:
 
 def _answer(items: Sequence[str], shelves: Shelves, at: Path) -> list[list[str]]:
     """The lines of items that share their claims."""
-    name = ", ".join(listed(shelves, item, at, item if n == 0 else item.split()[-1]) for n, item in enumerate(items))
+    names = [listed(shelves, item, at, item if n == 0 else item.split()[-1]) for n, item in enumerate(items)]
+    parts = [part for part, whole in published.PART_OF.items() if whole in items]
+    name = ", ".join([*names, *(listed(shelves, part, at, part.split()[-1]) for part in parts)])
     claims = _resting(items[0])
     here = [claim for claim in claims if _home(claim) in items]
     lines = [_line(name if n == 0 else "", claim, shelves, at) for n, claim in enumerate(here)]
@@ -131,7 +133,7 @@ def _answer(items: Sequence[str], shelves: Shelves, at: Path) -> list[list[str]]
     notebook = published.notebook(items[0])
     said = [_drawn(item, shelves, at) for item in items]
     said += [f"{text}: {link(where, ROOT / where, at)}" for i in items if i in ELSEWHERE for text, where in [ELSEWHERE[i]]]
-    said += [f"see {', '.join(claims)}"] if claims else []
+    said += [f"see {', '.join(f'[{claim}](#{claim.lower()})' for claim in claims)}"] if claims else []
     state = "; ".join(part for part in said if part) or ("no claim rests on it" if notebook else "no notebook yet")
     paper = "measured" if any(item in shelves["paper"].items for item in items) else NOT_RUN
     return [[name, paper, state, "", _notebook(notebook, at)]]
@@ -140,7 +142,7 @@ def _answer(items: Sequence[str], shelves: Shelves, at: Path) -> list[list[str]]
 def _line(item: str, claim: str, shelves: Shelves, at: Path) -> list[str]:
     paper, pocket = (shelves[name].verdicts[claim] for name in ("paper", "pocket"))
     decides = pocket.deciding or ("" if pocket.verdict != NOT_RUN else pocket.comparison)
-    said = f"{claim} **{pocket.verdict}**" if pocket.verdict != NOT_RUN else f"{claim} {NOT_RUN}"
+    said = f"[{claim}](#{claim.lower()}) {_short(pocket)}"
     return [item, _short(paper), said, decides, _notebook(ledger.notebook(claim), at)]
 
 
@@ -165,7 +167,8 @@ def _ledger(shelves: Shelves) -> str:
         verdicts = [shelves[name].verdicts[claim.id] for name in run]
         texts = unique(verdict.comparison for verdict in verdicts)
         said = texts if len(run) < 2 else [f"{v.scale}: {v.comparison}" for v in verdicts if v.comparison]
-        lines.append([claim.id, claim.claim, *map(_short, verdicts), " ".join(said)])
+        name = f'<a id="{claim.id.lower()}"></a>{claim.id}'
+        lines.append([name, claim.claim, *map(_short, verdicts), " ".join(said)])
     return joined(["## The claims", table(["", "claim", *run, "what was compared, and what came out"], lines)])
 
 

@@ -106,7 +106,7 @@ def _at_budget(rows: Sequence[Row], everything: Sequence[Row]) -> str:
                 lines.append([*_cells((model, method, rest), names), percent(reached)])
     if not lines:
         return ""
-    title = f"### At equal retention\n\nTarget accuracy where {100 * budget:g} points of the known classes are lost."
+    title = f"### At equal retention\n\nTarget accuracy where {100 * budget:g} points of the known classes are lost, or at the last rate."
     return joined([title, described(["model", "method", *names], lines, ["target accuracy"])])
 
 
