@@ -142,11 +142,11 @@ class NotMeasuredError(LookupError):
 
 @dataclass(frozen=True)
 class Difference:
-    """A named quantity for every concept and seed, averaged over the models.
+    """A named quantity for every subject and seed, averaged over the models.
 
     Attributes:
         name: what was taken from what.
-        table: one value for each concept and seed.
+        table: one value for each subject and seed.
         models: the mean of each model alone.
     """
 
@@ -156,26 +156,77 @@ class Difference:
 
     @property
     def estimate(self) -> Estimate:
-        """Mean over concepts and seeds with its interval."""
+        """Mean over subjects and seeds with its interval."""
         return over_concepts([[v for _, v in ordered(seeds)] for _, seeds in sorted(self.table.items())])
 
+    @property
+    def ahead(self) -> str:
+        """On how many subjects the mean over seeds is above 0."""
+        return f"{sum(fmean(seeds.values()) > 0 for seeds in self.table.values())} of {len(self.table)}"
 
-def rows_of(rows: Iterable[Row], item: str, method: str, **varied: str | float) -> list[Row]:
-    """Rows on test concepts of one item, method and, where given, setting.
+    def below(self, limit: float, name: str) -> Difference:
+        """How far it stays below a limit."""
+        table: Table = {
+            subject: {seed: limit - v for seed, v in seeds.items()} for subject, seeds in self.table.items()
+        }
+        return Difference(name, table, {model: limit - value for model, value in self.models.items()})
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference that is a row of its own: paired by image, images drawn again, then seeds within them.
+
+    Attributes:
+        name: what was taken from what.
+        estimate: with its interval.
+        images: that were paired.
+        seeds: behind it.
+        row: where it stands.
+    """
+
+    name: str
+    estimate: Estimate
+    images: int
+    seeds: int
+    row: Row
+
+
+def change(name: str, row: Row, seeds: int, sign: int = 1) -> Change:
+    """The difference that a row holds.
+
+    Args:
+        name: of the difference.
+        row: with `over`.
+        seeds: behind it.
+        sign: -1 where a fall is meant.
+    """
+    low, high = sorted((sign * row.low, sign * row.high))
+    return Change(name, Estimate(sign * row.value, low, high), row.n, seeds, row)
+
+
+def rows_of(rows: Iterable[Row], item: str | Sequence[str], method: str, **varied: str | float) -> list[Row]:
+    """Rows on test subjects of one method and, where given, of what was varied.
+
+    Args:
+        rows: of one scale.
+        item: one, or several that hold a model each.
+        method: its name.
+        varied: text to equal, or numbers.
 
     Raises:
         NotMeasuredError: there are none.
     """
-    chosen = [row for row in select(rows, item=item, method=method, split="test") if _has(row.varied, varied)]
+    items = [item] if isinstance(item, str) else list(item)
+    chosen = [row for row in select(rows, item=items, method=method, split="test") if _has(row.varied, varied)]
     if not chosen:
         settings = "".join(f", {key}={value}" for key, value in varied.items())
-        raise NotMeasuredError(f"there are no test rows of {method}{settings} beside {item}")
+        raise NotMeasuredError(f"there are no test rows of {method}{settings} beside {items[0]}")
     return chosen
 
 
 def _has(found: Mapping[str, str], wanted: Mapping[str, str | float]) -> bool:
     return all(
-        key in found and (float(found[key]) == value if isinstance(value, float) else found[key] == value)
+        key in found and (found[key] == value if isinstance(value, str) else float(found[key]) == value)
         for key, value in wanted.items()
     )
 
@@ -192,31 +243,47 @@ def base_rows(rows: Iterable[Row], item: str, model: str) -> list[Row]:
     return list({(row.subject, row.metric): row for row in own_last}.values())
 
 
-def targets(
-    rows: Sequence[Row], item: str, method: str, budget: float | None = None, **varied: str | float
+def scores(
+    rows: Sequence[Row],
+    item: str | Sequence[str],
+    method: str,
+    *,
+    metric: str = "target_accuracy",
+    budget: float | None = None,
+    **varied: str | float,
 ) -> dict[str, Table]:
-    """Target accuracy of a method for each model, concept and seed.
+    """What a method reaches, for each model, subject and seed.
 
     Args:
         rows: of one scale.
-        item, method, varied: which of them.
-        budget: read at this loss of retention; None to read at the one rate there is.
+        item, method, varied: which of them, as in `rows_of`.
+        metric: what is read.
+        budget: read target accuracy at this loss of retention; None to read at the one rate there is.
 
     Raises:
         NotMeasuredError: there are no such rows.
-        ValueError: several rates, and no budget.
+        ValueError: a subject and seed was measured twice; several rates, and no budget.
     """
     found: dict[str, Table] = {}
     for model, own in by_model(rows_of(rows, item, method, **varied)):
         if budget is not None and any(row.seed is not None for row in own):
-            found[model] = by_seed([*base_rows(rows, item, model), *own], budget)
+            found[model] = by_seed([*base_rows(rows, own[0].item, model), *own], budget)
             continue
-        table = found.setdefault(model, {})
-        for row in select(own, metric="target_accuracy"):
-            if row.seed in table.setdefault(row.subject, {}):
-                raise ValueError(f"two rows beside {item}: {method}, {model}, {row.subject}, seed {row.seed}")
-            table[row.subject][row.seed] = row.value
+        for row in select(own, metric=metric):
+            seeds = found.setdefault(model, {}).setdefault(row.subject, {})
+            if row.seed in seeds:
+                where = f"{method}, {written(row.varied)}, {model}, {row.subject}, seed {row.seed}"
+                raise ValueError(f"two rows beside {row.item}: {where}")
+            seeds[row.seed] = row.value
+    if not found:
+        raise NotMeasuredError(f"there is no {metric} of {method} beside {item}")
     return found
+
+
+def only(found: Mapping[str, Table], subjects: Iterable[str]) -> dict[str, Table]:
+    """The same of some subjects."""
+    wanted = set(subjects)
+    return {model: {name: s for name, s in table.items() if name in wanted} for model, table in found.items()}
 
 
 def forgotten(rows: Sequence[Row], item: str, method: str) -> float:

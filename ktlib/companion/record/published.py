@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import csv
 import functools
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ktlib.companion.record.rows import ROOT, Row, select, stem
+from ktlib.companion.record.rows import Row, select, stem
+from ktlib.places import PUBLISHED, ROOT
 
-PUBLISHED = ROOT / "data_manifests" / "published"
+NOTEBOOKS = ROOT / "notebooks"
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,6 @@ class Claim:
     how_to_test: str
 
 
-# Every item of KT that prints or plots results, in the order of the notebooks that measure them.
-_KT = {
-    "01_rare_concepts": (
-        "KT Fig. 1", "KT Tab. 1", "KT Fig. 4", "KT Fig. 5", "KT v2 Tab. 2", "KT v2 Tab. 9", "KT v2 Tab. 10",
-        "KT v2 Tab. 12", "KT v2 Fig. 5", "KT v2 Fig. 6",
-    ),
-    "02_medclip": ("KT Tab. 2", "KT Tab. 3"),
-    "03_segmentation": ("KT Tab. 4", "KT Tab. 7"),
-    "04_flickr30k_retrieval": ("KT Tab. 5", "KT Tab. 8", "KT Tab. 11"),
-    "05_coco_captioning": ("KT Tab. 6", "KT Tab. 9", "KT Tab. 10"),
-}  # fmt: skip
-_NOTEBOOKS = {item: notebook for notebook, items in _KT.items() for item in items}
-ZOOM_SHOT = "06_zoom_shot"
-
 # What v2 prints again without changing a number (`data_manifests/published/v2_differences.md`).
 REPEATED = {
     "KT v2 Fig. 2": "KT Fig. 1", "KT v2 Tab. 11": "KT Tab. 1",
@@ -78,7 +66,13 @@ REPEATED = {
     "KT v2 Tab. 4": "KT Tab. 3", "KT v2 Tab. 7": "KT Tab. 4", "KT v2 Tab. 8": "KT Tab. 5", "KT v2 Tab. 5": "KT Tab. 6",
     "KT v2 Tab. 14": "KT Tab. 7", "KT v2 Tab. 15": "KT Tab. 8", "KT v2 Tab. 16": "KT Tab. 9",
     "KT v2 Tab. 17": "KT Tab. 10", "KT v2 Tab. 6": "KT Tab. 10", "KT v2 Tab. 18": "KT Tab. 11",
-    "KT v2 Fig. 12": "KT Fig. 4", "KT v2 Fig. 13": "KT Fig. 5",
+    "KT v2 Fig. 8": "KT Fig. 3", "KT v2 Fig. 12": "KT Fig. 4", "KT v2 Fig. 13": "KT Fig. 5",
+}  # fmt: skip
+
+# Items that show numbers of another one: its rows are theirs, and so is its notebook unless one writes their own file.
+FROM = {
+    "KT Fig. 1": "KT Tab. 1", "KT v2 Fig. 3": "KT Tab. 1", "KT v2 Fig. 9": "KT Tab. 1", "ZS Fig. 1": "ZS Tab. 1",
+    "ZS Fig. 3": "ZS Tab. 6",
 }  # fmt: skip
 
 
@@ -120,24 +114,51 @@ def claims() -> dict[str, Claim]:
     return {line["id"]: Claim(**line) for line in _lines(PUBLISHED / "claims.csv")}
 
 
+@functools.cache
+def figures() -> dict[str, str]:
+    """What each figure that shows results shows, in the order of `figures.csv`."""
+    lines = _lines(PUBLISHED / "figures.csv")
+    return {item_name(line["paper"], line["version"], line["item"]): line["shows"] for line in lines}
+
+
+@functools.cache
+def _items() -> tuple[str, ...]:
+    return tuple(sorted({*figures(), *(number.item for number in _numbers())}, key=_order))
+
+
+def _order(item: str) -> tuple[str, bool, str, int]:
+    paper, *version, kind, number = item.split()
+    return paper, bool(version), kind, int(number)
+
+
 def items() -> list[str]:
-    """All items that print or plot results: KT in the order of the notebooks, then ZS."""
-    printed = dict.fromkeys(number.item for number in _numbers())
-    return list(dict.fromkeys([*_NOTEBOOKS, *printed]))
+    """All items that print or plot results: KT, its second version, ZS; figures, then tables."""
+    return list(_items())
 
 
-def notebook(item: str) -> str:
-    """The notebook that measures an item.
+def notebook(item: str, folder: Path = NOTEBOOKS) -> str | None:
+    """The notebook that writes the rows or the figure of an item; None where none does.
 
-    Raises:
-        ValueError: no notebook does.
+    Args:
+        item: of a paper, or one that we added.
+        folder: of the notebooks; each says in its metadata what it writes.
     """
-    item = REPEATED.get(item, item)
-    if item.startswith("ZS "):
-        return ZOOM_SHOT
-    if item not in _NOTEBOOKS:
-        raise ValueError(f"expected one of {', '.join(_NOTEBOOKS)} or an item of ZS; found {item!r}")
-    return _NOTEBOOKS[item]
+    known = _written(folder)
+    own = REPEATED.get(item, item)
+    return known.get(stem(own)) or known.get(stem(FROM.get(own, own)))
+
+
+@functools.cache
+def _written(folder: Path) -> dict[str, str]:
+    """Stems of rows and figures, and the notebook that writes each."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("[0-9]*.ipynb")):
+        kt = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("kt", {})
+        for line in (*kt.get("writes", []), *kt.get("sometimes", [])):
+            file = PurePosixPath(line)
+            if file.parts[0] in ("results", "figures"):
+                found.setdefault(file.stem, path.stem)
+    return found
 
 
 def items_of(claim: Claim) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def _provenance(path: Path) -> list[str]:
 def command(item: str, scale: str) -> str:
     """The command that measures an item at a scale."""
     chosen = "" if scale == "pocket" else f" --scale {scale}"
-    return f"./run_all.sh{chosen} --only {published.notebook(item)[:2]}"
+    return f"./run_all.sh{chosen} --only {(published.notebook(item) or '')[:2]}"
 
 
 def _listed(values: Iterable[str]) -> str:

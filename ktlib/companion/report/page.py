@@ -20,7 +20,6 @@ from ktlib.companion.report.items import MADE, MARK, item_pages, listed
 from ktlib.companion.report.markdown import joined, link, table, unique
 from ktlib.companion.report.shelf import Shelf
 from ktlib.companion.scales import scale as scale_of
-from ktlib.companion.studies.zoom_shot.claims import MARGIN as GAIN
 from ktlib.places import ROOT
 
 Shelves = Mapping[str, Shelf]
@@ -67,7 +66,7 @@ def results_markdown(shelves: Shelves, at: Path) -> str:
         at: the folder that the page is for; links start there.
     """
     how = HOW_TO_READ.format(
-        budget=100 * scale_of("pocket").budget, margin=100 * judging.MARGIN, gain=100 * GAIN, mark=MARK
+        budget=100 * scale_of("pocket").budget, margin=100 * judging.MARGIN, gain=100 * judging.TOP1_MARGIN, mark=MARK
     )
     return joined([MADE, "# Results", first_screen(shelves, at), _ledger(shelves), how, _pages(shelves, at)]) + "\n"
 
