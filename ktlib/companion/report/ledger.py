@@ -19,7 +19,6 @@ _REASONS = {
     "K20": "the comparison needs SDXL, which cannot be had offline",
     "K22": "no experiment varies how familiar the parts are yet",
 }
-<<<<<<< HEAD
 
 
 @cache
@@ -34,18 +33,8 @@ def _notebooks() -> dict[str, str]:
 
 
 def notebook(claim: str) -> str | None:
-    """The notebook that tests a claim: its study's, or that of the first item it rests on; None where none does."""
-    items = items_of(claim)
-    return _notebooks().get(claim) or (published.notebook(items[0]) if items else None)
-=======
-# Not the notebook of the items they name.
-_ELSEWHERE = {"K22": "07_open_questions", "Z13": "06_zoom_shot"}
-
-
-def notebook(claim: str) -> str:
-    """The notebook that tests a claim."""
-    return _ELSEWHERE.get(claim) or published.notebook(items_of(claim)[0]) or ""
->>>>>>> record
+    """The notebook that tests a claim: that of the first item it rests on, or its study's; None where none does."""
+    return next((found for item in items_of(claim)[:1] if (found := published.notebook(item))), _notebooks().get(claim))
 
 
 def of_notebook(number: str) -> tuple[str, ...]:

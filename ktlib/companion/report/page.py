@@ -18,15 +18,14 @@ from ktlib.companion.record.judging import NOT_RUN, Verdict
 from ktlib.companion.report import ledger, shelf
 from ktlib.companion.report.items import MADE, MARK, item_pages, listed
 from ktlib.companion.report.markdown import joined, link, table, unique
-from ktlib.companion.report.shelf import Shelf
+from ktlib.companion.report.shelf import ELSEWHERE, Shelf
 from ktlib.companion.scales import scale as scale_of
+from ktlib.companion.studies.zoom_shot.claims import MARGIN as GAIN
 from ktlib.places import ROOT
 
 Shelves = Mapping[str, Shelf]
 SHOWN = ("pocket", "paper")  # rehearsal numbers are no results
 VERDICTS = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.S)
-# What is answered elsewhere than in a table or a figure of a notebook.
-ELSEWHERE = {"KT v2 Fig. 6": ("its cost is measured", "benchmarks/README.md")}
 
 HOW_TO_READ = """\
 ## How to read this
@@ -66,7 +65,7 @@ def results_markdown(shelves: Shelves, at: Path) -> str:
         at: the folder that the page is for; links start there.
     """
     how = HOW_TO_READ.format(
-        budget=100 * scale_of("pocket").budget, margin=100 * judging.MARGIN, gain=100 * judging.TOP1_MARGIN, mark=MARK
+        budget=100 * scale_of("pocket").budget, margin=100 * judging.MARGIN, gain=100 * GAIN, mark=MARK
     )
     return joined([MADE, "# Results", first_screen(shelves, at), _ledger(shelves), how, _pages(shelves, at)]) + "\n"
 
@@ -150,8 +149,10 @@ def _short(verdict: Verdict) -> str:
 
 
 def _drawn(item: str, shelves: Shelves, at: Path) -> str:
-    figure = shelves["pocket"].figure(item)
-    return link("drawn", figure, at) if figure and item.rsplit(" ", 1)[0].endswith("Fig.") else ""
+    figure, source = shelves["pocket"].figure(item), published.FROM.get(item)
+    if not figure or not item.rsplit(" ", 1)[0].endswith("Fig."):
+        return ""
+    return link("drawn", figure, at) + (f" from the rows of {listed(shelves, source, at)}" if source else "")
 
 
 def _notebook(name: str | None, at: Path) -> str:

@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ktlib import places
+from ktlib.companion.record import published
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.judging import Verdict
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.report import ledger
 from ktlib.places import ROOT
+
+
+# Items that no notebook measures: what is there instead, and in which file.
+ELSEWHERE = {"KT v2 Fig. 6": ("what inversion costs is measured", "benchmarks/README.md")}
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,9 @@ class Shelf:
         return self.results[0] / f"{results.stem(item)}.md"
 
     def figure(self, item: str) -> Path | None:
-        """The figure of an item; None where none was drawn."""
-        return _first(self.figures, f"{results.stem(item)}.png")
+        """The figure of an item, or of the one that it takes its numbers from; None where none was drawn."""
+        names = (item, published.FROM.get(item, item))
+        return next((found for name in names if (found := _first(self.figures, f"{results.stem(name)}.png"))), None)
 
     def origin(self, item: str) -> Mapping[str, Any] | None:
         """Where the rows of an item come from, as written beside them; None where nothing is."""
@@ -83,8 +89,8 @@ def committed(scale: str, root: Path = ROOT) -> Shelf:
 
 def produced(scale: str) -> Shelf:
     """What a run has measured, or outside of one what lies in the scratch folder over what is published."""
-    own, published = places.output(scale), committed(scale)
+    own, known = places.output(scale), committed(scale)
     if os.environ.get("KT_OUTPUT"):  # a run shows nothing that it did not read or write
         return Shelf(scale, tuple(results.read(scale)), (own / "results",), (own / "figures",))
-    folders = (own / "results", *published.results), (own / "figures", *published.figures)
+    folders = (own / "results", *known.results), (own / "figures", *known.figures)
     return Shelf(scale, tuple(results.read(scale)), *folders)
