@@ -24,7 +24,7 @@ _REASONS = {
 @cache
 def _notebooks() -> dict[str, str]:
     """The notebook of the study that judges each claim."""
-    found = {}
+    found: dict[str, str] = {}
     for name in studies.names():
         study = f"{studies.__name__}.{name}"
         judged = importlib.import_module(f"{study}.claims").CLAIMS

@@ -130,7 +130,8 @@ def _answer(items: Sequence[str], shelves: Shelves, at: Path) -> list[list[str]]
         return lines
     notebook = published.notebook(items[0])
     said = [_drawn(item, shelves, at) for item in items]
-    said += [f"{text}: {link(where, ROOT / where, at)}" for i in items if i in ELSEWHERE for text, where in [ELSEWHERE[i]]]
+    elsewhere = [ELSEWHERE[item] for item in items if item in ELSEWHERE]
+    said += [f"{text}: {link(where, ROOT / where, at)}" for text, where in elsewhere]
     said += [f"see {', '.join(f'[{claim}](#{claim.lower()})' for claim in claims)}"] if claims else []
     state = "; ".join(part for part in said if part) or ("no claim rests on it" if notebook else "no notebook yet")
     paper = "measured" if any(item in shelves["paper"].items for item in items) else NOT_RUN
@@ -176,9 +177,10 @@ def _pages(shelves: Shelves, at: Path) -> str:
     """Where the tables are: a page an item."""
     lines = []
     for name in SHOWN:
-        own = sorted(shelves[name].items, key=_place)
-        for notebook, items in itertools.groupby(own, key=lambda item: published.notebook(item) or ""):
-            lines.append([name, _notebook(notebook or None, at), ", ".join(listed({name: shelves[name]}, i, at) for i in items)])
+        own = {name: shelves[name]}
+        by_notebook = itertools.groupby(sorted(own[name].items, key=_place), key=published.notebook)
+        for notebook, items in by_notebook:
+            lines.append([name, _notebook(notebook, at), ", ".join(listed(own, item, at) for item in items)])
     return joined(["## The tables, one page an item", table(["scale", "notebook", "items"], lines)])
 
 

@@ -84,7 +84,7 @@ def _sweep(rows: Sequence[Row]) -> str:
         lines.append([*_cells(line, names), *(mean(select(own, metric=metric)) for metric in metrics)])
     extent = _extent(select(rows, metric="target_accuracy"), "concepts", "pictures of each")
     shown = described(["model", "method", *names], lines, [TRANSFER[metric] for metric in metrics])
-    return joined(["### Every method and rate", f"{extent[:1].upper()}{extent[1:]}.", shown])
+    return joined(["### Every method and rate", f"{extent}.", shown])
 
 
 def _rest(row: Row) -> str:
@@ -106,8 +106,8 @@ def _at_budget(rows: Sequence[Row], everything: Sequence[Row]) -> str:
                 lines.append([*_cells((model, method, rest), names), percent(reached)])
     if not lines:
         return ""
-    title = f"### At equal retention\n\nTarget accuracy where {100 * budget:g} points of the known classes are lost, or at the last rate."
-    return joined([title, described(["model", "method", *names], lines, ["target accuracy"])])
+    where = f"Target accuracy where {100 * budget:g} points of the known classes are lost, or at the last rate."
+    return joined(["### At equal retention", where, described(["model", "method", *names], lines, ["target accuracy"])])
 
 
 def _untouched(everything: Sequence[Row], like: Row, model: str) -> list[Row]:
@@ -165,9 +165,11 @@ def recalls(rows: Sequence[Row], everything: Sequence[Row]) -> str:
     for line in _lines(values):
         own = _own(values, line)
         lines.append([*_cells(line, names), *(_recall(select(own, metric=metric)) for metric in METRICS)])
-    extent = f"{_extent(values, 'concepts', 'images')}; means over seeds, a single search with its interval over images."
+    extent = (
+        f"{_extent(values, 'concepts', 'images')}; means over seeds, one search alone with its interval over images."
+    )
     shown = described(["model", "method", *names], lines, METRICS)
-    return joined(["### Recall", f"{extent[:1].upper()}{extent[1:]}", shown, _changes(rows, names)])
+    return joined(["### Recall", extent, shown, _changes(rows, names)])
 
 
 def _recall(rows: Sequence[Row]) -> str:

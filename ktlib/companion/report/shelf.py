@@ -18,7 +18,6 @@ from ktlib.companion.record.rows import Row, select
 from ktlib.companion.report import ledger
 from ktlib.places import ROOT
 
-
 # Items that no notebook measures: what is there instead, and in which file.
 ELSEWHERE = {"KT v2 Fig. 6": ("what inversion costs is measured", "benchmarks/README.md")}
 
