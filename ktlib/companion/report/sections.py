@@ -166,7 +166,7 @@ def recalls(rows: Sequence[Row], everything: Sequence[Row]) -> str:
         own = _own(values, line)
         lines.append([*_cells(line, names), *(_recall(select(own, metric=metric)) for metric in METRICS)])
     extent = (
-        f"{_extent(values, 'concepts', 'images')}; means over seeds, one search alone with its interval over images."
+        f"{_extent(values, 'concepts', 'images')}; means over seeds; one search has its interval over images."
     )
     shown = described(["model", "method", *names], lines, METRICS)
     return joined(["### Recall", extent, shown, _changes(rows, names)])
