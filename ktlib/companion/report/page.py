@@ -25,6 +25,7 @@ from ktlib.places import ROOT
 
 Shelves = Mapping[str, Shelf]
 SHOWN = ("pocket", "paper")  # rehearsal numbers are no results
+LEDGER = "## The claims"
 VERDICTS = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.S)
 
 HOW_TO_READ = """\
@@ -170,7 +171,7 @@ def _ledger(shelves: Shelves) -> str:
         said = texts if len(run) < 2 else [f"{v.scale}: {v.comparison}" for v in verdicts if v.comparison]
         name = f'<a id="{claim.id.lower()}"></a>{claim.id}'
         lines.append([name, claim.claim, *map(_short, verdicts), " ".join(said)])
-    return joined(["## The claims", table(["", "claim", *run, "what was compared, and what came out"], lines)])
+    return joined([LEDGER, table(["", "claim", *run, "what was compared, and what came out"], lines)])
 
 
 def _pages(shelves: Shelves, at: Path) -> str:
@@ -233,6 +234,11 @@ def write(scale: str) -> Path:
     for target, text in item_pages(shelves[scale], path).items() if scale in shelves else ():
         _save(target, text)
     return path
+
+
+def opening(path: Path) -> str:
+    """What stands above the ledger in a `RESULTS.md`: every item and claim in one screen."""
+    return path.read_text(encoding="utf-8").split("# Results\n\n")[1].split(LEDGER)[0]
 
 
 def publish(root: Path = ROOT) -> list[Path]:

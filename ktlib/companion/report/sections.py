@@ -165,9 +165,7 @@ def recalls(rows: Sequence[Row], everything: Sequence[Row]) -> str:
     for line in _lines(values):
         own = _own(values, line)
         lines.append([*_cells(line, names), *(_recall(select(own, metric=metric)) for metric in METRICS)])
-    extent = (
-        f"{_extent(values, 'concepts', 'images')}; means over seeds; one search has its interval over images."
-    )
+    extent = f"{_extent(values, 'concepts', 'images')}; means over seeds; one search has its interval over images."
     shown = described(["model", "method", *names], lines, METRICS)
     return joined(["### Recall", extent, shown, _changes(rows, names)])
 

@@ -327,6 +327,7 @@ def test_a_run_writes_beside_its_own_rows_and_links_to_what_it_did_not_measure(t
     assert "[KT Tab. 1](results/kt_tab_1.md)" in text
     assert "(../RESULTS.md)" in (tmp_path / "results/kt_tab_1.md").read_text()
     assert "[KT Fig. 4]" not in text  # published, and not measured in this run
+    assert page.opening(path).startswith("At pocket scale") and "## " not in page.opening(path)
 
 
 def test_a_rehearsal_writes_no_pages_of_items(tmp_path, monkeypatch):
