@@ -7,7 +7,7 @@ through `ktlib.companion.real`; what `ktlib.companion.generated` writes is read 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -129,8 +129,12 @@ def gallery(name: str, split: str) -> Gallery:
         FileNotFoundError: files are absent.
     """
     _chosen("a split", split, SPLITS)
-    sources = {"pocket": exams.gallery, "fixtures": _generated_flickr30k, "flickr30k": _flickr30k}
-    return _chosen("a gallery", name, sources)(split)
+    offered: Mapping[str, Callable[[str], Gallery]] = {
+        "pocket": exams.gallery,
+        "fixtures": _generated_flickr30k,
+        "flickr30k": _flickr30k,
+    }
+    return _chosen("a gallery", name, offered)(split)
 
 
 def everyday(name: str, seed: int = 0) -> dict[str, str]:

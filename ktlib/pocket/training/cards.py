@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from ktlib.evaluate.recognition import recognition
-from ktlib.models import load, load_encoder
-from ktlib.pocket import exams, weights, world
+from ktlib.models import DualEncoder, VisionEncoder, load
+from ktlib.models import checkpoints as weights
+from ktlib.pocket import exams, world
 from ktlib.pocket.rare import FAMILIARITY, RARE
 from ktlib.pocket.training import probe
 from ktlib.store import write_atomically
@@ -19,7 +20,7 @@ TOLERANCE = 0.03  # another processor may tip a few of 390 or more pictures; a w
 
 def scores(name: str) -> dict[str, float]:
     """Zero-shot accuracy on the known objects, and on each rare concept among them, as fractions."""
-    model, exam = load(name), exams.examination()
+    model, exam = load(name, DualEncoder), exams.examination()
     found: dict[str, float] = {}
     for concept in exam.concepts:
         result = recognition(model, concept.name, exam.pictures(concept.name), exam.known, exam.known_names)
@@ -42,7 +43,7 @@ def write(folder: Path) -> None:
         "name": folder.name,
         "sha256": {file: weights.digest(folder / file) for file in files},
         "training": training,
-        "scores": probe.scores(load_encoder(name).features) if is_encoder(folder) else scores(name),
+        "scores": probe.scores(load(name, VisionEncoder).features) if is_encoder(folder) else scores(name),
     }
     if is_encoder(folder):
         card["pictures"] = probe.sizes()
@@ -131,7 +132,7 @@ def check(name: str) -> list[str]:
         problems.append(f"{name} was trained on another version of the drawn world; train it anew")
     with torch.random.fork_rng():
         encoder = is_encoder(weights.HERE / name)
-        found = probe.scores(load_encoder(f"pocket/{name}").features) if encoder else scores(f"pocket/{name}")
+        found = probe.scores(load(f"pocket/{name}", VisionEncoder).features) if encoder else scores(f"pocket/{name}")
     for what, expected in card["scores"].items():
         if abs(found[what] - expected) > TOLERANCE:
             problems.append(f"{name}: expected accuracy {expected} on {what}, found {found[what]}")

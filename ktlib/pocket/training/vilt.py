@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast, ViltConfig
 
-from ktlib.models import load
-from ktlib.models.vilt import MATCH, WEIGHTS, PairScorer
+from ktlib.models import DualEncoder, load
+from ktlib.models.checkpoints import PAIR as WEIGHTS
+from ktlib.models.vilt import MATCH, PairScorer
 from ktlib.pocket import flickr, world
 from ktlib.pocket.draw import COLOURS, IMAGE_SIZE
 from ktlib.pocket.known import KNOWN
@@ -188,7 +189,7 @@ def untrained(recipe: Recipe, name: str) -> PairScorer:
     CLIP normalises its patches before the first block and ViLT does not, so they are scaled to the
     size that they have after that norm.
     """
-    clip = load(recipe.start)
+    clip = load(recipe.start, DualEncoder)
     tower, text = clip.clip.visual, clip.clip.token_embedding.weight
     words = tokenizer()
     width = tower.class_embedding.shape[0]

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from ktlib.evaluate.retrieval import chosen_score, retrieve, score_matrix
-from ktlib.models.vilt import WEIGHTS, PairScorer, from_folder
-from ktlib.pocket import exams, flickr, weights, world
+from ktlib.models import checkpoints as weights
+from ktlib.models.vilt import PairScorer, from_folder
+from ktlib.pocket import exams, flickr, world
 from ktlib.pocket.rare import FAMILIARITY, RARE
 from ktlib.pocket.training import vilt
 from ktlib.store import write_atomically
@@ -21,7 +22,7 @@ FRESH = 400  # pictures that no training drew, for the matching accuracy
 
 def names() -> list[str]:
     """The pocket pair scorers that ship with the repository."""
-    return sorted(p.parent.name for p in weights.HERE.glob(f"*/{WEIGHTS}"))
+    return weights.shipped_names(PairScorer)
 
 
 def scores(model: PairScorer) -> dict[str, float]:
