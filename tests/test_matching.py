@@ -10,7 +10,7 @@ from ktlib import matching
 from ktlib.inversion import InversionSettings, invert
 from ktlib.matching import MatchingSettings, transfer
 from ktlib.models.vilt import MATCH
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 CAPTION = "a moongate is a round opening in a brick wall"
 OTHERS = ("a wheel is a black ring", "a tree is a round green crown on a brown rod")

@@ -10,7 +10,7 @@ from ktlib.evaluate import retrieval
 from ktlib.evaluate.pairs import recognition
 from ktlib.evaluate.retrieval import METRICS, chosen_score, compare, ranks, retrieve, score_matrix
 from ktlib.models.vilt import MATCH
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 TEXTS = [
     "a red disk", "a red disk left of a blue square", "a photo of a wheel", "a tree", "a wheel", "a large red rod",
