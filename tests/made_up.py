@@ -2,7 +2,7 @@
 
 from random import Random
 
-from ktlib.companion.classification_sets import kinds
+from ktlib.companion.sources import kinds
 from ktlib.companion.record.rows import Row
 from ktlib.companion.scales import scale
 from ktlib.companion.studies.zoom_shot import claims as zs

@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib import store as files
-from ktlib.data.gallery import Gallery, Images
+from ktlib.data.sets import Gallery, Images
 from ktlib.evaluate.intervals import Estimate, over_concepts, paired_bootstrap
 from ktlib.models.vilt import MATCH, PairScorer
 

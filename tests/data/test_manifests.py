@@ -15,6 +15,7 @@ from ktlib import places
 from ktlib.companion import generated as fixtures
 from ktlib.companion.record import notebooks
 from ktlib.data import manifests
+from tests.damage import damage
 
 FILES = sorted((manifests.MANIFESTS / "datasets").glob("*.json"))
 PUBLISHED = manifests.MANIFESTS / "published"
@@ -313,7 +314,7 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
 
 
 def test_a_missing_development_kit_is_named(nothing: Path) -> None:
-    fixtures.damage(fixtures.imagenet(nothing), "no devkit")
+    damage(fixtures.imagenet(nothing), "no devkit")
     (gap,) = manifests.missing(["imagenet_1k_val"])
     assert "0 of at least 1 class names of the development kit" in gap.found
     assert "labels" not in gap.found

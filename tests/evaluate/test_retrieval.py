@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ktlib.companion import galleries
-from ktlib.data.gallery import Gallery
+from ktlib.companion import sources
+from ktlib.data.sets import Gallery
 from ktlib.evaluate import retrieval
 from ktlib.evaluate.pairs import recognition
 from ktlib.evaluate.retrieval import METRICS, chosen_score, compare, ranks, retrieve, score_matrix
@@ -228,7 +228,7 @@ def test_recognition_is_the_argmax_over_all_class_prompts(pictures):
 
 
 def test_the_pocket_flickr_has_twins_that_words_alone_cannot_tell_apart():
-    gallery = galleries.gallery("pocket", "validation")
+    gallery = sources.gallery("pocket", "validation")
     first, second = ([c for c, o in zip(gallery.captions, gallery.owner, strict=True) if o == i] for i in (0, 1))
     assert sorted(first[0].split()) != first[0].split()
     swap = {"left": "right", "right": "left", "above": "below", "below": "above"}

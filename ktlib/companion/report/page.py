@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ktlib.companion.classification_sets import kinds
 from ktlib.companion.record import judging, published
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.compare import at_budget, base_rows, choose_rate
@@ -20,6 +19,7 @@ from ktlib.companion.record.rows import ROOT, Row, parsed, select, written
 from ktlib.companion.report import ledger
 from ktlib.companion.report import sections as report_pairs
 from ktlib.companion.scales import SCALES, scale
+from ktlib.companion.sources import kinds
 from ktlib.companion.studies.zoom_shot.claims import MARGIN as GAIN
 from ktlib.evaluate.intervals import Estimate, over_concepts
 
@@ -301,8 +301,8 @@ def _rate(own: Sequence[Row], everything: Sequence[Row], model: str, split: str)
     rates = {row.lr for row in select(own, model=model, split=split) if row.method != "base" and row.lr}
     if len(rates) == 1:
         return rates.pop()
-    if SCALES[own[0].scale].rate is not None:
-        return SCALES[own[0].scale].rate
+    if SCALES[own[0].scale].clip.rate is not None:
+        return SCALES[own[0].scale].clip.rate
     for rows in (own, select(everything, item="KT Tab. 1")):
         if any(set(row.varied) == {"lr"} for row in select(rows, model=model, split="validation", method="kt")):
             return choose_rate(rows, model, SCALES[own[0].scale].budget)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import torch
 
-from ktlib.companion.sources import pocket
 from ktlib.evaluate.recognition import recognition
 from ktlib.models import load, load_encoder
-from ktlib.pocket import weights, world
+from ktlib.pocket import exams, weights, world
 from ktlib.pocket.rare import FAMILIARITY, RARE
 from ktlib.pocket.training import probe
 from ktlib.store import write_atomically
@@ -20,7 +19,7 @@ TOLERANCE = 0.03  # another processor may tip a few of 390 or more pictures; a w
 
 def scores(name: str) -> dict[str, float]:
     """Zero-shot accuracy on the known objects, and on each rare concept among them, as fractions."""
-    model, exam = load(name), pocket()
+    model, exam = load(name), exams.examination()
     found: dict[str, float] = {}
     for concept in exam.concepts:
         result = recognition(model, concept.name, exam.pictures(concept.name), exam.known, exam.known_names)

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ktlib.companion import galleries
-from ktlib.companion import pair_sources as pair_examination
 from ktlib.evaluate.retrieval import chosen_score, retrieve, score_matrix
 from ktlib.models.vilt import WEIGHTS, PairScorer, from_folder
-from ktlib.pocket import flickr, weights, world
+from ktlib.pocket import exams, flickr, weights, world
 from ktlib.pocket.rare import FAMILIARITY, RARE
 from ktlib.pocket.training import vilt
 from ktlib.store import write_atomically
@@ -33,7 +31,7 @@ def scores(model: PairScorer) -> dict[str, float]:
     with torch.no_grad():
         right = [vilt.losses(model, *batches(i), recipe, i)[2].item() for i in range(4)]
     found = {"matching, half of the captions masked": sum(right) / len(right)}
-    exam = pair_examination.pocket()
+    exam = exams.small_examination()
     prompts = [exam.templates[0].format(name) for name in exam.known_names]
     ((pictures, labels),) = exam.known
     chosen = chosen_score(score_matrix(model, pictures, prompts)).argmax(1)
@@ -42,7 +40,7 @@ def scores(model: PairScorer) -> dict[str, float]:
         beside = [*prompts, exam.templates[0].format(concept.name)]
         chosen = chosen_score(score_matrix(model, exam.pictures(concept.name), beside)).argmax(1)
         found[concept.name] = (chosen == len(prompts)).float().mean().item()
-    rates = retrieve(model, galleries.gallery("pocket", "validation")).rates()
+    rates = retrieve(model, exams.gallery("validation")).rates()
     found |= {f"{metric}, validation scenes": rates[metric] for metric in ("tr@1", "ir@1")}
     return {key: round(value, 4) for key, value in found.items()}
 
@@ -84,7 +82,7 @@ A ViLT for the drawn world, small enough to ship: transformers' `ViltModel`, 64 
 - **Meant for** showing the methods of the papers at small scale. It knows {len(world.vocabulary())} words and nothing
   of the real world.
 
-Names are judged by the match logit of "a photo of a NAME" among {len(pair_examination.pocket().known_names)} known
+Names are judged by the match logit of "a photo of a NAME" among {len(exams.small_examination().known_names)} known
 names (a rare concept competes with all of them), before any transfer; matching on pairs that no training drew:
 
 | | | share right |

@@ -3,9 +3,9 @@
 from statistics import fmean
 
 import pytest
-
 from ktlib.companion.pair_scales import pair_scale
 from ktlib.companion.pair_sources import pocket
+
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.rows import select
 from ktlib.companion.studies.retrieval import tables as experiments_pairs
