@@ -24,7 +24,8 @@ LAYERS = [
     ("ktlib.companion.sources", "ktlib.companion.record"),
     ("ktlib.companion.studies", "ktlib.companion.plots"),
     ("ktlib.companion.teach", "ktlib.companion.report"),
-    ("ktlib.companion.execution", "ktlib.companion.progress"),
+    ("ktlib.companion.outputs",),
+    ("ktlib.companion.execution", "ktlib.companion.progress", "ktlib.companion.lab"),
     ("ktlib.companion.runs",),
     ("ktlib.__main__",),
 ]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 TICK, MINUTE = 1.0, 60.0  # seconds between two lines: on a terminal, and without one
 TRUSTED = 10.0  # seconds of work after which the pace so far corrects the estimate: ours
@@ -59,7 +59,7 @@ class Progress:
     Args:
         times: of earlier runs, by notebook.
         of: how many notebooks there are.
-        out: where lines go; by default standard error.
+        out: a text stream for the lines; by default standard error.
         clock: seconds from any moment on.
     """
 
@@ -67,7 +67,7 @@ class Progress:
         self,
         times: Mapping[str, Times],
         of: int,
-        out: TextIO | None = None,
+        out: Any = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.times, self.of, self.out, self.clock = times, of, out or sys.stderr, clock

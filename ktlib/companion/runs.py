@@ -242,7 +242,7 @@ def ending(this: Run, outcomes: Sequence[Outcome]) -> str:
     lines += [f"{what}: {folder / name}" for what, name in places.items() if any(this.folder.glob(name))]
     if made:
         lines += ["", made.text(), f"  all of it: {folder / 'certificate.md'}"]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
 
 
 # -- the command --------------------------------------------------------------------------------------
