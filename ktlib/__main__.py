@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -74,42 +73,19 @@ def _calibrate(_: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from ktlib.pocket import weights
-    from ktlib.pocket.training import cards, vilt, vilt_card
-    from ktlib.pocket.training import clip as train
-    from ktlib.pocket.training import encoders as pretrain
+    from ktlib.places import WEIGHTS
+    from ktlib.pocket import training
 
-    changes = {key: getattr(arguments, key) for key in ("steps", "familiarity") if getattr(arguments, key) is not None}
-    folder = arguments.out or weights.HERE / arguments.name
-    if arguments.name in train.RECIPES:
-        train.train(dataclasses.replace(train.RECIPES[arguments.name], **changes), folder)
-    elif arguments.name in pretrain.RECIPES:
-        if "familiarity" in changes:
-            raise ValueError(
-                f"expected no --familiarity: {arguments.name} reads no names of rare concepts; leave it out"
-            )
-        pretrain.train(arguments.name, dataclasses.replace(pretrain.RECIPES[arguments.name], **changes), folder)
-    elif arguments.name in vilt.RECIPES:
-        vilt.train(dataclasses.replace(vilt.RECIPES[arguments.name], **changes), folder)
-        vilt_card.write(folder)
-        print(f"wrote {folder}")
-        return
-    else:
-        recipes = ", ".join([*train.RECIPES, *pretrain.RECIPES, *vilt.RECIPES])
-        raise ValueError(f"expected a recipe ({recipes}), found {arguments.name!r}")
-    cards.write(folder)
+    folder = arguments.out or WEIGHTS / arguments.name
+    training.train(arguments.name, folder, steps=arguments.steps, familiarity=arguments.familiarity)
     print(f"wrote {folder}")
 
 
 def _check(_: argparse.Namespace) -> int:
-    from ktlib.pocket import weights
-    from ktlib.pocket.training import cards, vilt_card
+    from ktlib.pocket import training
 
-    names = [*weights.names(), *weights.encoders()]
-    problems = [problem for name in names for problem in cards.check(name)]
-    problems += [problem for name in vilt_card.names() for problem in vilt_card.check(name)]
-    names += vilt_card.names()
-    print("\n".join(problems) or f"{', '.join(names)}: digests and scores are as on their cards")
+    problems = [problem for name in training.RECIPES for problem in training.check(name)]
+    print("\n".join(problems) or f"{', '.join(training.RECIPES)}: digests and scores are as on their cards")
     return 1 if problems else 0
 
 
