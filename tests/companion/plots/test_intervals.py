@@ -3,11 +3,11 @@
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from tests.made_up import ZOOM, methods, rows_of, sizes
 
 from ktlib.companion.plots import intervals as draw
 from ktlib.companion.record.rows import mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
-from tests.made_up import ZOOM, methods, rows_of, sizes
 
 
 @pytest.fixture(autouse=True)

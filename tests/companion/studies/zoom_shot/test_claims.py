@@ -1,6 +1,7 @@
 """Each verdict on Zoom-shot, on rows made up so that the answer is known."""
 
 import pytest
+from tests.made_up import aimed, losses, matched, methods, rows_of, scaled, sizes, to_chance
 
 from ktlib.companion.record import published
 from ktlib.companion.record.compare import NotMeasuredError
@@ -8,7 +9,6 @@ from ktlib.companion.record.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from ktlib.companion.record.rows import Row
 from ktlib.companion.report import ledger
 from ktlib.companion.studies.zoom_shot import claims as zs
-from tests.made_up import aimed, losses, matched, methods, rows_of, scaled, sizes, to_chance
 
 
 def one_set_only(name):
