@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.pairs import tiny_vilt
 from torch import nn
 
 from ktlib.data.prompts import PLAIN
@@ -10,7 +11,6 @@ from ktlib.evaluate.recognition import recognition, zero_shot
 from ktlib.models.dual import DualEncoder
 from ktlib.models.protocols import Prompts, Recogniser
 from ktlib.models.scoring import MATCH
-from tests.pairs import tiny_vilt
 
 AXES = {"cat": 0, "dog": 1, "moongate": 2}
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from ktlib.companion import galleries
+from ktlib.companion import sources
 from ktlib.data.sets import Gallery
 from ktlib.evaluate import retrieval
 from ktlib.evaluate.retrieval import METRICS, chosen_score, ranks, retrieve, score_matrix
 from ktlib.models.scoring import MATCH
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 TEXTS = [
     "a red disk", "a red disk left of a blue square", "a photo of a wheel", "a tree", "a wheel", "a large red rod",
@@ -207,7 +207,7 @@ def test_an_estimate_lies_within_its_interval_and_is_the_rate():
 
 
 def test_the_pocket_flickr_has_twins_that_words_alone_cannot_tell_apart():
-    gallery = galleries.gallery("pocket", "validation")
+    gallery = sources.gallery("pocket", "validation")
     first, second = ([c for c, o in zip(gallery.captions, gallery.owner, strict=True) if o == i] for i in (0, 1))
     assert sorted(first[0].split()) != first[0].split()
     swap = {"left": "right", "right": "left", "above": "below", "below": "above"}

@@ -8,7 +8,7 @@ from ktlib.models.protocols import Contrastive, Invertible, Matching
 from ktlib.models.scoring import MATCH
 from ktlib.models.vilt import PairScorer, from_folder, from_state
 from ktlib.pocket.training import vilt as training
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 TEXTS = ["a red disk", "a round opening in a brick wall", "a photo of a moongate"]
 

@@ -1,0 +1,104 @@
+"""Each verdict on Zoom-shot, on rows made up so that the answer is known."""
+
+import pytest
+from tests.made_up import aimed, losses, matched, methods, rows_of, scaled, sizes, to_chance
+
+from ktlib.companion.record import published
+from ktlib.companion.record.compare import NotMeasuredError
+from ktlib.companion.record.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from ktlib.companion.record.rows import Row
+from ktlib.companion.report import ledger
+from ktlib.companion.studies.zoom_shot import claims as zs
+
+
+def one_set_only(name):
+    """A gain that a single set carries: its interval reaches 0."""
+    return 0.4 if name == "cars" else -0.01
+
+
+CASES = [
+    ("Z1", methods(zoom_shot=0.05), HOLDS),
+    ("Z1", methods(zoom_shot=0.05, linear_aligner_fixed=0.06), FAILS),  # put right, the baseline is ahead
+    ("Z1", methods(zoom_shot=0.005), FAILS),  # below the margin
+    ("Z1", methods(zoom_shot=one_set_only), UNDECIDED),
+    ("Z2", methods(clip=-0.05), HOLDS),
+    ("Z2", methods(clip=0.05), FAILS),
+    ("Z3", methods(back=-0.1), HOLDS),
+    ("Z3", methods(back=0.1), FAILS),
+    ("Z4", losses(**dict.fromkeys(("CC", "CC+PG-KD"), to_chance)), HOLDS),
+    ("Z4", losses(**{"CC": to_chance, "CC+PG-KD": -0.05}), FAILS),  # worse than MSE, and yet far above chance
+    ("Z5", losses(**{"MSE+CC": 0.03}), HOLDS),
+    ("Z5", losses(), FAILS),
+    ("Z6", losses(**{"PG-KD": -0.1}), HOLDS),
+    ("Z6", losses(**{"PG-KD": -0.1, "weight 10": 0.04}), FAILS),  # one weight helps
+    ("Z6", losses(), FAILS),  # alone it is not poor
+    ("Z7", losses(All=0.01), HOLDS),
+    ("Z7", losses(All=0.01, MSE=0.02), FAILS),
+    ("Z8", matched(**{"PG-KD cosines": 0.05}), HOLDS),
+    ("Z8", matched(**{"PG-KD cosines": -0.05}), FAILS),
+    ("Z9", sizes(**{"share=0.05;epochs=1": -0.05, "share=0.01;epochs=1": -0.1}), HOLDS),
+    ("Z9", sizes(**{"share=0.05;epochs=1": -0.05, "share=1;epochs=1": 0.05}), FAILS),  # all of it is better
+    ("Z9", sizes(), FAILS),  # a twentieth is as good as a fifth
+    ("Z10", sizes(**{"share=0.01;epochs=1": -0.1}), HOLDS),
+    ("Z10", sizes(**{"share=0.01;epochs=1": -0.1, "share=0.01;epochs=20": -0.05}), FAILS),
+    ("Z11", sizes(**{f"aligner share={s};epochs={e}": -0.05 for s, e in ((0.2, 6), (0.01, 120))}), HOLDS),
+    ("Z11", sizes(), FAILS),
+    ("Z12", aimed(target=0.1, mixed=0.05), HOLDS),
+    ("Z12", aimed(target=-0.1), FAILS),
+    ("Z13", scaled(**{"variance=none;rate=chosen": -0.05, "variance=none;rate=of the scaled arm": -0.2}), HOLDS),
+    ("Z13", scaled(**{"variance=none;rate=of the scaled arm": -0.2}), FAILS),  # a rate of its own is enough
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("claim", "rows", "expected"), CASES, ids=[f"{c}-{e}-{i}" for i, (c, _, e) in enumerate(CASES)]
+)
+def test_a_verdict_follows_from_its_rows(claim, rows, expected):
+    found = ledger.verdict(claim, rows, "pocket")
+    assert found.verdict == expected, found.comparison
+    assert found.estimate is not None
+    assert "sets" in found.comparison
+
+
+def test_every_claim_of_zoom_shot_is_tested():
+    assert set(zs.CLAIMS) == {claim for claim in published.claims() if claim.startswith("Z")}
+    assert {claim for claim, _, _ in CASES} == set(zs.CLAIMS)
+
+
+@pytest.mark.parametrize("claim", zs.CLAIMS)
+def test_without_rows_a_claim_is_not_run_and_says_how(claim):
+    found = ledger.verdict(claim, rows_of("KT Tab. 1", "kt"), "pocket")
+    assert found.verdict == NOT_RUN
+    assert found.comparison.endswith("./run_all.sh --scale pocket --only 06 writes them")
+
+
+def test_one_seed_decides_nothing():
+    rows = [row for row in methods(zoom_shot=0.05) if row.seed in (0, -1)]
+    assert ledger.verdict("Z1", rows, "pocket").verdict == UNDECIDED
+
+
+def test_a_set_measured_twice_is_refused():
+    rows = rows_of("ZS Tab. 1", "zoom_shot")
+    with pytest.raises(ValueError, match="two rows beside ZS Tab. 1"):
+        zs.tables([*rows, rows[0]], "ZS Tab. 1", "zoom_shot")
+    with pytest.raises(NotMeasuredError, match="there are no test rows of zoom_shot, losses=All beside ZS Tab. 3"):
+        zs.tables(rows, zs.LOSSES, "zoom_shot", "losses=All")
+
+
+def test_paper_rows_stand_beside_the_printed_numbers_they_measure():
+    printed = [n for n in published.numbers() if n.item.startswith("ZS ") and n.metric == "top1"]
+    settings = {
+        "ZS Tab. 1": ("linear_aligner", ""), "ZS Tab. 2": ("zoom_shot", "mapping=h_inv"),
+        "ZS Tab. 12": ("zoom_shot", "losses=CC+PG-KD"), "ZS Tab. 4": ("zoom_shot", "share=0.01;epochs=20"),
+        "ZS Tab. 20": ("linear_aligner", "share=0.2;epochs=6"), "ZS Tab. 6": ("zoom_shot", "train=target"),
+        "ZS Tab. 8": ("zoom_shot", "losses=PG-KD;matching=ht_ce;temperature=20"),
+    }  # fmt: skip
+    for item, (method, setting) in settings.items():
+        row = Row(item, "paper", "files", "timm/vit_base_patch14_dinov2.lvd142m", "CIFAR-10", method, setting, "top1",
+                  0.5, 0.4, 0.6, 100, 0, "test", "", "")  # fmt: skip
+        if item == "ZS Tab. 4":
+            row = Row(*[("torchvision/mobilenet_v3_small" if v == row.model else v) for v in vars(row).values()])
+        found = [n for n in printed if published.beside(n, [row])]
+        assert {n.item for n in found} == {item}, item
+        assert {n.dataset for n in found} == {"CIFAR-10", "Average"}, item
+        assert len(found) == 2, item
