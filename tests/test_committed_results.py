@@ -15,9 +15,9 @@ from ktlib.companion.report import page as report
 from ktlib.companion.sources import pocket
 from ktlib.companion.studies import bench as experiments
 from ktlib.companion.studies.zoom_shot.laboratory import class_features, named
+from ktlib.linear_maps import least_squares
 from ktlib.models import load, load_encoder
 from ktlib.models.vision import VisionEncoder
-from ktlib.zoom_shot import least_squares
 
 PUBLISHED = ROOT / "data_manifests" / "published"
 COMMITTED = results.read("pocket")

@@ -6,7 +6,7 @@ from torch import nn
 
 from ktlib.models import VisionEncoder, inputs
 from tests.conftest import tiny_clip
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 
 def tiny_encoder():

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 import ktlib
 from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available, checkpoints, load, vilt, vision
-from tests.pairs import WORDS, tiny_vilt
+from tests.tiny_vilt import WORDS, tiny_vilt
 
 ONE_POCKET, VILT, DINO = "pocket/clip-b", "pocket/vilt-b", "pocket/dino"
 RESNET, MOBILENET = "torchvision/resnet18", "torchvision/mobilenet_v3_small"
