@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ from ktlib.models.scoring import MATCH
 M = TypeVar("M", bound=Teachable)
 
 
+@runtime_checkable
 class Lesson(Protocol):
     """What one transfer teaches.
 

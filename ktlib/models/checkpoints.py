@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import huggingface_hub
 import torch
@@ -21,18 +21,12 @@ CLIP, PAIR, ENCODER = "open_clip_model.safetensors", "vilt_model.safetensors", "
 HERE = places.WEIGHTS
 
 
-class Family(Protocol):
-    """A class of models that knows what its weights are called in a folder of ours."""
-
-    weights_file: ClassVar[str]
-
-
 # -- shipped ----------------------------------------------------------------------------------------
-def shipped_names(kind: type[Family] | None = None) -> list[str]:
+def shipped_names(kind: Any = None) -> list[str]:
     """The pocket models that ship with the repository, sorted by name within a family.
 
     Args:
-        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`; all by default.
+        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`, which know what their weights are called; all by default.
     """
     files = (CLIP, PAIR, ENCODER) if kind is None else (kind.weights_file,)
     return [path.parent.name for file in files for path in sorted(HERE.glob(f"*/{file}"))]

@@ -7,7 +7,7 @@ model is given is followed to its device; what it draws comes from a generator o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -82,15 +82,15 @@ class Teachable(Protocol):
         """Where the weights are."""
         ...
 
-    def copy(self) -> Self:
+    def copy(self) -> Any:
         """Weights of its own."""
         ...
 
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Thaw or freeze every weight."""
         ...
 
-    def eval(self) -> Self:
+    def eval(self) -> Any:
         """In evaluation mode."""
         ...
 

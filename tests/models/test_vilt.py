@@ -7,7 +7,7 @@ from transformers import ViltConfig, ViltImageProcessor
 from ktlib.models import vilt
 from ktlib.models.vilt import MATCH, PairScorer, from_folder, from_state, load_pair
 from ktlib.pocket.training import vilt as training
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 TEXTS = ["a red disk", "a round opening in a brick wall", "a photo of a moongate"]
 

@@ -2,20 +2,16 @@
 
 import pytest
 
-from ktlib.companion.record import compare as tradeoff
+from ktlib.companion.record import compare
 from ktlib.companion.record.compare import at_budget, by_seed, choose_rate, difference, target_at_budget
-from ktlib.companion.record.rows import Row
+from tests.rows import row
 
 
-def pair(target, retention, *, method="kt", lr=None, seed=0, concept="moongate", split="test", setting="", model="m"):
+def pair(target, retention, *, method="kt", lr=None, seed=0, subject="moongate", split="test", varied="", model="m"):
     """The two rows of one measurement."""
-    setting = ";".join(part for part in (f"lr={lr:g}" if lr else "", setting) if part)
-    common = {
-        "item": "KT Tab. 1", "scale": "pocket", "dataset": "d", "model": model, "concept": concept, "method": method,
-        "setting": setting, "low": 0.0, "high": 1.0, "n": 50, "seed": seed, "split": split, "settings": "s",
-        "weights": "w",
-    }  # fmt: skip
-    return [Row(metric=m, value=v, **common) for m, v in (("target_accuracy", target), ("retention", retention))]
+    varied = ";".join(part for part in (f"lr={lr:g}" if lr else "", varied) if part)
+    common = {"model": model, "subject": subject, "method": method, "varied": varied, "seed": seed, "split": split}
+    return [row(metric=m, value=v, **common) for m, v in (("target_accuracy", target), ("retention", retention))]
 
 
 BASE = (0.80, 0.10)  # retention, target
@@ -56,7 +52,7 @@ def test_rounding_in_the_files_is_no_overdraft():
 
 def test_rows_are_read_in_the_order_of_their_rates_and_seeds():
     rows = [
-        *pair(0.1, 0.80, method="base", seed=-1),
+        *pair(0.1, 0.80, method="base", seed=None),
         *pair(0.9, 0.76, lr=4e-4, seed=1),
         *pair(0.5, 0.80, lr=1e-4, seed=1),
         *pair(0.3, 0.80, lr=1e-4, seed=0),
@@ -71,12 +67,12 @@ def test_rows_are_read_in_the_order_of_their_rates_and_seeds():
     [
         (pair(0.5, 0.8, lr=1e-4), "expected rows of the base for moongate"),
         (
-            pair(0.1, 0.8, method="base", seed=-1) + pair(0.5, 0.8, lr=1e-4)[:1],
+            pair(0.1, 0.8, method="base", seed=None) + pair(0.5, 0.8, lr=1e-4)[:1],
             "expected target_accuracy and retention",
         ),
-        (pair(0.1, 0.8, method="base", seed=-1) + pair(0.5, 0.8, lr=1e-4) * 2, "two rows for moongate"),
+        (pair(0.1, 0.8, method="base", seed=None) + pair(0.5, 0.8, lr=1e-4) * 2, "two rows for moongate"),
         (pair(0.5, 0.8, lr=1e-4) + pair(0.5, 0.8, method="noise", lr=1e-4), "expected one model, one method"),
-        (pair(0.5, 0.8, lr=1e-4, setting="tv=0") + pair(0.5, 0.8, lr=1e-4, setting="tv=1"), "nothing varied but lr"),
+        (pair(0.5, 0.8, lr=1e-4, varied="tv=0") + pair(0.5, 0.8, lr=1e-4, varied="tv=1"), "nothing varied but lr"),
     ],
 )
 def test_rows_that_do_not_belong_together_are_refused(rows, message):
@@ -85,7 +81,7 @@ def test_rows_that_do_not_belong_together_are_refused(rows, message):
 
 
 def sweep(*points, split="validation"):
-    rows = pair(0.1, 0.80, method="base", seed=-1, split=split)
+    rows = pair(0.1, 0.80, method="base", seed=None, split=split)
     return rows + [row for lr, target, retention in points for row in pair(target, retention, lr=lr, split=split)]
 
 
@@ -104,7 +100,7 @@ def test_rates_are_chosen_on_validation_rows_of_the_plain_method_only():
     rows = sweep((1e-4, 0.3, 0.80), (2e-4, 0.2, 0.80))
     rows += sweep((2e-4, 1.0, 0.80), split="test")
     rows += pair(1.0, 0.8, lr=2e-4, method="real", split="validation")
-    rows += pair(1.0, 0.8, lr=2e-4, setting="tv=0", split="validation")
+    rows += pair(1.0, 0.8, lr=2e-4, varied="tv=0", split="validation")
     assert choose_rate(rows, "m", 0.02) == 1e-4
     with pytest.raises(ValueError, match="expected validation rows of base and kt for other"):
         choose_rate(rows, "other", 0.02)
@@ -112,7 +108,7 @@ def test_rates_are_chosen_on_validation_rows_of_the_plain_method_only():
 
 def test_differences_are_paired_and_averaged_over_the_models():
     one = {"b": {"x": {0: 0.5, 1: 0.7}, "y": {0: 0.2, 1: 0.2}}, "l": {"x": {0: 0.9, 1: 0.9}, "y": {0: 0.4, 1: 0.4}}}
-    other = {"b": {"x": {-1: 0.1}, "y": {-1: 0.2}}, "l": {"x": {-1: 0.3}, "y": {-1: 0.2}}}
+    other = {"b": {"x": {None: 0.1}, "y": {None: 0.2}}, "l": {"x": {None: 0.3}, "y": {None: 0.2}}}
     found = difference("one minus other", one, other)
     assert found.table["x"] == {0: pytest.approx(0.5), 1: pytest.approx(0.6)}
     assert found.table["y"] == {0: pytest.approx(0.1), 1: pytest.approx(0.1)}
@@ -121,10 +117,10 @@ def test_differences_are_paired_and_averaged_over_the_models():
 
 
 def test_differences_need_something_in_common_and_equal_seeds():
-    with pytest.raises(tradeoff.NotMeasuredError, match="one minus other"):
+    with pytest.raises(compare.NotMeasuredError, match="one minus other"):
         difference("one minus other", {"b": {"x": {0: 0.5}}}, {"b": {"y": {0: 0.5}}})
     with pytest.raises(ValueError, match="expected the same seeds for every concept"):
-        difference("d", {"b": {"x": {0: 0.5, 1: 0.5}, "y": {0: 0.5}}}, {"b": {"x": {-1: 0.1}, "y": {-1: 0.1}}})
+        difference("d", {"b": {"x": {0: 0.5, 1: 0.5}, "y": {0: 0.5}}}, {"b": {"x": {None: 0.1}, "y": {None: 0.1}}})
 
 
 @pytest.mark.parametrize(
@@ -133,6 +129,6 @@ def test_differences_need_something_in_common_and_equal_seeds():
 def test_trends_by_hand(values, expected):
     # ranks 1 3 2 against 1 2 3: 1 - 6 (0 + 1 + 1) / (3 * 8) = 0.5
     rows = [pair(v, 0.8, lr=lr)[0] for lr, v in zip((1e-4, 2e-4, 4e-4), values, strict=True)]
-    assert tradeoff.trend("t", rows, Row.lr).table == {"moongate": {0: pytest.approx(expected)}}
-    with pytest.raises(tradeoff.NotMeasuredError, match="fewer than three"):
-        tradeoff.trend("t", rows[:2], Row.lr)
+    assert compare.trend("t", rows, lambda r: r.lr).table == {"moongate": {0: pytest.approx(expected)}}
+    with pytest.raises(compare.NotMeasuredError, match="fewer than three"):
+        compare.trend("t", rows[:2], lambda r: r.lr)

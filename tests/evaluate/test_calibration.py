@@ -1,4 +1,4 @@
-"""The choice of class names and prompt, worked out by hand."""
+"""The choice of class names and prompt, worked out by hand; every cell is scored with its own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
+from ktlib.companion import generated as fixtures
+from ktlib.data import imagenet
 from ktlib.evaluate import calibration
 from ktlib.evaluate.calibration import CELLS, Cell
+from ktlib.models.dual import DualEncoder
 
 
 def scores(**near: tuple[float, float]) -> dict[Cell, dict[str, float]]:
@@ -83,3 +89,29 @@ def test_an_edited_choice_is_refused(tmp_path: Path) -> None:
     path.write_text('{"chosen": {"names": "first", "template": "an image of a {}"}}')
     with pytest.raises(ValueError, match="expected one of .*found .*an image of a.*restore"):
         calibration.frozen(path)
+
+
+class Fussy(DualEncoder):
+    """Knows a class only when the prompt ends in a full stop: the text vectors say which prompt was used."""
+
+    def __init__(self, labels):
+        nn.Module.__init__(self)
+        self.mean, self.labels, self.asked = torch.zeros(1), labels, []
+
+    def encode_text(self, texts, *, normalize=True):
+        self.asked.append(texts)
+        right = torch.eye(len(texts))
+        return right if texts[0].endswith(".") else right.roll(1, 0)
+
+    def encode_image(self, images, *, normalize=True):
+        return F.one_hot(torch.tensor(self.labels), 5).float()
+
+
+def test_every_cell_is_scored_with_its_own_prompts(tmp_path: Path) -> None:
+    validation = imagenet.read(fixtures.imagenet(tmp_path), partial=True)
+    model = Fussy(validation.labels)
+    found = calibration.score_cells({"ViT-B/32": model}, validation)
+    assert set(found) == set(CELLS)
+    for cell, accuracies in found.items():
+        assert accuracies == {"ViT-B/32": 1.0 if cell.template.endswith(".") else 0.0}
+    assert model.asked[0] == CELLS[0].prompts(validation.class_names(CELLS[0].names))

@@ -3,9 +3,9 @@
 from random import Random
 
 from ktlib.companion.sources import kinds
-from ktlib.companion.record.rows import Row
 from ktlib.companion.scales import scale
 from ktlib.companion.studies.zoom_shot import claims as zs
+from tests.rows import row
 
 SETS = kinds("pocket")
 ZOOM = scale("pocket").zoom_shot
@@ -13,23 +13,24 @@ LEVEL = {name: 0.3 + 0.05 * i for i, name in enumerate(SETS)}  # how easy a set 
 
 
 def rows_of(
-    item, method, setting="", *, gain=0.0, models=ZOOM.encoders, metric="top1", names=SETS, noise=0.002, seeds=(0, 1, 2)
+    item, method, varied="", *, gain=0.0, models=ZOOM.encoders, metric="top1", names=SETS, noise=0.002, seeds=(0, 1, 2)
 ):
     """Rows at the level of each set plus a gain: a number, or a function of the set."""
     found = []
     for model in models:
         for name in names:
             for seed in seeds:
-                jitter = Random(f"{item}{method}{setting}{model}{name}{seed}").uniform(-noise, noise)
+                jitter = Random(f"{item}{method}{varied}{model}{name}{seed}").uniform(-noise, noise)
                 value = LEVEL[name] + (gain(name) if callable(gain) else gain) + jitter
-                found.append(Row(item, "pocket", "pocket", model, name, method, setting, metric, value, value - 0.02,
-                                 value + 0.02, 400, seed, "test", "", ""))  # fmt: skip
+                interval = {"value": value, "low": value - 0.02, "high": value + 0.02, "n": 400}
+                of = {"item": item, "model": model, "subject": name, "method": method, "varied": varied}
+                found.append(row(**of, **interval, metric=metric, seed=seed))
     return found
 
 
-def by_encoder(items, method, setting="", **kwargs):
+def by_encoder(items, method, varied="", **kwargs):
     return [row for item, model in zip(items, ZOOM.encoders, strict=True)
-            for row in rows_of(item, method, setting, models=(model,), **kwargs)]  # fmt: skip
+            for row in rows_of(item, method, varied, models=(model,), **kwargs)]  # fmt: skip
 
 
 def methods(**gains):
@@ -43,9 +44,9 @@ def methods(**gains):
         "least_squares",
     ):
         rows += rows_of("ZS Tab. 1", method, gain=gains.get(method, 0.0))
-    rows += rows_of("ZS Tab. 1", "clip", models=(ZOOM.clip,), seeds=(-1,), gain=gains.get("clip", 0.0))
+    rows += rows_of("ZS Tab. 1", "clip", models=(ZOOM.clip,), seeds=(None,), gain=gains.get("clip", 0.0))
     for model in (*ZOOM.encoders, ZOOM.clip):
-        rows += rows_of("ZS Tab. 1", "probe", models=(model,), metric="probe", seeds=(-1,))
+        rows += rows_of("ZS Tab. 1", "probe", models=(model,), metric="probe", seeds=(None,))
     for method in ("zoom_shot", "mse_adam", "least_squares"):
         rows += rows_of("ZS Tab. 2", method, "mapping=h_inv", gain=gains.get("back", 0.0))
     return rows
