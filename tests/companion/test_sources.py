@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import generated as fixtures
-from ktlib.companion import real, sources
+from ktlib.companion import sources
+from ktlib.companion.sources import generated as fixtures
+from ktlib.companion.sources import real
 from ktlib.data import manifests
 from ktlib.data.sets import LabelledImages
 from ktlib.models import load
