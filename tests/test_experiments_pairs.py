@@ -13,7 +13,7 @@ from ktlib.companion.studies.retrieval.tables import PairSubject
 from ktlib.data.gallery import Gallery
 from ktlib.evaluate.retrieval import METRICS, Retrieval
 from ktlib.inversion import InversionSettings
-from tests.tiny_vilt import tiny_vilt
+from tests.pairs import tiny_vilt
 
 HERE = replace(
     pair_scale("pocket"),

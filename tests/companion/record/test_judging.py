@@ -5,7 +5,18 @@ import pytest
 from ktlib.companion.record import judging
 from ktlib.companion.record.compare import Difference, change
 from ktlib.companion.record.judging import (
-    EQUIVALENCE, FAILS, HOLDS, MARGIN, UNDECIDED, above, at_most, decide, judge, no_gain, together, within,
+    EQUIVALENCE,
+    FAILS,
+    HOLDS,
+    MARGIN,
+    UNDECIDED,
+    above,
+    at_most,
+    decide,
+    judge,
+    no_gain,
+    together,
+    within,
 )  # fmt: skip
 from ktlib.evaluate.intervals import Estimate
 from tests.rows import row
