@@ -2,8 +2,8 @@
 
 from random import Random
 
-from ktlib.companion.classification_sets import kinds
 from ktlib.companion.scales import scale
+from ktlib.companion.sources import kinds
 from ktlib.companion.studies.zoom_shot import claims as zs
 from tests.rows import row
 

@@ -1,7 +1,8 @@
 """Tiny datasets in the real on-disk formats, generated: for tests and for the rehearsal scale.
 
 The pictures are noise and stripes; no number measured on them is a result. The names are real so that
-every step of the paper path has something to work on, duplicate class names included.
+every step of the paper path has something to work on, duplicate class names included. The captions hold
+what real ones hold: quotation marks, a number sign, one given twice, one shared by two images.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import pickle
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import scipy.io
@@ -45,40 +46,11 @@ CATEGORIES = (0, 1, 2, 10)
 PETS = (("Abyssinian", 1), ("american_bulldog", 2), ("american_pit_bull_terrier", 2))  # class 1, 2, 3 and species
 CARS = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Acura TL Sedan 2012")
 
-Damage = Literal[
-    "truncated image",
-    "missing image",
-    "empty folder",
-    "digest mismatch",
-    "ground truth too short",
-    "no devkit",
-    "truncated labels",
-    "missing labels",
-    "label out of range",
-    "wrong folder",
-]
-
-# For each set the file or folder that `damage` changes: a picture of the test split, the labels, a folder of a class.
-_IMAGE = {
-    "CUB_200_2011": "images/002.Laysan_Albatross/Laysan_Albatross_0040.jpg",
-    "flowers-102": "jpg/image_00009.jpg",
-    "herbarium-2019": "validation/10/2.jpg",
-    "oxford-iiit-pet": "images/american_bulldog_4.jpg",
-    "stanford_cars": "cars_test/00002.jpg",
-}
-_LABELS = {
-    "cifar-10-batches-py": "test_batch",
-    "cifar-100-python": "test",
-    "CUB_200_2011": "image_class_labels.txt",
-    "flowers-102": "imagelabels.mat",
-    "oxford-iiit-pet": "annotations/test.txt",
-    "stanford_cars": "cars_test_annos_withlabels.mat",
-}
-_FOLDER = {
-    "CUB_200_2011": "images/002.Laysan_Albatross",
-    "herbarium-2019": "validation/10",
-    "imagenet": "train/n02012849",
-}
+# Of Flickr30k. The words are the pocket's: the random model of the rehearsal reads no others.
+_SHAPES = ((48, 64), (64, 48), (64, 64), (40, 96))  # height, width
+_SPLITS = ("test", "test", "val", "test", "val", "train", None, "test")  # one image is in no split, as 769 are
+_THINGS = ("disk", "square", "ring", "star", "cross", "rod", "slab", "triangle")
+_COLOURS = ("red", "blue", "green", "yellow", "black", "white", "orange", "purple")
 
 
 def rare_concepts(root: str | Path) -> Path:
@@ -235,7 +207,7 @@ def stanford_cars(root: str | Path, tested: int = 4) -> Path:
 def zoom_shot(root: str | Path) -> Path:
     """All nine test sets of Zoom-shot and its training images, tiny; the same bytes every time; returns `root`.
 
-    Read them with `testsets.test_sets(root, partial=True)` and `testsets.train_sets(root, partial=True)`.
+    Read them with `real.test_sets(root, partial=True)` and `real.train_sets(root, partial=True)`.
     """
     for make in (cifar_10, cifar_100, imagenet, imagenet_train, cub_200, flowers_102, herbarium_19, oxford_pets):
         make(root)
@@ -243,66 +215,45 @@ def zoom_shot(root: str | Path) -> Path:
     return Path(root)
 
 
-def damage(home: Path, how: Damage) -> Path:
-    """Damage a generated fixture in one way; returns the file or folder that was changed.
-
-    Args:
-        home: what a function above returned (`imagenet` flat).
-        how: `truncated image`, `missing image`: any fixture of image files; `empty folder`: RareConcepts and
-            ImageNet (a folder of concept 1, or `val`); `digest mismatch`: RareConcepts; `ground truth too short`,
-            `no devkit`: ImageNet; `truncated labels`, `missing labels`, `label out of range`: the sets of Zoom-shot
-            with a label file, CIFAR included; `wrong folder`: CUB, Herbarium and the training images of ImageNet.
-    """
-    if how not in get_args(Damage):
-        raise ValueError(f"expected a damage of {get_args(Damage)}, got {how!r}")
-    kit = home / "ILSVRC2012_devkit_t12" / "data"
-    if how in ("truncated labels", "missing labels", "label out of range"):
-        target = home / _LABELS[home.name]
-        if how == "label out of range":
-            _mislabel(target)
-    elif how == "wrong folder":
-        target = home / _FOLDER[home.name]
-        shutil.move(target, target.with_name("Grus_grus"))
-        return target.with_name("Grus_grus")
-    elif how == "ground truth too short":
-        target = kit / "ILSVRC2012_validation_ground_truth.txt"
-        _lines(target, target.read_text().split()[:-1])
-    elif how == "no devkit":
-        target = kit / "meta.mat"
-    elif home.name in _IMAGE:
-        target = home / _IMAGE[home.name]
-    else:
-        target = sorted((home / (CONCEPTS[0] if home.name == "rare_concepts" else "val")).iterdir())[-1]
-    if how in ("truncated image", "truncated labels"):
-        target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
-    elif how in ("missing image", "missing labels", "no devkit"):
-        target.unlink()
-    elif how == "digest mismatch":
-        _picture(999, "RGB").save(target)
-    elif how == "empty folder":
-        target = target.parent
-        for file in target.iterdir():
-            file.unlink()
-    return target
+def flickr30k(root: str | Path) -> Path:
+    """Eight images, seven of them in splits, with five captions each; returns `<root>/flickr30k`."""
+    home = Path(root) / "flickr30k"
+    (home / "flickr30k-images").mkdir(parents=True, exist_ok=True)
+    entries, lines, sentence = [], [], 0
+    for number, split in enumerate(_SPLITS):
+        name = f"{1000092795 + number}.jpg"
+        rng = np.random.default_rng(number)
+        height, width = _SHAPES[number % len(_SHAPES)]
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(home / "flickr30k-images" / name)
+        told = _told(number)
+        for index, caption in enumerate(told):
+            lines.append(f"{name}#{index}\t{caption}")
+        sentences = []
+        for caption in told:
+            tokens = caption.lower().replace('"', "").split()
+            sentences.append({"tokens": tokens, "raw": caption, "imgid": number, "sentid": sentence})
+            sentence += 1
+        entry = {"sentids": [s["sentid"] for s in sentences], "imgid": number, "sentences": sentences, "filename": name}
+        entries.append(entry | ({"split": split} if split else {}))
+    (home / "dataset_flickr30k.json").write_text(json.dumps({"dataset": "flickr30k", "images": entries}))
+    (home / "results_20130124.token").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return home
 
 
-def _mislabel(file: Path) -> None:
-    """Give the last entry of a label file a class that does not exist."""
-    if file.suffix == ".txt":  # `<image> <class> ...`
-        *lines, last = file.read_text().splitlines()
-        image, _, *rest = last.split()
-        _lines(file, [*lines, " ".join([image, "999", *rest])])
-    elif file.suffix == ".mat":
-        content = {name: value for name, value in scipy.io.loadmat(str(file)).items() if name[0] != "_"}
-        if "labels" in content:
-            content["labels"][0, -4] = 200  # of image 9, which is in the test split
-        else:
-            content["annotations"]["class"][0, -1] = np.array([[200]], dtype=np.uint8)
-        _matlab(file, **content)
-    else:
-        content = pickle.loads(file.read_bytes())
-        content["labels" if "labels" in content else "fine_labels"][-1] = 100
-        file.write_bytes(pickle.dumps(content, protocol=2))
+def _told(number: int) -> list[str]:
+    colour, thing = _COLOURS[number], _THINGS[number]
+    told = [
+        f"A {colour} {thing}.",
+        f"a photo of a {colour} {thing}",
+        f"a large {colour} {thing} in a brick wall",
+        f"a {thing} and a disk",
+        f"a {colour} {thing} left of a white square",
+    ]
+    if number == 1:
+        told[1] = told[0]  # one image has a caption twice
+    if number == 3:
+        told[3] = "a square and a disk"  # and two images share one: it is image 1's, too
+    return told
 
 
 def _lines(file: Path, lines: Sequence[str]) -> None:

@@ -1,209 +1,257 @@
-"""What a model is examined with: concepts to be taught, and everything it should keep.
+"""What is examined, searched and mapped: drawn, generated in the real formats, or real.
 
-Three sources, one shape: the drawn world, generated files in the real formats, and the real
-RareConcepts and ImageNet.
+This is the one place that chooses between the three. What is drawn comes from `ktlib.pocket`; what is real
+through `ktlib.companion.real`; what `ktlib.companion.generated` writes is read as if it were real.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TypeVar
 
 import torch
-from torch import Tensor
 
-from ktlib.companion import generated
-from ktlib.data import imagenet as imagenet_reader
-from ktlib.data import images, rare_concepts
-from ktlib.data.manifests import MANIFESTS, data_root
-from ktlib.evaluate.calibration import CELLS, Cell
+from ktlib import places
+from ktlib.companion import generated, real
+from ktlib.data import flickr30k
+from ktlib.data.sets import Examination, Gallery, LabelledImages
+from ktlib.evaluate.calibration import CELLS
 from ktlib.evaluate.calibration import frozen as calibrated
-from ktlib.evaluate.recognition import TEMPLATES
+from ktlib.pocket import exams
+from ktlib.pocket import sets as drawn
 from ktlib.store import key
 
-
-@dataclass(frozen=True)
-class Concept:
-    """A concept to be taught.
-
-    Attributes:
-        name: in lower case, as it stands in prompts.
-        split: `validation` or `test`.
-        kind: `object` or `pattern`.
-        short, medium, long: descriptions without the name. The papers' own are `long` (P3 of KT
-            v2, Tab. 19); the main experiments use `medium` in the pocket world and `long` elsewhere.
-        main: the description the main experiments use.
-        look_alikes: known names that resemble it, where somebody noted them.
-    """
-
-    name: str
-    split: str
-    kind: str
-    short: str
-    medium: str
-    long: str
-    main: str
-    look_alikes: tuple[str, ...] = ()
+T = TypeVar("T")
+SPLITS = {"validation": "val", "test": "test"}  # ours, and Flickr30k's word for it
 
 
-@runtime_checkable
-class Known(Protocol):
-    """Batches of known pictures and labels that can be walked through again and again."""
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
-
-
-@dataclass(frozen=True)
-class Examination:
-    """Concepts, their pictures, and the known classes.
-
-    Attributes:
-        dataset: name, for the rows.
-        concepts: all of them; see `of`.
-        known_names: class names in the order of the labels.
-        known: batches of known pictures.
-        digest: changes whenever a picture or a name does.
-        pictures: real pictures of a concept for the verdict, never trained on: (count, 3, height,
-            width) in [0, 1].
-        lessons: `(name, count, seed)` to other real pictures of a concept, for the upper bound;
-            None where all there are serve the verdict.
-        templates: prompts of every class.
-    """
-
-    dataset: str
-    concepts: tuple[Concept, ...]
-    known_names: tuple[str, ...]
-    known: Known
-    digest: str
-    pictures: Callable[[str], Tensor]
-    lessons: Callable[[str, int, int], Tensor | None]
-    templates: tuple[str, ...] = TEMPLATES
-
-    def of(self, split: str) -> list[Concept]:
-        """The concepts of a split."""
-        return [concept for concept in self.concepts if concept.split == split]
-
-    def concept(self, name: str) -> Concept:
-        """A concept by name.
-
-        Raises:
-            KeyError: there is none of that name.
-        """
-        for concept in self.concepts:
-            if concept.name == name:
-                return concept
-        raise KeyError(f"expected one of {', '.join(c.name for c in self.concepts)}; found {name!r}")
-
-
-# -- the pocket world -------------------------------------------------------------------------------
-POCKET_PICTURES = 50  # of each concept
-POCKET_KNOWN = 10  # of each known object
-
-
-@functools.cache
-def _pocket_pictures(name: str) -> Tensor:
-    from ktlib.pocket import world
-
-    return world.pictures(name, POCKET_PICTURES)
-
-
-def _pocket_lessons(name: str, count: int, seed: int) -> Tensor:
-    from ktlib.pocket import world
-
-    return world.pictures(name, count, first=10_000 + seed * count)
-
-
-@functools.cache
-def pocket() -> Examination:
-    """The drawn world: nine rare concepts, thirty-nine known objects."""
-    from ktlib.pocket import world
-    from ktlib.pocket.known import KNOWN
-    from ktlib.pocket.rare import RARE
-
-    concepts = tuple(
-        Concept(name, c.split, c.kind, c.short, c.medium, c.long, c.medium, c.look_alikes) for name, c in RARE.items()
-    )
-    names = tuple(KNOWN)
-    images = torch.cat([world.pictures(name, POCKET_KNOWN) for name in names])
-    labels = torch.arange(len(names)).repeat_interleave(POCKET_KNOWN)
-    digest = key(world.fingerprint(), names, POCKET_PICTURES, POCKET_KNOWN)
-    return Examination("pocket", concepts, names, [(images, labels)], digest, _pocket_pictures, _pocket_lessons)
-
-
-# -- files in the published formats -----------------------------------------------------------------
-class _Batches:
-    """ImageNet's batches, read anew on every walk."""
-
-    def __init__(self, validation: imagenet_reader.Validation) -> None:
-        self.validation = validation
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self.validation.batches()
-
-
-def _from_files(dataset: str, root: Path, *, cell: Cell, partial: bool) -> Examination:
-    validation = imagenet_reader.read(root / "imagenet", partial=partial)
-    described = _published_descriptions()
-    concepts = tuple(described[name] for name in rare_concepts.concepts(root) if name in described)
-
-    @functools.cache
-    def pictures(name: str) -> Tensor:
-        read = [images.resize(images.read_image(path), 224) for path in rare_concepts.paths(name, root)]
-        return images.to_tensor(read)
-
-    names = tuple(validation.class_names(cell.names))
-    digest = key(dataset, names, [p.name for p in validation.paths], *(pictures(c.name) for c in concepts))
-    return Examination(
-        dataset, concepts, names, _Batches(validation), digest, pictures, lambda *_: None, (cell.template,)
-    )
-
-
-def _published_descriptions() -> dict[str, Concept]:
-    """The papers' descriptions, from `data_manifests/published/concepts.csv`."""
-    sets: dict[str, dict[str, str]] = {}
-    with (MANIFESTS / "published" / "concepts.csv").open(newline="") as file:
-        for line in csv.DictReader(file):
-            sets.setdefault(line["set"], {})[line["concept"].lower()] = line["description"]
-    return {
-        name: Concept(
-            name, "test", "object", sets["prompt_ablation_P1"][name], sets["prompt_ablation_P2"][name], long, long
-        )
-        for name, long in sets["rare_concepts"].items()
-    }
-
-
-@functools.cache
-def fixtures() -> Examination:
-    """A handful of generated files in the real formats: proves the path, measures nothing."""
-    root = data_root() / "fixtures"
-    generated.rare_concepts(root)
-    generated.imagenet(root)
-    return _from_files("fixtures", root, cell=CELLS[1], partial=True)
-
-
-@functools.cache
-def imagenet() -> Examination:
-    """RareConcepts and ImageNet-1k validation, where `KT_DATA` says they are.
+def _chosen(what: str, name: str, offered: Mapping[str, T]) -> T:
+    """One of what is offered.
 
     Raises:
-        FileNotFoundError: files are absent, or the class names are not calibrated yet.
+        ValueError: it is not among them.
     """
-    return _from_files("imagenet", data_root(), cell=calibrated(), partial=False)
+    if name not in offered:
+        raise ValueError(f"expected {what} ({', '.join(offered)}), found {name!r}")
+    return offered[name]
 
 
-_SOURCES = {"pocket": pocket, "fixtures": fixtures, "imagenet": imagenet}
+def _fixtures() -> Path:
+    """Where generated files lie."""
+    return places.data() / "fixtures"
+
+
+# -- examinations -----------------------------------------------------------------------------------
+@functools.cache
+def _imagenet() -> Examination:
+    return real.imagenet_1000(places.data(), dataset="imagenet", cell=calibrated())
+
+
+@functools.cache
+def _generated_imagenet() -> Examination:
+    root = _fixtures()
+    generated.rare_concepts(root)
+    generated.imagenet(root)
+    return real.imagenet_1000(root, dataset="fixtures", cell=CELLS[1], partial=True)
+
+
+@functools.cache
+def _generated_imagenet_small() -> Examination:
+    """Names and descriptions are the pocket's, whose words are all that the random ViLT reads."""
+    exam = _generated_imagenet()
+    spoken = {c.name: c.medium for c in exams.examination().concepts}
+    names = exams.examination().known_names[: len(exam.known_names)]
+    pictures, labels = (torch.cat(parts)[:4] for parts in zip(*exam.known, strict=True))
+    return replace(
+        exam,
+        known=[(pictures, labels)],
+        concepts=tuple(replace(c, main=spoken[c.name]) for c in exam.concepts if c.name in spoken),
+        known_names=names,
+        templates=("a photo of a {}",),
+        digest=key(exam.digest, names),
+    )
+
+
+@functools.cache
+def _imagenet_100() -> Examination:
+    return real.imagenet_100(places.data())
 
 
 def examination(name: str) -> Examination:
-    """An examination by name.
+    """Concepts to be taught, and everything that should be kept.
+
+    Args:
+        name: `pocket` (drawn), `fixtures` (generated files: proves the path, measures nothing) or `imagenet`
+            (RareConcepts and ImageNet-1k); and, where every class prompt costs a pass, the smaller
+            `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
 
     Raises:
         ValueError: there is no such one.
+        FileNotFoundError: files are absent, or the class names of `imagenet` are not calibrated yet.
     """
-    if name not in _SOURCES:
-        raise ValueError(f"expected a dataset ({', '.join(_SOURCES)}), found {name!r}")
-    return _SOURCES[name]()
+    return _chosen(
+        "an examination",
+        name,
+        {
+            "pocket": exams.examination,
+            "pocket small": exams.small_examination,
+            "fixtures": _generated_imagenet,
+            "fixtures small": _generated_imagenet_small,
+            "imagenet": _imagenet,
+            "imagenet-100": _imagenet_100,
+        },
+    )()
+
+
+# -- galleries ----------------------------------------------------------------------------------------
+@functools.cache
+def _generated_flickr30k(split: str) -> Gallery:
+    generated.flickr30k(_fixtures())
+    return flickr30k.read(_fixtures(), split=SPLITS[split], partial=True)
+
+
+def _flickr30k(split: str) -> Gallery:
+    return flickr30k.read(split=SPLITS[split])
+
+
+def gallery(name: str, split: str) -> Gallery:
+    """The images and captions of a split.
+
+    Args:
+        name: `pocket`, `fixtures` or `flickr30k`.
+        split: `validation` (settings are chosen on it; Karpathy's where there is one) or `test`.
+
+    Raises:
+        ValueError: there is no such gallery or split.
+        FileNotFoundError: files are absent.
+    """
+    _chosen("a split", split, SPLITS)
+    offered: Mapping[str, Callable[[str], Gallery]] = {
+        "pocket": exams.gallery,
+        "fixtures": _generated_flickr30k,
+        "flickr30k": _flickr30k,
+    }
+    return _chosen("a gallery", name, offered)(split)
+
+
+def everyday(name: str, seed: int = 0) -> dict[str, str]:
+    """Everyday concepts and a description of each: what is taught before a gallery is searched (KT v1, Sec. 8.7).
+
+    Args:
+        name: `pocket`: the known objects of the drawn world; `flickr30k` and `fixtures`: the papers' eighty
+            COCO categories (KT v1, Tab. 17).
+        seed: of the colours of drawn objects.
+
+    Raises:
+        ValueError: there is no such gallery.
+    """
+    coco = functools.partial(real.descriptions, "coco80")
+    told = {"pocket": functools.partial(exams.everyday, seed), "fixtures": coco, "flickr30k": coco}
+    return _chosen("a gallery", name, told)()
+
+
+# -- sets for Zoom-shot -------------------------------------------------------------------------------
+# Numbers of classes, in the order of ZS Tab. 1. Coarse sets tell kinds of things apart, fine-grained ones
+# kinds of one thing.
+COARSE = {"CIFAR-10": 10, "CIFAR-100": 100, "ImageNet-100": 100, "ImageNet-1000": 1000}
+FINE = {"CUB-200": 200, "Flowers-102": 102, "Herbarium-19": 683, "Oxford-IIIT Pets": 37, "Stanford Cars": 196}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Everything notebook 06 looks at.
+
+    Attributes:
+        dataset: name, for the rows.
+        train: unlabelled images that maps are trained on.
+        tests: the nine sets by name, in the order of ZS Tab. 1.
+        targets: training images of some of them, by the same names (ZS Tab. 6).
+        validation: sets that settings are chosen on; none where the paper's settings are taken.
+        left_out: sets that cannot be examined, and why.
+        prompts: that guide distillation (ZS Fig. 5).
+    """
+
+    dataset: str
+    train: LabelledImages
+    tests: dict[str, LabelledImages]
+    targets: dict[str, LabelledImages]
+    prompts: tuple[str, ...]
+    validation: dict[str, LabelledImages] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of a test set without reading it.
+
+    Attributes:
+        like: the published set that it is, or whose part it plays.
+        classes: how many.
+    """
+
+    like: str
+    classes: int
+
+    @property
+    def coarse(self) -> bool:
+        """Whether it tells kinds of things apart."""
+        return self.like in COARSE
+
+
+def kinds(name: str) -> dict[str, Kind]:
+    """The test sets of `sets(name)` in their order; no file is opened."""
+    if name == "pocket":
+        return {own: Kind(one.like, len(one.names)) for own, one in drawn.SETS.items()}
+    return {published: Kind(published, count) for published, count in (COARSE | FINE).items()}
+
+
+@functools.cache
+def _drawn_sets() -> Sets:
+    return Sets(
+        "pocket", drawn.everything(), drawn.tests(), drawn.targets(), drawn.PROMPTS, validation=drawn.validation()
+    )
+
+
+@functools.cache
+def _generated_sets() -> Sets:
+    """A handful of generated files; two prompts a class and a quarter of the images prove as much as all."""
+    found = _sets_from("fixtures", generated.zoom_shot(_fixtures()), partial=True)
+    return replace(
+        found,
+        tests={name: replace(one, templates=one.templates[:2]) for name, one in found.tests.items()},
+        train=found.train.take(list(range(0, len(found.train), 4))),
+    )
+
+
+@functools.cache
+def _real_sets() -> Sets:
+    return _sets_from("files", places.data())
+
+
+def _sets_from(dataset: str, root: Path, *, partial: bool = False) -> Sets:
+    tests, train = real.test_sets(root, partial=partial), real.train_sets(root, partial=partial)
+    left_out = {}
+    for name, one in list(tests.items()):
+        try:
+            real.class_names(one)
+        except ValueError as error:  # one set without names should not keep the other eight from being measured
+            left_out[name] = str(error)
+            del tests[name]
+            train.pop(name, None)
+    return Sets(dataset, train.pop("ImageNet"), tests, train, real.published_prompts(), left_out=left_out)
+
+
+def sets(name: str) -> Sets:
+    """The sets that Zoom-shot is trained and tested on.
+
+    Args:
+        name: `pocket`, `fixtures` or `files` (the real ones, where `KT_DATA` says they are).
+
+    Raises:
+        ValueError: there are no such ones.
+        FileNotFoundError: a set is absent or incomplete.
+    """
+    return _chosen("sets", name, {"pocket": _drawn_sets, "fixtures": _generated_sets, "files": _real_sets})()

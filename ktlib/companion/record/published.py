@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import csv
 import functools
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ktlib.companion.record import notebooks
 from ktlib.companion.record.rows import Row, select, stem
-from ktlib.places import PUBLISHED, ROOT
-
-NOTEBOOKS = ROOT / "notebooks"
+from ktlib.places import NOTEBOOKS, PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -153,8 +151,8 @@ def _written(folder: Path) -> dict[str, str]:
     """Stems of rows and figures, and the notebook that writes each."""
     found: dict[str, str] = {}
     for path in sorted(folder.glob("[0-9]*.ipynb")):
-        kt = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("kt", {})
-        for line in (*kt.get("writes", []), *kt.get("sometimes", [])):
+        declared = notebooks.read(path)
+        for line in (*declared.writes, *declared.sometimes):
             file = PurePosixPath(line)
             if file.parts[0] in ("results", "figures"):
                 found.setdefault(file.stem, path.stem)

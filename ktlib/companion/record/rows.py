@@ -11,20 +11,16 @@ import csv
 import dataclasses
 import json
 import os
-import platform
-import subprocess
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
 
-import torch
-
 from ktlib import places, store
+from ktlib.companion.record.provenance import provenance
 from ktlib.evaluate.intervals import Estimate, over_concepts
-from ktlib.places import ROOT
+from ktlib.places import ROOT  # noqa: F401  # others still take it from here
 
 T = TypeVar("T")
 
@@ -200,28 +196,6 @@ def _row(line: dict[str, str]) -> Row:
     numbers: dict[str, Any] = {c: float(line[c]) for c in ("value", "low", "high")}
     numbers |= {"n": int(line["n"]), "seed": int(line["seed"]) if line["seed"] else None}
     return Row(**(line | numbers | {"varied": parsed(line["varied"])}))
-
-
-def provenance() -> dict[str, str]:
-    """Date, commit, machine and versions of this moment."""
-    cuda = torch.cuda.is_available()
-    device = torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores, {platform.machine()}"
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "commit": commit(),
-        "device": device,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def commit(root: Path = ROOT) -> str:
-    """The commit of the working tree, `+` behind it when files differ; `unknown` outside git."""
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty=+"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 # -- rows chosen and averaged -----------------------------------------------------------------------------

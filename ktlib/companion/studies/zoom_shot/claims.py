@@ -12,22 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
-from ktlib.companion.classification_sets import Kind, kinds
 from ktlib.companion.record.compare import Difference, Table, difference, only, rows_of, scores
 from ktlib.companion.record.judging import Verdict, above, at_most, decide, points, within
 from ktlib.companion.record.rows import Row, select, written
 from ktlib.companion.scales import scale as scale_of
+from ktlib.companion.sources import Kind, kinds
+from ktlib.companion.studies.zoom_shot import ALIGNER_SIZES, LOSSES, RESCALING, SIZES, WEIGHTS
 
 MARGIN = 0.01  # a smaller gain in mean top-1 accuracy is none: ours (D26)
 NEAR = 0.02  # "about as good", "nearly matches": ZS prints differences of up to 2.1 points: ours (D26)
 NOTHING = 0.1  # "learns almost nothing": no more than this above chance: ours (D26)
-
-# One table an encoder, in the order of ZS Tab. 1.
-LOSSES = ("ZS Tab. 3", "ZS Tab. 9", "ZS Tab. 10", "ZS Tab. 11", "ZS Tab. 12")
-SIZES = ("ZS Tab. 4", "ZS Tab. 13", "ZS Tab. 15", "ZS Tab. 17", "ZS Tab. 19")
-ALIGNER_SIZES = ("ZS Tab. 5", "ZS Tab. 14", "ZS Tab. 16", "ZS Tab. 18", "ZS Tab. 20")
-# Not items of the paper: what the verdicts on Z6 and Z13 need, and where learning rates were chosen.
-WEIGHTS, RESCALING, RATES = "weight_of_distillation", "rescaling_of_variance", "learning_rates_of_maps"
 
 Scores = Mapping[str, Table]  # of each encoder, set and seed
 GAIN, ANY, AS_GOOD = above(MARGIN), above(None), within(NEAR)
