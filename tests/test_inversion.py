@@ -5,13 +5,13 @@ import math
 
 import pytest
 import torch
-from tests.pairs import tiny_vilt
 
 import ktlib.inversion as inversion
 from ktlib.inversion import InversionSettings, invert, learning_rate
 from ktlib.losses import total_variation
 from ktlib.models.protocols import Invertible
 from ktlib.models.scoring import MATCH
+from tests.tiny_vilt import tiny_vilt
 
 DESCRIPTION = "a round opening in a brick wall"
 SHORT = InversionSettings(steps=12, sizes=((0, 8), (4, 16), (8, 32)))
