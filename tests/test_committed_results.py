@@ -13,9 +13,9 @@ from ktlib.companion.report import page as report
 from ktlib.companion.scales import scale
 from ktlib.companion.studies import bench
 from ktlib.companion.studies.zoom_shot.laboratory import class_features, named
+from ktlib.linear_maps import least_squares
 from ktlib.models import VisionEncoder, load
 from ktlib.places import ROOT
-from ktlib.zoom_shot import least_squares
 
 PUBLISHED = ROOT / "data_manifests" / "published"
 COMMITTED, HERE = committed("pocket"), scale("pocket")
