@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,11 +28,12 @@ class Command:
 
 
 def models(_: Arguments) -> None:
-    """List what `load` and `load_encoder` take."""
-    from ktlib.models import available, available_encoders  # when chosen
+    """List what `load` takes."""
+    from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available  # when chosen
 
-    print("\n".join(available()), "\nand any open_clip architecture, with weights=…", sep="")
-    print("vision encoders, for load_encoder():", *available_encoders(), sep="\n")
+    for kind in (DualEncoder, PairScorer, VisionEncoder):
+        print(f"{kind.__name__}:", *available(kind), sep="\n  ")
+    print("and any open_clip architecture, with weights=…")
 
 
 def explain(arguments: Arguments) -> None:
@@ -81,12 +81,11 @@ def calibrate(_: Arguments) -> None:
     """Find and freeze the class names behind the ImageNet baselines."""
     from ktlib.data import imagenet  # when chosen
     from ktlib.evaluate import calibration  # when chosen
-    from ktlib.evaluate.score_cells import score_cells  # when chosen
-    from ktlib.models import load  # when chosen
+    from ktlib.models import DualEncoder, load  # when chosen
 
     validation = imagenet.read()
-    clips = {"ViT-B/32": load("openai/ViT-B-32"), "ViT-L/14": load("openai/ViT-L-14")}
-    accuracies = score_cells(clips, validation)
+    clips = {"ViT-B/32": load("openai/ViT-B-32", DualEncoder), "ViT-L/14": load("openai/ViT-L-14", DualEncoder)}
+    accuracies = calibration.score_cells(clips, validation)
     for cell, found in accuracies.items():
         print(cell, {name: f"{100 * value:.2f} %" for name, value in found.items()})
     print("frozen:", calibration.freeze(accuracies))
@@ -94,38 +93,20 @@ def calibrate(_: Arguments) -> None:
 
 def train(arguments: Arguments) -> None:
     """Train a pocket model and write its card."""
-    from ktlib.pocket import weights  # when chosen
-    from ktlib.pocket.training import cards, clip, encoders, vilt, vilt_card  # when chosen
+    from ktlib.places import WEIGHTS  # when chosen
+    from ktlib.pocket import training  # when chosen
 
-    changes = {key: getattr(arguments, key) for key in ("steps", "familiarity") if getattr(arguments, key) is not None}
-    folder = arguments.out or weights.HERE / arguments.name
-    if arguments.name in clip.RECIPES:
-        clip.train(dataclasses.replace(clip.RECIPES[arguments.name], **changes), folder)
-    elif arguments.name in encoders.RECIPES:
-        if "familiarity" in changes:
-            raise ValueError(
-                f"expected no --familiarity: {arguments.name} reads no names of rare concepts; leave it out"
-            )
-        encoders.train(arguments.name, dataclasses.replace(encoders.RECIPES[arguments.name], **changes), folder)
-    elif arguments.name in vilt.RECIPES:
-        vilt.train(dataclasses.replace(vilt.RECIPES[arguments.name], **changes), folder)
-    else:
-        recipes = ", ".join([*clip.RECIPES, *encoders.RECIPES, *vilt.RECIPES])
-        raise ValueError(f"expected a recipe ({recipes}), found {arguments.name!r}")
-    (vilt_card if arguments.name in vilt.RECIPES else cards).write(folder)
+    folder = arguments.out or WEIGHTS / arguments.name
+    training.train(arguments.name, folder, steps=arguments.steps, familiarity=arguments.familiarity)
     print(f"wrote {folder}")
 
 
 def check(_: Arguments) -> int:
     """Verify digests, and that the cards' scores reproduce."""
-    from ktlib.pocket import weights  # when chosen
-    from ktlib.pocket.training import cards, vilt_card  # when chosen
+    from ktlib.pocket import training  # when chosen
 
-    names = [*weights.names(), *weights.encoders()]
-    problems = [problem for name in names for problem in cards.check(name)]
-    problems += [problem for name in vilt_card.names() for problem in vilt_card.check(name)]
-    names += vilt_card.names()
-    print("\n".join(problems) or f"{', '.join(names)}: digests and scores are as on their cards")
+    problems = [problem for name in training.RECIPES for problem in training.check(name)]
+    print("\n".join(problems) or f"{', '.join(training.RECIPES)}: digests and scores are as on their cards")
     return 1 if problems else 0
 
 
@@ -138,7 +119,7 @@ def words(_: Arguments) -> None:
 
 SCALE = ("--scale", {"default": "pocket", "choices": ("pocket", "rehearsal", "paper"), "help": "default: pocket"})
 COMMANDS = {
-    "models": Command("list the models that load() and load_encoder() take", models),
+    "models": Command("list the models that load() takes", models),
     "explain": Command(
         "say where the numbers of a published item come from", explain, [("item", {"help": 'such as "KT Tab. 1"'})]
     ),

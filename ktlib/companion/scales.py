@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ktlib.inversion import InversionSettings
-from ktlib.matching import MatchingSettings
-from ktlib.transfer import TransferSettings
+from ktlib.transfer import MatchingSettings, Recipe, TransferSettings
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
 
@@ -30,7 +29,7 @@ class Teaching:
     models: tuple[str, ...]
     examination: str
     inversion: InversionSettings
-    transfer: TransferSettings | MatchingSettings
+    transfer: Recipe
     rates: tuple[float, ...]
     rate: float | None = None
     images_per_concept: int = 10

@@ -1,4 +1,4 @@
-"""Labelled pictures: what every reader of a classification set returns, drawn or from files."""
+"""The few shapes that everything is examined with, drawn or from files: labelled images, examinations, galleries."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from ktlib.data import images
+from ktlib.data.prompts import PLAIN
 from ktlib.store import key
-
-TEMPLATES = ("a photo of a {}",)
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,7 @@ class LabelledImages:
                     start += batch_size
 
 
+# -- concepts and what is known beside them ---------------------------------------------------------
 @dataclass(frozen=True)
 class Concept:
     """A concept to be taught.
@@ -135,7 +135,7 @@ class Examination:
     digest: str
     pictures: Callable[[str], Tensor]
     lessons: Callable[[str, int, int], Tensor | None]
-    templates: tuple[str, ...] = TEMPLATES
+    templates: tuple[str, ...] = PLAIN
 
     def of(self, split: str) -> list[Concept]:
         """The concepts of a split."""
@@ -153,6 +153,7 @@ class Examination:
         raise KeyError(f"expected one of {', '.join(c.name for c in self.concepts)}; found {name!r}")
 
 
+# -- images and captions -----------------------------------------------------------------------------
 @runtime_checkable
 class Images(Protocol):
     """Images by number, float32 (3, height, width) in [0, 1]; they may be read when asked for."""

@@ -1,7 +1,7 @@
-"""Five tiny vision encoders of the families that Zoom-shot maps into CLIP's space.
+"""Tiny vision encoders: a network from what its `config.json` says.
 
-They have the classes of the published ones (timm, torchvision), 64 pixels and a feature of their
-own width. `ktlib.pocket.pretrain` trains them; weights and `config.json` are in `weights/`.
+They have the classes of the published ones (timm, torchvision). Their sizes, and how they are trained,
+stand in `ktlib.pocket.training.encoders`.
 """
 
 from __future__ import annotations
@@ -18,55 +18,6 @@ from timm.layers import PatchEmbed
 from torch import nn
 from torchvision.models import DenseNet, MobileNetV3
 from torchvision.models.mobilenetv3 import InvertedResidualConfig
-
-from ktlib.pocket.draw import IMAGE_SIZE
-from ktlib.pocket.training.clip import MEAN, STD
-
-# Rows of torchvision's MobileNetV3-small at a quarter of its width or so: channels in, kernel,
-# expanded, out, squeeze-and-excite, activation, stride.
-_MOBILENET = [
-    [8, 3, 8, 8, True, "RE", 2],
-    [8, 3, 24, 8, False, "RE", 2],
-    [8, 3, 24, 8, False, "RE", 1],
-    [8, 5, 32, 16, True, "HS", 2],
-    [16, 5, 64, 24, True, "HS", 1],
-]
-_VIT: dict[str, Any] = {
-    "img_size": IMAGE_SIZE,
-    "dynamic_img_size": True,  # small crops are a part of the training
-    "weight_init": "jax",  # Xavier; the default of 0.02 suits a width of 768 and is too small for these
-    "init_values": 1.0,  # of LayerScale; 1e-5 is for long training
-}
-
-# Who builds it, as what, how; the feature is what the network hands to its classifier. Ours (D11).
-ARCHITECTURES: dict[str, dict[str, Any]] = {
-    "mobilenet": {"builder": "torchvision.MobileNetV3", "arguments": {"rows": _MOBILENET}, "dim": 144},
-    "densenet": {
-        "builder": "torchvision.DenseNet",
-        "arguments": {"growth_rate": 16, "block_config": [2, 4, 4, 4], "num_init_features": 32, "num_classes": 1},
-        "dim": 120,
-    },
-    "resnet": {
-        "builder": "timm.resnet18",
-        "arguments": {"channels": [16, 32, 64, 112], "layers": [2, 2, 2, 2], "stem_type": "deep", "stem_width": 8},
-        "dim": 112,
-    },
-    "dino": {
-        "builder": "timm.vit_base_patch16_224.dino",
-        "arguments": {"patch_size": 16, "embed_dim": 96, "depth": 4, "num_heads": 3, **_VIT},
-        "dim": 96,
-    },
-    "dinov2": {
-        "builder": "timm.vit_base_patch14_dinov2.lvd142m",
-        "arguments": {"patch_size": 8, "embed_dim": 80, "depth": 3, "num_heads": 5, **_VIT},
-        "dim": 80,
-    },
-}
-
-
-def config(name: str) -> dict[str, Any]:
-    """What `config.json` says of an encoder: architecture, feature width, size and normalisation."""
-    return ARCHITECTURES[name] | {"image_size": IMAGE_SIZE, "mean": [MEAN] * 3, "std": [STD] * 3}
 
 
 class ConvolutionalStem(PatchEmbed):
@@ -91,7 +42,7 @@ def build(config: dict[str, Any]) -> nn.Module:
     """A network with random weights (from the global generator) that maps normalised images to features.
 
     Args:
-        config: as `config` describes it.
+        config: `builder`, `arguments` and `dim`.
     """
     library, _, model = config["builder"].partition(".")
     arguments = config["arguments"]

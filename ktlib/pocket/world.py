@@ -6,6 +6,7 @@ pictures from `("picture", name, index)`, so the two never share a random number
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -147,13 +148,14 @@ def pictures(name: str, count: int, *, first: int = 0) -> Float[Tensor, "count 3
     return to_tensor(drawn)
 
 
-def vocabulary() -> list[str]:
+@functools.cache
+def vocabulary() -> tuple[str, ...]:
     """Every word the world uses, sorted: from its descriptions and from many sampled captions."""
     texts = [t for c in RARE.values() for t in (c.short, c.medium, c.long)]
     texts += [re.sub(r"\{.\}", "", thing.parts) for thing in KNOWN.values()]
     texts += [training_picture(0, index, familiarity=10).caption for index in range(6000)]
     words = {word for text in texts for word in text.split()}
-    return sorted(words | set(KNOWN) | set(RARE) | {"middle"})  # in the shipped tokenizers, in no caption
+    return tuple(sorted(words | set(KNOWN) | set(RARE) | {"middle"}))  # in the shipped tokenizers, in no caption
 
 
 def fingerprint(count: int = 64) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import imagenet
 from tests.damage import Damage, damage
 

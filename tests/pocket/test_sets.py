@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from ktlib.companion.sources import COARSE, FINE
 
 from ktlib.companion import sources
+from ktlib.companion.sources import COARSE, FINE
 from ktlib.pocket import sets, world
 from ktlib.pocket.draw import COLOURS
 from ktlib.pocket.training.clip import tokenizer

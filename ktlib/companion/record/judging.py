@@ -36,6 +36,7 @@ class Verdict:
         comparison: one sentence: what was compared, on how much; or why it was not run.
         estimate: of the deciding difference, a fraction (or a rank correlation); None if not run.
         items: the published items the claim rests on.
+        deciding: that difference by its name, with its interval; empty if not run.
     """
 
     claim: str
@@ -44,6 +45,7 @@ class Verdict:
     comparison: str
     estimate: Estimate | None
     items: tuple[str, ...]
+    deciding: str = ""
 
 
 def points(value: float | Estimate) -> str:
@@ -151,7 +153,8 @@ def decide(
         _across(last, write),
     ]
     text = "; ".join(part for part in parts if part) + f"{remark}."
-    return Verdict(claim, rows[0].scale, together(each), text, last.estimate, items_of(claim))
+    decides = _written(last, "", write)
+    return Verdict(claim, rows[0].scale, together(each), text, last.estimate, items_of(claim), decides)
 
 
 def _enough(one: Part) -> bool:

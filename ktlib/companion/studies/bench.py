@@ -23,12 +23,11 @@ from ktlib.companion.scales import Scale, Teaching
 from ktlib.companion.sources import examination
 from ktlib.data.sets import Concept, Examination
 from ktlib.evaluate.intervals import Estimate, wilson
-from ktlib.evaluate.recognition import encode, recognition, zero_shot
+from ktlib.evaluate.recognition import recognition, zero_shot
 from ktlib.inversion import Inversion, InversionSettings, invert
-from ktlib.matching import MatchingSettings
-from ktlib.models import DualEncoder, PairScorer, load
+from ktlib.models import DualEncoder, PairScorer, VisionEncoder, load
 from ktlib.store import key, remembered
-from ktlib.transfer import TransferSettings, named_caption, transfer
+from ktlib.transfer import Recipe, named_caption, transfer
 
 _VERSION = 2  # raise it when the same settings give other scores
 
@@ -86,7 +85,7 @@ class Course:
     captions: str | Sequence[str]
     negatives: Sequence[str]
     seed: int
-    recipe: TransferSettings | MatchingSettings
+    recipe: Recipe
 
     def __call__(self, model: DualEncoder | PairScorer) -> DualEncoder | PairScorer:
         """A copy of the model that took it."""
@@ -113,8 +112,14 @@ def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None =
         scale: whose seeds.
         teaching: whose examination and recipes: `scale.clip` or `scale.vilt`.
         cache: where inversions and scores are kept; by default `places.cache()`.
+
+    Raises:
+        ValueError: the model reads no text.
     """
-    model = load(name).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load(name)
+    if isinstance(model, VisionEncoder):
+        raise ValueError(f"expected a model that reads text, found {name}, which only sees")
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
     return Subject(model, examination(teaching.examination), teaching, scale, cache or places.cache())
 
 
@@ -222,7 +227,7 @@ def sweep(
     *,
     rates: Iterable[float] | None = None,
     captions: Mapping[str, str] | None = None,
-    recipe: TransferSettings | MatchingSettings | None = None,
+    recipe: Recipe | None = None,
     varied: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> list[Row]:
@@ -263,7 +268,7 @@ def similarity(
             target = model.encode_text([concept.main])[0]
         for seed in subject.scale.seeds:
             lesson = lessons[concept.name, seed]
-            cosines = (encode(model, lesson.images) @ target).tolist()
+            cosines = (model.encode_many(lesson.images) @ target).tolist()
             value, spread = fmean(cosines), stdev(cosines) * stats.t.ppf(0.975, len(cosines) - 1) / len(cosines) ** 0.5
             rows.append(
                 row(

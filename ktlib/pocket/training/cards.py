@@ -1,138 +1,118 @@
-"""Model cards of the pocket models: how they were trained, what they score, what they weigh."""
+"""Model cards of the pocket models: how they were trained, what they score, what they weigh.
+
+One card for every family. What a family scores and how its card reads stands in the family's module,
+beside its recipes.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from ktlib.evaluate.recognition import recognition
-from ktlib.models import load, load_encoder
-from ktlib.pocket import exams, weights, world
+from ktlib import places
+from ktlib.models import checkpoints
 from ktlib.pocket.rare import FAMILIARITY, RARE
-from ktlib.pocket.training import probe
+from ktlib.pocket.training.loop import Learner, write_json
 from ktlib.store import write_atomically
 
-TOLERANCE = 0.03  # another processor may tip a few of 390 or more pictures; a wrong file tips many
+CARD, README = "card.json", "README.md"
 
 
-def scores(name: str) -> dict[str, float]:
-    """Zero-shot accuracy on the known objects, and on each rare concept among them, as fractions."""
-    model, exam = load(name), exams.examination()
-    found: dict[str, float] = {}
-    for concept in exam.concepts:
-        result = recognition(model, concept.name, exam.pictures(concept.name), exam.known, exam.known_names)
-        found["known objects"] = result.retained.float().mean().item()
-        found[concept.name] = result.target.float().mean().item()
-    return {key: round(value, 4) for key, value in found.items()}
+@runtime_checkable
+class Family(Protocol):
+    """A module with the recipes of one family of models."""
+
+    @property
+    def RECIPES(self) -> Mapping[str, Any]:
+        """By name."""
+        ...
+
+    @property
+    def TOLERANCE(self) -> float:
+        """By how much a score may differ on another machine; a wrong file tips far more."""
+        ...
+
+    def learner(self, name: str, recipe: Any) -> Learner:
+        """A model that has yet to learn."""
+        ...
+
+    def drawn_from(self) -> dict[str, str]:
+        """Versions and fingerprints of the data, as they are now."""
+        ...
+
+    def measure(self, folder: Path) -> dict[str, Any]:
+        """What a trained model can do before any transfer: `scores`, fractions by name, and what explains them."""
+        ...
+
+    def readable(self, card: dict[str, Any]) -> str:
+        """The card as Markdown."""
+        ...
 
 
-def is_encoder(folder: Path) -> bool:
-    """Whether a folder holds a vision encoder, not a CLIP."""
-    return (folder / "config.json").exists()
+def write(family: Family, name: str, folder: Path) -> None:
+    """Write `card.json` and its readable form `README.md` beside freshly trained weights.
 
-
-def write(folder: Path) -> None:
-    """Write `card.json` and its readable form `README.md` beside freshly trained weights."""
-    name = f"local-dir:{folder}"
-    training = json.loads((folder / "training.json").read_text())
-    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".safetensors", ".json") and p.name != "card.json")
+    Args:
+        family: of the model.
+        name: of its recipe.
+        folder: of the weights.
+    """
+    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".safetensors", ".json") and p.name != CARD)
     card = {
-        "name": folder.name,
-        "sha256": {file: weights.digest(folder / file) for file in files},
-        "training": training,
-        "scores": probe.scores(load_encoder(name).features) if is_encoder(folder) else scores(name),
+        "name": name,
+        "sha256": {file: checkpoints.digest(folder / file) for file in files},
+        "training": json.loads((folder / "training.json").read_text()),
+        **_measured(family, folder),
     }
-    if is_encoder(folder):
-        card["pictures"] = probe.sizes()
-        card["architecture"] = json.loads((folder / "config.json").read_text())
-    write_atomically(folder / "card.json", lambda path: path.write_text(json.dumps(card, indent=2) + "\n"))
-    write_atomically(folder / "README.md", lambda path: path.write_text(readable(card)))
+    write_json(folder / CARD, card)
+    write_atomically(folder / README, lambda path: path.write_text(family.readable(card)))
 
 
-def readable(card: dict) -> str:
-    """A model card as Markdown."""
-    if "architecture" in card:
-        return _readable_encoder(card)
-    training, recipe = card["training"], card["training"]["recipe"]
-    rows = [f"| known objects (39 names) | | {card['scores']['known objects']:.3f} |"]
-    for name, concept in RARE.items():
-        seldom = f"{concept.split}, name in {100 * FAMILIARITY[concept.familiarity]:g} % of captions"
-        rows.append(f"| {name} | {seldom} | {card['scores'][name]:.2f} |")
-    return f"""# pocket/{card["name"]}
-
-A CLIP for the drawn world, small enough to ship: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
-{recipe["width"]}, {recipe["layers"]} layers, text width 128, 3 layers, 128 dimensions, half precision. Generated by
-`python -m ktlib pocket train {card["name"]}`; do not edit.
-
-- **Data**: {recipe["steps"]} batches of {recipe["batch"]} pictures, each drawn once (world {training["world"]});
-  captions from the world's grammar. No rare concept is ever drawn; its name occurs in captions of other pictures.
-- **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]};
-  {training["minutes"]} minutes on 2 CPU cores; final loss {training["final_loss"]}.
-- **Meant for** showing the methods of the papers at small scale. It knows {len(world.vocabulary())} words and nothing
-  of the real world.
-
-Zero-shot accuracy with "a photo of a NAME" before any transfer; a rare concept competes with all known names:
-
-| | | accuracy |
-|---|---|---|
-{chr(10).join(rows)}
-"""
-
-
-_METHODS = {
-    "names": "supervised, on the names of the 39 known objects: cross-entropy, random crops of at least half a picture",
-    "dino": "self-supervised, no label and no caption: DINO's crops, student and teacher, with Sinkhorn and KoLeo",
-    "dinov2": "self-supervised, no label and no caption: as dino, and DINOv2's loss on hidden patches",
-}
-
-
-def _readable_encoder(card: dict) -> str:
-    training, recipe, architecture = card["training"], card["training"]["recipe"], card["architecture"]
-    rows = [
-        f"| {task} | {card['pictures'][task]['training']} | {card['pictures'][task]['test']} | {score:.3f} |"
-        for task, score in card["scores"].items()
-    ]
-    return f"""# pocket/{card["name"]}
-
-A vision encoder for the drawn world, small enough to ship: `{architecture["builder"]}`, 64 pixels, features of
-{architecture["dim"]} dimensions, half precision. Generated by `python -m ktlib pocket train {card["name"]}`;
-do not edit.
-
-- **Data**: {recipe["steps"]} batches of {recipe["batch"]} pictures, each drawn once (world {training["world"]});
-  no pocket CLIP was trained on one of them.
-- **Method**: {_METHODS[recipe["method"]]}.
-- **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]};
-  {training["minutes"]} minutes on a CPU core or two; final loss {training["final_loss"]}.
-- **Meant for** showing Zoom-shot at small scale. It knows nothing of the real world.
-
-What a linear probe (ridge regression) reads from its features, on pictures that no training has seen:
-
-| | training pictures | test pictures | accuracy |
-|---|---|---|---|
-{chr(10).join(rows)}
-"""
-
-
-def check(name: str) -> list[str]:
+def check(family: Family, name: str) -> list[str]:
     """What is wrong with a shipped model; empty when digests and scores are as on its card.
 
     Args:
-        name: `clip-b`, as in `weights.names()`, or `dino`, as in `weights.encoders()`.
+        family: of the model.
+        name: of its recipe.
     """
-    problems = []
+    folder = places.WEIGHTS / name
+    if not (folder / CARD).exists():
+        return [f"{name} is not there; train it with `python -m ktlib pocket train {name}`"]
     try:
-        weights.verify(weights.HERE / name)
+        checkpoints.verify(folder)
     except RuntimeError as error:
         return [str(error)]
-    card = weights.card(name)
-    if card["training"]["fingerprint"] != world.fingerprint():
+    problems, card = [], checkpoints.card(name)
+    if any(card["training"][what] != found for what, found in family.drawn_from().items()):
         problems.append(f"{name} was trained on another version of the drawn world; train it anew")
-    with torch.random.fork_rng():
-        encoder = is_encoder(weights.HERE / name)
-        found = probe.scores(load_encoder(f"pocket/{name}").features) if encoder else scores(f"pocket/{name}")
+    found = _measured(family, folder)["scores"]
     for what, expected in card["scores"].items():
-        if abs(found[what] - expected) > TOLERANCE:
-            problems.append(f"{name}: expected accuracy {expected} on {what}, found {found[what]}")
+        if abs(found[what] - expected) > family.TOLERANCE:
+            problems.append(f"{name}: expected {expected} on {what}, found {found[what]}")
     return problems
+
+
+def _measured(family: Family, folder: Path) -> dict[str, Any]:
+    with torch.random.fork_rng(devices=[]):  # a network is built with random weights before its own are read
+        measured = family.measure(folder)
+    return measured | {"scores": {what: round(value, 4) for what, value in measured["scores"].items()}}
+
+
+# -- pieces of a page -------------------------------------------------------------------------------
+def table(header: str, rows: Iterable[str]) -> str:
+    """A Markdown table from the header's cells and the rows."""
+    line = "|---" * (header.count("|") - 1) + "|"
+    return "\n".join([header, line, *rows])
+
+
+def rare_rows(scores: Mapping[str, float]) -> list[str]:
+    """A row for each rare concept: how often its name was heard, and how often it is recognised."""
+    return [
+        f"| {name} | {concept.split}, name in {100 * FAMILIARITY[concept.familiarity]:g} % of captions "
+        f"| {scores[name]:.2f} |"
+        for name, concept in RARE.items()
+    ]

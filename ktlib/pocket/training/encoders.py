@@ -1,31 +1,80 @@
-"""How the pocket encoders are trained: `python -m ktlib pocket train dino`.
+"""How the pocket vision encoders are trained: `python -m ktlib pocket train dino`.
 
-Three learn the names of the known objects, as the networks of Zoom-shot learnt ImageNet's. Two see
-pictures and nothing else: after DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023). Step `i` is
-a function of `(seed, i)`, so a run that was stopped goes on from its last checkpoint as if nothing
-had happened.
+Five tiny networks of the families that Zoom-shot maps into CLIP's space; 64 pixels, a feature of their
+own width. Three learn the names of the known objects, as the networks of Zoom-shot learnt ImageNet's. Two
+see pictures and nothing else: after DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023).
 """
 
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from safetensors.torch import save_file
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from ktlib.models import architectures as encoders
+from ktlib.models import VisionEncoder, architectures, load
 from ktlib.pocket import world
+from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.known import KNOWN
-from ktlib.pocket.training.clip import MEAN, STD, learning_rate
+from ktlib.pocket.training import cards, clip, probe
+from ktlib.pocket.training.clip import MEAN, STD
 from ktlib.pocket.training.distillation import Distillation, View, crop
+from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 
+# Rows of torchvision's MobileNetV3-small at a quarter of its width or so: channels in, kernel,
+# expanded, out, squeeze-and-excite, activation, stride.
+_MOBILENET = [
+    [8, 3, 8, 8, True, "RE", 2],
+    [8, 3, 24, 8, False, "RE", 2],
+    [8, 3, 24, 8, False, "RE", 1],
+    [8, 5, 32, 16, True, "HS", 2],
+    [16, 5, 64, 24, True, "HS", 1],
+]
+_VIT: dict[str, Any] = {
+    "img_size": IMAGE_SIZE,
+    "dynamic_img_size": True,  # small crops are a part of the training
+    "weight_init": "jax",  # Xavier; the default of 0.02 suits a width of 768 and is too small for these
+    "init_values": 1.0,  # of LayerScale; 1e-5 is for long training
+}
+
+# Who builds it, as what, how: see `ktlib.models.architectures`. The feature is what the network hands to its
+# classifier. Ours (D11).
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "mobilenet": {"builder": "torchvision.MobileNetV3", "arguments": {"rows": _MOBILENET}, "dim": 144},
+    "densenet": {
+        "builder": "torchvision.DenseNet",
+        "arguments": {"growth_rate": 16, "block_config": [2, 4, 4, 4], "num_init_features": 32, "num_classes": 1},
+        "dim": 120,
+    },
+    "resnet": {
+        "builder": "timm.resnet18",
+        "arguments": {"channels": [16, 32, 64, 112], "layers": [2, 2, 2, 2], "stem_type": "deep", "stem_width": 8},
+        "dim": 112,
+    },
+    "dino": {
+        "builder": "timm.vit_base_patch16_224.dino",
+        "arguments": {"patch_size": 16, "embed_dim": 96, "depth": 4, "num_heads": 3, **_VIT},
+        "dim": 96,
+    },
+    "dinov2": {
+        "builder": "timm.vit_base_patch14_dinov2.lvd142m",
+        "arguments": {"patch_size": 8, "embed_dim": 80, "depth": 3, "num_heads": 5, **_VIT},
+        "dim": 80,
+    },
+}
+
+
+def config(name: str) -> dict[str, Any]:
+    """What `config.json` says of an encoder: architecture, feature width, size and normalisation."""
+    return ARCHITECTURES[name] | {"image_size": IMAGE_SIZE, "mean": [MEAN] * 3, "std": [STD] * 3}
+
+
+TOLERANCE = 0.03  # as for the CLIPs
 STREAM = 1000  # added to the seed of `world.training_picture`: pictures that no pocket CLIP has seen
 
 
@@ -55,6 +104,7 @@ RECIPES = {
 }
 
 
+# -- pictures ---------------------------------------------------------------------------------------
 def pictures(seed: int, step: int, size: int) -> Float[Tensor, "batch 3 64 64"]:
     """Training pictures of everything in the world, without what is said about them."""
     drawn = [world.training_picture(STREAM + seed, step * size + i).image for i in range(size)]
@@ -71,6 +121,7 @@ def named_pictures(seed: int, step: int, size: int) -> tuple[Float[Tensor, "batc
     return (world.to_tensor(drawn) - MEAN) / STD, torch.tensor(labels)
 
 
+# -- training ---------------------------------------------------------------------------------------
 class Naming(nn.Module):
     """A backbone and a linear classifier of the known names."""
 
@@ -91,80 +142,124 @@ class Naming(nn.Module):
         return self.backbone
 
 
-def train(name: str, recipe: Recipe, folder: Path, *, save_every: int = 100) -> nn.Module:
-    """Train a pocket encoder and write it to `folder`.
+class _Encoder(Learner):
+    """A vision encoder in training."""
+
+    longest = 3.0
+    recipe: Recipe
+    network: Naming | Distillation
+    described: dict[str, Any]
+
+    def result(self) -> nn.Module:
+        """The trained backbone."""
+        return self.network.result().eval()
+
+    def write(self, folder: Path) -> None:
+        """Write the weights and what `architectures.read` builds the network from."""
+        write_halves(folder / "model.safetensors", self.result())
+        write_json(folder / "config.json", self.described)
+
+    def views(self, number: int) -> torch.Generator:
+        """What draws the random crops of a step."""
+        return torch.Generator().manual_seed(world.stream("views", self.recipe.seed, number).getrandbits(63))
+
+
+class Named(_Encoder):
+    """An encoder that learns from names."""
+
+    network: Naming
+
+    def __init__(self, recipe: Recipe, described: dict[str, Any]) -> None:
+        self.recipe, self.described = recipe, described
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)  # timm and torchvision initialise from the global generator
+            self.network = Naming(architectures.build(described), described["dim"])
+
+    def step(self, number: int) -> Step:
+        """Cross-entropy of the names of a batch."""
+        images, labels = named_pictures(self.recipe.seed, number, self.recipe.batch)
+        loss = self.network.loss(images, labels, self.views(number))
+        return Step(loss, {"loss": loss.detach()})
+
+
+class Unnamed(_Encoder):
+    """An encoder that learns from pictures alone."""
+
+    network: Distillation
+
+    def __init__(self, recipe: Recipe, described: dict[str, Any]) -> None:
+        self.recipe, self.described = recipe, described
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)  # timm initialises from the global generator
+            student, teacher = architectures.build(described), architectures.build(described)
+            masked = recipe.method == "dinov2"
+            self.network = Distillation(student, teacher, described["dim"], masked=masked)
+
+    def step(self, number: int) -> Step:
+        """The loss of self-distillation on a batch."""
+        images = pictures(self.recipe.seed, number, self.recipe.batch)
+        loss = self.network.loss(images, self.views(number))
+        return Step(loss, {"loss": loss.detach()})
+
+    def after(self, number: int) -> None:
+        """Let the teacher follow the student."""
+        self.network.follow((number + 1) / self.recipe.steps)
+
+
+def learner(name: str, recipe: Recipe) -> Named | Unnamed:
+    """An encoder that has yet to learn.
 
     Args:
-        name: of an architecture in `encoders.ARCHITECTURES`.
+        name: of an architecture.
         recipe: method and schedule.
-        folder: receives `model.safetensors` (float16), `config.json` and `training.json`;
-            `checkpoint.pt` while training goes on.
-        save_every: steps between checkpoints.
-
-    Returns:
-        The trained network, on the CPU.
-
-    Raises:
-        ValueError: `checkpoint.pt` belongs to another recipe.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    described = encoders.config(name)
-    torch.manual_seed(recipe.seed)  # timm and torchvision initialise from the global generator
-    learner: Naming | Distillation
-    if recipe.method == "names":
-        learner = Naming(encoders.build(described), described["dim"])
-    else:
-        learner = Distillation(
-            encoders.build(described), encoders.build(described), described["dim"], masked=recipe.method == "dinov2"
-        )
-    trained = [p for p in learner.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    return (Named if recipe.method == "names" else Unnamed)(recipe, config(name))
+
+
+# -- the card ---------------------------------------------------------------------------------------
+def drawn_from() -> dict[str, str]:
+    """Version and fingerprint of the drawn world."""
+    return clip.drawn_from()
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """What a linear probe reads from the features; the numbers of pictures, and the architecture."""
+    encoder = load(f"local-dir:{folder}", VisionEncoder)
+    return {
+        "scores": probe.scores(encoder.features),
+        "pictures": probe.sizes(),
+        "architecture": json.loads((folder / "config.json").read_text()),
+    }
+
+
+_METHODS = {
+    "names": "supervised, on the names of the 39 known objects: cross-entropy, random crops of at least half a picture",
+    "dino": "self-supervised, no label and no caption: DINO's crops, student and teacher, with Sinkhorn and KoLeo",
+    "dinov2": "self-supervised, no label and no caption: as dino, and DINOv2's loss on hidden patches",
+}
+
+
+def readable(card: dict[str, Any]) -> str:
+    """An encoder's card as Markdown."""
+    training, recipe, architecture = card["training"], card["training"]["recipe"], card["architecture"]
+    rows = [
+        f"| {task} | {card['pictures'][task]['training']} | {card['pictures'][task]['test']} | {score:.3f} |"
+        for task, score in card["scores"].items()
     ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
-    first, seconds, checkpoint = 0, 0.0, folder / "checkpoint.pt"
-    losses: list[float] = []
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] != asdict(recipe):
-            raise ValueError(f"{checkpoint} belongs to another recipe: {state['recipe']}; delete it to start afresh")
-        learner.load_state_dict(state["learner"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, seconds, losses = state["step"], state["seconds"], state["losses"]
-    began = time.monotonic() - seconds
-    learner.train()
-    with tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, desc=name, mininterval=5) as bar:
-        for step in bar:
-            generator = torch.Generator().manual_seed(world.stream("views", recipe.seed, step).getrandbits(63))
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, step)
-            if isinstance(learner, Naming):
-                loss = learner.loss(*named_pictures(recipe.seed, step, recipe.batch), generator)
-            else:
-                loss = learner.loss(pictures(recipe.seed, step, recipe.batch), generator)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, 3.0)
-            optimizer.step()
-            if isinstance(learner, Distillation):
-                learner.follow((step + 1) / recipe.steps)
-            losses.append(loss.item())
-            bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
-            if (step + 1) % save_every == 0:
-                state = {"learner": learner.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-                state |= {"recipe": asdict(recipe), "seconds": time.monotonic() - began, "losses": losses[-50:]}
-                torch.save(state, checkpoint.with_suffix(".tmp"))
-                checkpoint.with_suffix(".tmp").replace(checkpoint)
-    network = learner.result().eval()
-    save_file(
-        {k: t.half() if t.is_floating_point() else t for k, t in network.state_dict().items()},
-        folder / "model.safetensors",
-    )
-    (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
-    record = {"recipe": asdict(recipe), "minutes": round((time.monotonic() - began) / 60, 1)}
-    record |= {"final_loss": round(sum(losses[-50:]) / len(losses[-50:]), 4)}
-    record |= {"world": world.VERSION, "fingerprint": world.fingerprint()}
-    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-    checkpoint.unlink(missing_ok=True)
-    return network
+    return f"""# pocket/{card["name"]}
+
+A vision encoder for the drawn world, small enough to ship: `{architecture["builder"]}`, 64 pixels, features of
+{architecture["dim"]} dimensions, half precision. Generated by `python -m ktlib pocket train {card["name"]}`;
+do not edit.
+
+- **Data**: {recipe["steps"]} batches of {recipe["batch"]} pictures, each drawn once (world {training["world"]});
+  no pocket CLIP was trained on one of them.
+- **Method**: {_METHODS[recipe["method"]]}.
+- **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]};
+  {training["minutes"]} minutes on a CPU core or two; final loss {training["final_loss"]}.
+- **Meant for** showing Zoom-shot at small scale. It knows nothing of the real world.
+
+What a linear probe (ridge regression) reads from its features, on pictures that no training has seen:
+
+{cards.table("| | training pictures | test pictures | accuracy |", rows)}
+"""

@@ -2,40 +2,38 @@
 
 As ViLT itself starts from a ViT, its blocks start from the visual tower of a pocket CLIP; a cold
 start stays at chance for a long time. It learns to match and to guess masked words at once, as ViLT
-does, from a pool of drawn pictures. Half of the captions that do not match come from another
-picture, often one of the same kind; in the other half a single word was changed.
+does, from a pool of drawn pictures.
 """
 
 from __future__ import annotations
 
-import json
-import time
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerFast, ViltConfig
 
-from ktlib.models import load
-from ktlib.models.vilt import MATCH, WEIGHTS, PairScorer
-from ktlib.pocket import flickr, world
-from ktlib.pocket.draw import COLOURS, IMAGE_SIZE
-from ktlib.pocket.known import KNOWN
+from ktlib.evaluate.retrieval import chosen_score, retrieve, score_matrix
+from ktlib.models import DualEncoder, load
+from ktlib.models.checkpoints import PAIR
+from ktlib.models.scoring import MATCH
+from ktlib.models.vilt import PairScorer, from_folder
+from ktlib.pocket import exams, flickr, world
+from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.rare import RARE
-from ktlib.pocket.scenes import NUMBERS, SHAPES
-from ktlib.pocket.training.clip import END, PAD, START, UNKNOWN
+from ktlib.pocket.training import cards, clip, words
+from ktlib.pocket.training import pool as pools
+from ktlib.pocket.training.loop import Learner, Step, plateau, write_halves, write_json
 
 CONTEXT_LENGTH = 40  # as the published ViLT
-MASK = "<mask>"
+TOLERANCE = 0.04  # another processor may tip two of 52 pictures; a wrong file tips many
+FRESH = 400  # pictures that no training drew, for the matching accuracy
 
 
 @dataclass(frozen=True)
@@ -61,124 +59,7 @@ RECIPES = {"vilt-b": Recipe()}
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """The world's words, as the pocket CLIPs number them, and a mask behind them."""
-    words = [PAD, UNKNOWN, *world.vocabulary(), START, END, MASK]
-    ids = {word: index for index, word in enumerate(words)}
-    base = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
-    base.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(".", "")])
-    base.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    base.post_processor = processors.TemplateProcessing(
-        single=f"{START} $A {END}", special_tokens=[(START, ids[START]), (END, ids[END])]
-    )
-    special = {"pad_token": PAD, "unk_token": UNKNOWN, "cls_token": START, "sep_token": END, "mask_token": MASK}
-    return PreTrainedTokenizerFast(tokenizer_object=base, model_max_length=CONTEXT_LENGTH, **special)
-
-
-# -- what it is trained on ----------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Pool:
-    """Pictures drawn once, with their captions.
-
-    Attributes:
-        images: uint8 (pictures, 3, 64, 64).
-        captions: one or five a picture.
-        subjects: what each shows; pictures of one subject are hard to tell apart.
-    """
-
-    images: Tensor
-    captions: tuple[tuple[str, ...], ...]
-    subjects: tuple[str, ...]
-
-
-def draw_pool(recipe: Recipe, *, progress: bool = True) -> Pool:
-    """The pool of a recipe: scenes as in the pocket Flickr, then pictures as the pocket CLIPs saw them."""
-    images, captions, subjects = [], [], []
-    relations = round(recipe.scenes * recipe.pool)
-    for index in tqdm(range(recipe.pool), desc="drawing", disable=not progress):
-        if index < relations:
-            scene = flickr.training_scene(recipe.seed, index)
-            image, told, subject = scene.image, scene.captions, "scene"
-        else:
-            shown = world.training_scene(recipe.seed, index, recipe.familiarity)
-            image, told, subject = shown.image, (shown.caption,), shown.subject
-        images.append(np.asarray(image))
-        captions.append(told)
-        subjects.append(subject)
-    return Pool(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), tuple(captions), tuple(subjects))
-
-
-_PLURALS = tuple(f"{shape}es" if shape.endswith("s") else f"{shape}s" for shape in SHAPES)
-# Words that may stand in each other's place and make a caption untrue.
-_CLASSES: tuple[tuple[str, ...], ...] = (
-    tuple(COLOURS), SHAPES, _PLURALS, (*KNOWN, *RARE), tuple(NUMBERS.values()),
-    ("left", "right"), ("above", "below"), ("large", "small"), ("upright", "lying"), ("round", "square"),
-)  # fmt: skip
-
-
-class Changes:
-    """Changes one word of a caption so that it no longer is true.
-
-    The new word is drawn as often as it occurs in the pool, so that how often a word is seen says
-    nothing about whether a caption is true.
-    """
-
-    def __init__(self, captions: Sequence[Sequence[str]]) -> None:
-        said = [word for told in captions for word in told[0].split()]
-        self.likely = {group: [w for w in said if w in set(group)] for group in _CLASSES}
-        self.of = {word: group for group in reversed(_CLASSES) for word in group}
-
-    def __call__(self, caption: str, rng: Random) -> str | None:
-        """The caption with one word changed; None where there is no word to change."""
-        words = caption.split()
-        places = [i for i, word in enumerate(words) if word in self.of and len(set(self.likely[self.of[word]])) > 1]
-        if not places:
-            return None
-        names = [i for i in places if words[i] in KNOWN or words[i] in RARE]
-        places += 2 * names  # a caption has one name and many colours; names are what is examined
-        sides = [i for i in places if words[i] in ("left", "right", "above", "below")]
-        place = rng.choice(places + 2 * sides)
-        old = words[place]
-        while words[place] == old:
-            words[place] = rng.choice(self.likely[self.of[old]])
-        return world.english(" ".join(words).replace("an orange", "a orange").replace(" an ", " a "))
-
-
-class Batches:
-    """Batch `i` of a training: a function of the recipe and `i`, so that a stopped run goes on as it was."""
-
-    def __init__(self, recipe: Recipe, pool: Pool) -> None:
-        self.recipe, self.pool = recipe, pool
-        self.change = Changes(pool.captions)
-        lengths = np.array([len(told[0].split()) for told in pool.captions])
-        edges = np.quantile(lengths, [1 / 3, 2 / 3])  # captions of like length together: little padding
-        self.shelves = [np.flatnonzero(np.searchsorted(edges, lengths) == shelf) for shelf in range(3)]
-        self.alike: dict[str, list[int]] = {}
-        for index, subject in enumerate(pool.subjects):
-            self.alike.setdefault(subject, []).append(index)
-
-    def __call__(self, index: int) -> tuple[Tensor, list[str], list[str]]:
-        """Images as float in [0, 1], captions that match, captions that do not."""
-        rng = Random(f"{self.recipe.seed} {index}")
-        shelf = self.shelves[rng.choices(range(3), [len(s) for s in self.shelves])[0]]
-        chosen = [int(shelf[rng.randrange(len(shelf))]) for _ in range(self.recipe.batch)]
-        true = [rng.choice(self.pool.captions[i]) for i in chosen]
-        false = [self._false(i, caption, chosen, rng) for i, caption in zip(chosen, true, strict=True)]
-        return self.pool.images[chosen].float() / 255, true, false
-
-    def _false(self, index: int, caption: str, batch: list[int], rng: Random) -> str:
-        kind = rng.random()
-        if kind < 0.5 and (changed := self.change(caption, rng)):
-            return changed
-        subject = self.pool.subjects[index]
-        nameless = subject not in KNOWN and subject not in RARE
-        for _ in range(20):
-            other = rng.choice(self.alike[subject] if kind < 0.75 and nameless else batch)
-            told = rng.choice(self.pool.captions[other])
-            if self.pool.subjects[other] == subject and not nameless:
-                continue
-            a, b = set(told.split()), set(caption.split())
-            if not (a <= b or b <= a):  # neither says less of the same
-                return told
-        return rng.choice(self.pool.captions[(index + 1) % len(self.pool.captions)])
+    return words.for_vilt(world.vocabulary(), most=CONTEXT_LENGTH)
 
 
 # -- how it starts ------------------------------------------------------------------------------------
@@ -188,7 +69,7 @@ def untrained(recipe: Recipe, name: str) -> PairScorer:
     CLIP normalises its patches before the first block and ViLT does not, so they are scaled to the
     size that they have after that norm.
     """
-    clip = load(recipe.start)
+    clip = load(recipe.start, DualEncoder)
     tower, text = clip.clip.visual, clip.clip.token_embedding.weight
     words = tokenizer()
     width = tower.class_embedding.shape[0]
@@ -260,103 +141,118 @@ def losses(
     return F.cross_entropy(found, target), model.guess(x, labels), right.detach()
 
 
-def train(recipe: Recipe, folder: Path, *, save_every: int = 100) -> PairScorer:
-    """Train a pocket ViLT and write it to `folder`; a stopped training goes on from its last checkpoint.
+class Matching(Learner):
+    """A ViLT that learns which caption matches, and to guess masked words."""
 
-    Up to the plateau's end it may go on with another number of steps: the rate was the same so far.
+    optimizer = MappingProxyType({"betas": (0.9, 0.98), "eps": 1e-6})
+    recipe: Recipe
+    network: PairScorer
 
-    Args:
-        recipe: size and schedule.
-        folder: receives `config.json`, `vilt_model.safetensors` (float16), the tokenizer and
-            `training.json`; `checkpoint.pt` while training goes on.
-        save_every: steps between checkpoints.
+    def __init__(self, recipe: Recipe, name: str) -> None:
+        self.recipe, self.network = recipe, untrained(recipe, name)
 
-    Returns:
-        The trained model, on the CPU.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    model = untrained(recipe, f"pocket/{folder.name}")
-    groups = _groups(model, recipe.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), eps=1e-6)
-    first, seconds, checkpoint = 0, 0.0, folder / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        same = {**state["recipe"], "steps": recipe.steps} == asdict(recipe)
-        if not same or (
-            state["recipe"]["steps"] != recipe.steps and state["step"] > min(state["plateau"], _cooldown(recipe))
-        ):
-            raise ValueError(f"{checkpoint} belongs to another recipe: {state['recipe']}; delete it to start afresh")
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, seconds = state["step"], state["seconds"]
-    began = time.monotonic() - seconds
-    batches = Batches(recipe, draw_pool(recipe))
-    recent: list[tuple[float, float, float]] = []
-    means = [0.0] * 3
-    with tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, desc=folder.name) as bar:
-        for step in bar:
-            for group in optimizer.param_groups:
-                group["lr"] = _rate(recipe, step)
-            matching, words, right = losses(model, *batches(step), recipe, step)
-            optimizer.zero_grad()
-            (matching + words).backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            recent = [*recent[-49:], (matching.item(), words.item(), right.item())]
-            means = [sum(column) / len(recent) for column in zip(*recent, strict=True)]
-            bar.set_postfix(match=f"{means[0]:.3f}", words=f"{means[1]:.3f}", right=f"{means[2]:.3f}")
-            if (step + 1) % save_every == 0:
-                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-                state |= {"recipe": asdict(recipe), "seconds": time.monotonic() - began, "plateau": _cooldown(recipe)}
-                torch.save(state, checkpoint.with_suffix(".tmp"))
-                checkpoint.with_suffix(".tmp").replace(checkpoint)
-    write(model, folder)
-    record = {"recipe": asdict(recipe), "minutes": round((time.monotonic() - began) / 60, 1)}
-    record |= dict(
-        zip(("final_matching_loss", "final_word_loss", "final_matching_accuracy"), _rounded(means), strict=True)
-    )
-    record |= {"world": world.VERSION, "fingerprint": world.fingerprint()}
-    record |= {"flickr": flickr.VERSION, "flickr_fingerprint": flickr.fingerprint()}
-    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-    checkpoint.unlink(missing_ok=True)
-    return model.requires_grad_(False).eval()
+    @functools.cached_property
+    def batches(self) -> pools.Batches:
+        """Batches of a pool that is drawn when the first is asked for."""
+        recipe = self.recipe
+        drawn = pools.draw(
+            recipe.pool, scenes=recipe.scenes, seed=recipe.seed, familiarity=recipe.familiarity, progress=True
+        )
+        return pools.Batches(drawn, recipe.batch, recipe.seed)
+
+    def step(self, number: int) -> Step:
+        """Losses of matching and of the masked words, of equal weight."""
+        matching, guessing, right = losses(self.network, *self.batches(number), self.recipe, number)
+        told = {"matching_loss": matching.detach(), "word_loss": guessing.detach(), "matching_accuracy": right}
+        return Step(matching + guessing, told)
+
+    def rate(self, recipe: Recipe, step: int) -> float:
+        """A plateau, then a fall."""
+        return plateau(recipe, step)
+
+    def decays(self, name: str, parameter: nn.Parameter) -> bool:
+        """Matrices do; biases, norms and what stands for a single token do not."""
+        return parameter.ndim >= 2 and "embedding" not in name and "cls_token" not in name
+
+    def same_so_far(self, recipe: Mapping[str, Any], steps: int) -> bool:
+        """Up to the plateau's end a training may go on with another number of steps: the rate was the same."""
+        if {**recipe, "steps": self.recipe.steps} != asdict(self.recipe):
+            return False
+        other = Recipe(**recipe)
+        return all(plateau(other, step) == plateau(self.recipe, step) for step in range(steps))
+
+    def result(self) -> PairScorer:
+        """The trained model, frozen."""
+        return self.network.requires_grad_(False).eval()
+
+    def write(self, folder: Path) -> None:
+        """Write the layout of `vilt-b32-mlm-itm`."""
+        write_halves(folder / PAIR, self.network, without="mlm_score.decoder.weight")  # tied to the embedding
+        write_json(folder / "config.json", self.network.config.to_diff_dict())
+        words.write(self.network.tokenizer, folder)
 
 
-def _groups(model: PairScorer, decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices, none for biases, norms and what stands for a single token."""
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        single = parameter.ndim < 2 or "embedding" in name or "cls_token" in name
-        (plain if single else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
+def learner(name: str, recipe: Recipe) -> Matching:
+    """A ViLT that has yet to learn."""
+    return Matching(recipe, f"pocket/{name}")
 
 
-def _rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, a plateau, and a linear fall to zero, so that a run can be lengthened before it falls."""
-    falls = _cooldown(recipe)
-    if step < recipe.warmup:
-        return recipe.lr * (step + 1) / recipe.warmup
-    return recipe.lr * min(1.0, (recipe.steps - step) / max(1, recipe.steps - falls))
+# -- the card -----------------------------------------------------------------------------------------
+def drawn_from() -> dict[str, str]:
+    """Versions and fingerprints of the drawn world and of the pocket Flickr."""
+    return clip.drawn_from() | {"flickr": flickr.VERSION, "flickr_fingerprint": flickr.fingerprint()}
 
 
-def _cooldown(recipe: Recipe) -> int:
-    """The step from which the rate falls."""
-    return recipe.steps - round(recipe.cooldown * recipe.steps)
+def measure(folder: Path) -> dict[str, Any]:
+    """What the model knows: matching, names, and the recalls on validation scenes."""
+    return {"scores": scores(from_folder(folder, name=f"pocket/{folder.name}"))}
 
 
-def _rounded(values: Sequence[float]) -> list[float]:
-    return [round(value, 4) for value in values]
+def scores(model: PairScorer) -> dict[str, float]:
+    """As fractions: matching of fresh pictures, known names, rare names, recalls on validation scenes."""
+    recipe = RECIPES["vilt-b"]
+    fresh = pools.draw(FRESH, scenes=recipe.scenes, seed=1)
+    batches = pools.Batches(fresh, FRESH // 4, 1)
+    with torch.no_grad():
+        right = [losses(model, *batches(i), recipe, i)[2].item() for i in range(4)]
+    found = {"matching, half of the captions masked": sum(right) / len(right)}
+    exam = exams.small_examination()
+    prompts = [exam.templates[0].format(name) for name in exam.known_names]
+    ((pictures, labels),) = exam.known
+    chosen = chosen_score(score_matrix(model, pictures, prompts)).argmax(1)
+    found["known objects"] = (chosen == labels).float().mean().item()
+    for concept in exam.concepts:
+        beside = [*prompts, exam.templates[0].format(concept.name)]
+        chosen = chosen_score(score_matrix(model, exam.pictures(concept.name), beside)).argmax(1)
+        found[concept.name] = (chosen == len(prompts)).float().mean().item()
+    rates = retrieve(model, exams.gallery("validation")).rates()
+    found |= {f"{metric}, validation scenes": rates[metric] for metric in ("tr@1", "ir@1")}
+    return found
 
 
-def write(model: PairScorer, folder: Path) -> None:
-    """Write a model in the layout of `vilt-b32-mlm-itm`, weights in half precision."""
-    tied = "mlm_score.decoder.weight"
-    half = {name: t.half().contiguous() for name, t in model.state_dict().items() if name != tied}
-    save_file(half, folder / WEIGHTS)
-    described: Mapping[str, Any] = model.config.to_diff_dict()
-    (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
-    model.tokenizer.save_pretrained(folder)
-    file = folder / "tokenizer_config.json"
-    # transformers 5.23 writes a class name that 4.x cannot read; this one both can.
-    file.write_text(file.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast"))
+def readable(card: dict[str, Any]) -> str:
+    """A ViLT's card as Markdown."""
+    training, recipe, found = card["training"], card["training"]["recipe"], card["scores"]
+    known = [f"| {name} | | {value:.3f} |" for name, value in found.items() if name not in RARE]
+    return f"""# pocket/{card["name"]}
+
+A ViLT for the drawn world, small enough to ship: transformers' `ViltModel`, 64 pixels in patches of 16, width 128,
+4 blocks, with heads for matching and for masked words, half precision. Generated by
+`python -m ktlib pocket train {card["name"]}`; do not edit.
+
+- **Start**: blocks, patch embedding and words of {recipe["start"]}, as ViLT itself starts from a ViT.
+- **Data**: {recipe["pool"]:,} pictures drawn once (world {training["world"]}, a quarter of them scenes as in the pocket
+  Flickr {training["flickr"]}), each with a caption that matches and one that does not: another picture's, or its own
+  with one word changed. No rare concept is ever drawn; its name occurs in captions of other pictures.
+- **Recipe**: matching and whole-word masking together; {recipe["steps"]} steps of {recipe["batch"]} pictures,
+  AdamW {recipe["lr"]:g}, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]}; {training["minutes"]} minutes
+  on 2 CPU cores that others used too. At the end: matching loss {training["final_matching_loss"]}, right
+  {training["final_matching_accuracy"]}, word loss {training["final_word_loss"]}.
+- **Meant for** showing the methods of the papers at small scale. It knows {len(world.vocabulary())} words and nothing
+  of the real world.
+
+Names are judged by the match logit of "a photo of a NAME" among {len(exams.small_examination().known_names)} known
+names (a rare concept competes with all of them), before any transfer; matching on pairs that no training drew:
+
+{cards.table("| | | share right |", [*known, *cards.rare_rows(found)])}
+"""

@@ -18,6 +18,7 @@ from ktlib.companion.studies.bench import Course, Lesson, Subject, dream, row
 from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import over_concepts
 from ktlib.evaluate.retrieval import METRICS, Retrieval, retrieve
+from ktlib.models import PairScorer
 from ktlib.store import key, remembered
 from ktlib.transfer import named_caption
 
@@ -99,12 +100,17 @@ def search(
         course: that it takes before; none by default.
         score: `logit` or `softmax` (D32).
         progress: show a bar.
+
+    Raises:
+        ValueError: the model is no pair scorer.
     """
     searched = gallery(subject, split)
     parts = (subject.weights, searched.digest, score, *(course.parts if course else ()))
 
     def compute() -> dict[str, list[int]]:
         model = course(subject.model) if course else subject.model
+        if not isinstance(model, PairScorer):
+            raise ValueError(f"expected a pair scorer, found {model.name}, which ranks by vectors")
         result = retrieve(model, searched, score=score, store=subject.cache / "pairs", progress=progress)
         return {"text_rank": result.text_rank.tolist(), "image_rank": result.image_rank.tolist()}
 

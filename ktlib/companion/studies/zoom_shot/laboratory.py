@@ -23,16 +23,9 @@ from ktlib.companion.scales import Scale
 from ktlib.companion.sources import Sets, sets
 from ktlib.data.sets import LabelledImages
 from ktlib.evaluate.features import extract
-from ktlib.models import load, load_encoder
-from ktlib.models.vision import VisionEncoder
-from ktlib.zoom_shot import (
-    AlignerSettings,
-    Maps,
-    ZoomShotSettings,
-    align,
-    fit_many,
-    least_squares,
-)
+from ktlib.linear_maps import Maps, least_squares
+from ktlib.models import DualEncoder, VisionEncoder, load
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit_many
 
 _VERSION = 1  # raise it when the same settings give other answers
 TRAIN = "ImageNet"  # what a map is trained on unless a test set is named
@@ -114,14 +107,14 @@ def laboratory(here: Scale, *, cache: Path | None = None, progress: bool = True)
     cache = cache or places.cache()
     zoom, device = here.zoom_shot, "cuda" if torch.cuda.is_available() else "cpu"
     pictures = sets(zoom.sets)
-    clip = load(zoom.clip).to(device)
+    clip = load(zoom.clip, DualEncoder).to(device)
     texts = {
         name: class_features(clip.encode_text, images.names, images.templates)
         for name, images in (pictures.tests | pictures.validation).items()
     }
     with torch.no_grad():
         prompts = clip.encode_text(list(pictures.prompts), normalize=False)
-    models = [VisionEncoder.of(clip), *(load_encoder(name).to(device) for name in zoom.encoders)]
+    models = [VisionEncoder.of(clip), *(load(name, VisionEncoder).to(device) for name in zoom.encoders)]
     raw = VisionEncoder.of(clip, pixels="raw")
     features: dict[tuple[str, str], Tensor] = {}
     everything = {TRAIN: pictures.train} | {f"train: {name}": images for name, images in pictures.targets.items()}
