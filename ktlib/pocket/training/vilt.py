@@ -21,8 +21,9 @@ from transformers import PreTrainedTokenizerFast, ViltConfig
 
 from ktlib.evaluate.retrieval import chosen_score, retrieve, score_matrix
 from ktlib.models import DualEncoder, load
+from ktlib.models.checkpoints import PAIR
 from ktlib.models.scoring import MATCH
-from ktlib.models.vilt import WEIGHTS, PairScorer, from_folder
+from ktlib.models.vilt import PairScorer, from_folder
 from ktlib.pocket import exams, flickr, world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.rare import RARE
@@ -186,7 +187,7 @@ class Matching(Learner):
 
     def write(self, folder: Path) -> None:
         """Write the layout of `vilt-b32-mlm-itm`."""
-        write_halves(folder / WEIGHTS, self.network, without="mlm_score.decoder.weight")  # tied to the embedding
+        write_halves(folder / PAIR, self.network, without="mlm_score.decoder.weight")  # tied to the embedding
         write_json(folder / "config.json", self.network.config.to_diff_dict())
         words.write(self.network.tokenizer, folder)
 
