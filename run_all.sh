@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [--seed N]
+Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [--seed N] [--html] [--record]
 
   --scale   pocket (default): tiny models on drawn data, offline, 2 CPU cores
             rehearsal: the published architectures with random weights on generated files, offline
@@ -12,8 +12,11 @@ Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [-
   --only    a notebook's number or name, as in --only 01 --only 10_results
   --force   run even what has not changed since its last good run
   --seed    the seed given to every notebook (default 0)
+  --html    make pages of the executed notebooks afterwards, to be read offline
+  --record  for maintainers: after a whole, good run put its results in the place of the committed ones
 
-Executed notebooks, logs and records go to runs/<scale>/, tables to results/<scale>/, figures to figures/<scale>/.
+Everything goes to runs/<scale>/: executed notebooks, logs, results/, figures/, RESULTS.md, and a certificate that
+compares them with the committed results. Nothing that is committed changes, save with --record.
 Exit status: 0 all well, 1 a notebook failed, 2 nothing could be started.
 TEXT
 }

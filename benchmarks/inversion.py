@@ -83,7 +83,7 @@ def one_at_a_time(name, descriptions, steps):
 
 def schedules(name, descriptions, goals):
     """First step, and seconds until then, at which the mean similarity reaches each goal."""
-    model, recipe = ktlib.load(name), SCALES["pocket"].inversion
+    model, recipe = ktlib.load(name), SCALES["pocket"].clip.inversion
     flat = ((0, model.image_size),)
     variants = {
         "kt, growing": recipe,

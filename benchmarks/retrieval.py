@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from transformers import ViltImageProcessor
 
-from ktlib.companion import galleries
-from ktlib.companion.pair_scales import pair_scale
+from ktlib.companion import sources
 from ktlib.companion.record.rows import provenance
+from ktlib.companion.scales import scale
 from ktlib.evaluate.retrieval import score_matrix
 from ktlib.models.vilt import load_pair
 
@@ -70,7 +70,7 @@ def naive(model, images, texts, device):
 def measure(name, device, *, images, texts, batch, repeats, alone):
     """Medians of times measured in turns, so that all see the same machine."""
     model = load_pair(name).to(device)
-    gallery = galleries.gallery("pocket", "test")
+    gallery = sources.gallery("pocket", "test")
     pictures = [gallery.images[i] for i in range(images)]
     if model.image_size != pictures[0].shape[-1]:  # Flickr30k's usual shape
         pictures = [torch.rand(3, 384, 512) for _ in pictures]
@@ -134,7 +134,7 @@ def rendered(record):
     config, pairs = load_pair("random/vilt-b32").config, IMAGES * CAPTIONS
     work = pairs * flops(config, 20)
     hours = work / (PEAK * SHARE) / 3600
-    cells = len(pair_scale("paper").cells)
+    cells = len(scale("paper").retrieval.cells)
     lines += [
         "",
         f"A search of Flickr30k's test split is {pairs:,} pairs, {work / 1e15:.0f} PFLOP for images of 384 × 512 pixels and",

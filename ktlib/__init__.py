@@ -1,23 +1,38 @@
-"""Knowledge transfer from text to images, as the paper has it: describe, invert, transfer, recognise."""
+"""Knowledge transfer from text to images, as the paper has it: describe, invert, transfer, recognise.
+
+And Zoom-shot: extract features, fit a linear map into CLIP's space, recognise without a label.
+"""
 
 from ktlib import evaluate
+from ktlib.evaluate.features import extract
 from ktlib.inversion import Inversion, InversionSettings, invert
-from ktlib.models import DualEncoder, available, load
-from ktlib.models.vilt import PairScorer, load_pair
-from ktlib.transfer import TransferSettings, named_caption, transfer
+from ktlib.linear_maps import LinearMap, Maps, least_squares
+from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available, load
+from ktlib.transfer import MatchingSettings, TransferSettings, named_caption, transfer
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit, fit_many
 
 __version__ = "0.1.0"
 __all__ = [
+    "AlignerSettings",
     "DualEncoder",
     "Inversion",
     "InversionSettings",
+    "LinearMap",
+    "Maps",
+    "MatchingSettings",
     "PairScorer",
     "TransferSettings",
+    "VisionEncoder",
+    "ZoomShotSettings",
+    "align",
     "available",
     "evaluate",
+    "extract",
+    "fit",
+    "fit_many",
     "invert",
+    "least_squares",
     "load",
-    "load_pair",
     "named_caption",
     "transfer",
 ]

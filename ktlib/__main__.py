@@ -4,95 +4,187 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+# Every command imports what it needs when it is chosen (see the comments): one that lists words needs no nbconvert,
+# and a fault in one room does not keep the others shut.
+
+Arguments = argparse.Namespace
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
-    arguments = _parser().parse_args(argv)
-    try:
-        return arguments.command(arguments) or 0
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+@dataclass(frozen=True)
+class Command:
+    """One command: what it is for, what runs it, and its arguments as `add_argument` takes them.
+
+    `run` returns the exit status; None means all well.
+    """
+
+    help: str
+    run: Callable[[Arguments], int | None]
+    arguments: Sequence[tuple[str, dict[str, Any]]] = ()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ktlib", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def models(_: Arguments) -> None:
+    """List what `load` takes."""
+    from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available  # when chosen
 
-    models = commands.add_parser("models", help="list the models that load() and load_encoder() take")
-    models.set_defaults(command=_models)
-
-    explain = commands.add_parser("explain", help="say where the numbers of a published item come from")
-    explain.add_argument("item", help='such as "KT Tab. 1"')
-    explain.set_defaults(command=_explain)
-
-    calibrate = commands.add_parser("calibrate", help="paper scale: find the class names behind the ImageNet baselines")
-    calibrate.set_defaults(command=_calibrate)
-
-    pocket = commands.add_parser("pocket", help="the drawn world and its models").add_subparsers(required=True)
-    train = pocket.add_parser("train", help="train a pocket model (up to 15 minutes on 2 cores, ViLT an hour; resumes)")
-    train.add_argument("name", help="clip-b, clip-l, vilt-b, mobilenet, densenet, resnet, dino or dinov2")
-    train.add_argument("--steps", type=int, help="fewer steps than the recipe")
-    train.add_argument("--familiarity", type=float, help="CLIPs: how often rare names occur, times the recipe's")
-    train.add_argument("--out", type=Path, help="folder; the shipped one by default")
-    train.set_defaults(command=_train)
-    check = pocket.add_parser("check", help="verify digests and that the cards' scores reproduce")
-    check.set_defaults(command=_check)
-    words = pocket.add_parser("words", help="list the words pocket models know")
-    words.set_defaults(command=_words)
-    return parser
+    for kind in (DualEncoder, PairScorer, VisionEncoder):
+        print(f"{kind.__name__}:", *available(kind), sep="\n  ")
+    print("and any open_clip architecture, with weights=…")
 
 
-def _models(_: argparse.Namespace) -> None:
-    from ktlib.models import available, available_encoders
+def explain(arguments: Arguments) -> None:
+    """Say where the numbers of an item come from."""
+    from ktlib.companion.report.explain import explain as explanation  # when chosen
 
-    print("\n".join(available()), "\nand any open_clip architecture, with weights=…", sep="")
-    print("vision encoders, for load_encoder():", *available_encoders(), sep="\n")
-
-
-def _explain(arguments: argparse.Namespace) -> None:
-    from ktlib.companion.report.explain import explain
-
-    print(explain(arguments.item))
+    print(explanation(arguments.item))
 
 
-def _calibrate(_: argparse.Namespace) -> None:
-    from ktlib.data import imagenet
-    from ktlib.evaluate import calibration
-    from ktlib.evaluate.score_cells import score_cells
-    from ktlib.models import load
+def report(_: Arguments) -> None:
+    """Write the pages of results from the committed rows."""
+    from ktlib.companion.report import page  # when chosen
+
+    page.main()
+
+
+def compare(arguments: Arguments) -> int:
+    """Put two folders of results beside each other; 0 when nothing differs."""
+    from ktlib.companion.record import certificate, rows  # when chosen
+
+    for folder in (arguments.before, arguments.after):
+        if not any(folder.glob("*.csv")):
+            raise FileNotFoundError(f"expected a folder with rows such as kt_tab_1.csv, found none in {folder}")
+    before, after = (rows.read("", folder=folder) for folder in (arguments.before, arguments.after))
+    compared = certificate.compare(before, after)
+    print(certificate.report(compared))
+    return int(not all(item.same for item in compared))
+
+
+def lab(arguments: Arguments) -> None:
+    """Open JupyterLab on a working copy of the notebooks."""
+    from ktlib.companion import lab as laboratory  # when chosen
+
+    laboratory.start(fresh=arguments.fresh, arguments=arguments.rest)
+
+
+def site(arguments: Arguments) -> None:
+    """Make pages of the executed notebooks and the results."""
+    from ktlib.companion.report import site as pages  # when chosen
+
+    print(f"wrote {pages.build(arguments.scale)}")
+
+
+def calibrate(_: Arguments) -> None:
+    """Find and freeze the class names behind the ImageNet baselines."""
+    from ktlib.data import imagenet  # when chosen
+    from ktlib.evaluate import calibration  # when chosen
+    from ktlib.models import DualEncoder, load  # when chosen
 
     validation = imagenet.read()
-    models = {"ViT-B/32": load("openai/ViT-B-32"), "ViT-L/14": load("openai/ViT-L-14")}
-    accuracies = score_cells(models, validation)
+    clips = {"ViT-B/32": load("openai/ViT-B-32", DualEncoder), "ViT-L/14": load("openai/ViT-L-14", DualEncoder)}
+    accuracies = calibration.score_cells(clips, validation)
     for cell, found in accuracies.items():
         print(cell, {name: f"{100 * value:.2f} %" for name, value in found.items()})
     print("frozen:", calibration.freeze(accuracies))
 
 
-def _train(arguments: argparse.Namespace) -> None:
-    from ktlib.places import WEIGHTS
-    from ktlib.pocket import training
+def train(arguments: Arguments) -> None:
+    """Train a pocket model and write its card."""
+    from ktlib.places import WEIGHTS  # when chosen
+    from ktlib.pocket import training  # when chosen
 
     folder = arguments.out or WEIGHTS / arguments.name
     training.train(arguments.name, folder, steps=arguments.steps, familiarity=arguments.familiarity)
     print(f"wrote {folder}")
 
 
-def _check(_: argparse.Namespace) -> int:
-    from ktlib.pocket import training
+def check(_: Arguments) -> int:
+    """Verify digests, and that the cards' scores reproduce."""
+    from ktlib.pocket import training  # when chosen
 
     problems = [problem for name in training.RECIPES for problem in training.check(name)]
     print("\n".join(problems) or f"{', '.join(training.RECIPES)}: digests and scores are as on their cards")
     return 1 if problems else 0
 
 
-def _words(_: argparse.Namespace) -> None:
-    from ktlib.pocket.world import vocabulary
+def words(_: Arguments) -> None:
+    """List the words that pocket models know."""
+    from ktlib.pocket.world import vocabulary  # when chosen
 
     print(" ".join(vocabulary()))
+
+
+SCALE = ("--scale", {"default": "pocket", "choices": ("pocket", "rehearsal", "paper"), "help": "default: pocket"})
+COMMANDS = {
+    "models": Command("list the models that load() takes", models),
+    "explain": Command(
+        "say where the numbers of a published item come from", explain, [("item", {"help": 'such as "KT Tab. 1"'})]
+    ),
+    "report": Command("write RESULTS.md and its pages from the committed results", report),
+    "compare": Command(
+        "put two folders of results beside each other; exit status 1 if a row differs",
+        compare,
+        [
+            ("before", {"type": Path, "help": "such as results/pocket"}),
+            ("after", {"type": Path, "help": "such as runs/pocket/results"}),
+        ],
+    ),
+    "site": Command("make pages of the executed notebooks, to be read offline", site, [SCALE]),
+    "lab": Command(
+        "open JupyterLab on a working copy of the notebooks",
+        lab,
+        [
+            ("--fresh", {"action": "store_true", "help": "start anew; former copies are kept beside"}),
+            ("rest", {"nargs": "*", "metavar": "ARGUMENT", "help": "for jupyter lab"}),
+        ],
+    ),
+    "calibrate": Command("paper scale: find the class names behind the ImageNet baselines", calibrate),
+    "pocket train": Command(
+        "train a pocket model (up to 15 minutes on 2 cores, ViLT an hour; resumes)",
+        train,
+        [
+            ("name", {"help": "clip-b, clip-l, vilt-b, mobilenet, densenet, resnet, dino or dinov2"}),
+            ("--steps", {"type": int, "help": "fewer steps than the recipe"}),
+            ("--familiarity", {"type": float, "help": "CLIPs: how often rare names occur, times the recipe's"}),
+            ("--out", {"type": Path, "help": "folder; the shipped one by default"}),
+        ],
+    ),
+    "pocket check": Command("verify digests and that the cards' scores reproduce", check),
+    "pocket words": Command("list the words pocket models know", words),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments, unknown = parser().parse_known_args(argv)
+    if unknown and arguments.command is not COMMANDS["lab"]:  # JupyterLab has many options of its own
+        parser().error(f"unrecognized arguments: {' '.join(unknown)}")
+    if unknown:
+        arguments.rest += unknown
+    try:
+        return arguments.command.run(arguments) or 0
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; one of two words, `pocket train`, stands under the first."""
+    whole = argparse.ArgumentParser(prog="python -m ktlib", description=__doc__)
+    groups = {"": whole.add_subparsers(required=True, metavar="COMMAND")}
+    for name, command in COMMANDS.items():
+        group, _, last = name.rpartition(" ")
+        if group not in groups:
+            about = groups[""].add_parser(group, help="the drawn world and its models")
+            groups[group] = about.add_subparsers(required=True, metavar="COMMAND")
+        own = groups[group].add_parser(last, help=command.help)
+        for argument, options in command.arguments:
+            own.add_argument(argument, **options)
+        own.set_defaults(command=command)
+    return whole
 
 
 if __name__ == "__main__":

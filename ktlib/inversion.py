@@ -4,13 +4,12 @@
 
 The printed Eq. 3 augments the features and adds the regulariser; read as above it is what the
 authors' code does (D1). Eq. 4 stops half-way and optimises the activations that enter an inner
-block. All descriptions and seeds run in one batch; each job draws from a generator of its own and
-is clipped on its own, so a job does not depend on what it shares the batch with, but for rounding:
-sums in another order differ in the last bit, and hundreds of steps make that visible in the pixels.
+block. What a similarity is, the model says (`models.protocols.Invertible`): a cosine for a dual
+encoder, the probability of a match for a pair scorer (KT v1, Sec. 4.3).
 
-A pair scorer (ViLT) has no feature to compare with. There the image is made to match: the distance
-is the cross-entropy of its matching head towards "they belong together", and the similarity is the
-probability that it gives (KT v1, Sec. 4.3).
+All descriptions and seeds run in one batch; each job draws from a generator of its own and is
+clipped on its own, so a job does not depend on what it shares the batch with, but for rounding:
+sums in another order differ in the last bit, and hundreds of steps make that visible in the pixels.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ from tqdm.auto import tqdm
 from ktlib import store as files
 from ktlib.augment import UNIFORMS, affine_views
 from ktlib.losses import total_variation
-from ktlib.models.dual import DualEncoder
-from ktlib.models.vilt import MATCH, PairScorer
+from ktlib.models.protocols import Inner, Invertible
 
 _VERSION = 1  # raise it when the same settings give other images: stored inversions are then redone
 _CHECKPOINT_SECONDS = 30.0
@@ -100,9 +98,9 @@ class Inversion:
     Attributes:
         images: float32 (jobs, images, 3, side, side), RGB in [0, 1]; or the activations
             (jobs, images, tokens, width) when `settings.layer` is set.
-        similarity: cosine to the description at every step, on the view of that step, mean over
-            the job's images: (jobs, steps).
-        final: cosine of each finished image, not augmented: (jobs, images).
+        similarity: to the description at every step, on the view of that step, mean over the job's
+            images: (jobs, steps).
+        final: similarity of each finished image, not augmented: (jobs, images).
         descriptions, seeds: one a job.
         settings: as they were used.
         seconds: of computing; 0 when everything was stored already.
@@ -137,69 +135,50 @@ def learning_rate(settings: InversionSettings, step: int) -> float:
             return settings.lr
 
 
-def distance(features: Float[Tensor, "batch dim"], targets: Float[Tensor, "batch dim"], kind: str) -> Tensor:
-    """How far features are from their targets, one number an image: (batch,).
-
-    Args:
-        features, targets: unit vectors; projected, un-normalised ones for `raw_l2`.
-        kind: a value of `InversionSettings.distance`.
-    """
-    if kind == "cosine":
-        return 1 - (features * targets).sum(1)
-    return (features - targets).square().sum(1).clamp_min(1e-12).sqrt()  # a root has no slope at 0
-
-
 def objective(
-    model: DualEncoder | PairScorer,
-    images: Tensor,
+    model: Invertible,
+    images: Float[Tensor, "batch 3 height width"],
     uniforms: Float[Tensor, "views batch 5"],
     targets: Tensor,
     settings: InversionSettings,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"]]:
-    """Eq. 3 (or Eq. 4), to be made small, and the cosine of each image to its target.
+    """Eq. 3, to be made small, and the similarity of each image to its target."""
+    seen = views(images, uniforms, settings)
+    distance, similarity = model.score(seen, targets.repeat(len(uniforms), 1), distance=settings.distance)
+    loss = distance.mean() + settings.tv * total_variation(images)
+    return loss, similarity.view(len(uniforms), -1).mean(0)
+
+
+def inner_objective(
+    model: Inner, activations: Tensor, targets: Tensor, settings: InversionSettings
+) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"]]:
+    """Eq. 4: the distance alone. There are no pixels to be moved or smoothed."""
+    distance, similarity = model.score(activations, targets, distance=settings.distance)
+    return distance.mean(), similarity
+
+
+def views(
+    images: Float[Tensor, "batch 3 height width"], uniforms: Float[Tensor, "views batch 5"], settings: InversionSettings
+) -> Float[Tensor, "seen 3 height width"]:
+    """A(X) of Eq. 3: affine views of every image, one after the other.
 
     Args:
-        model: sees the images.
-        images: RGB in [0, 1], or activations for Eq. 4.
-        uniforms: numbers in [0, 1) that decide the affine views.
-        targets: text features, one row an image, unit vectors unless the distance is `raw_l2`; for
-            a pair scorer the texts' token ids.
-        settings: weights and kinds.
+        images: RGB in [0, 1].
+        uniforms: numbers in [0, 1) that decide the views.
+        settings: how far they go.
     """
-    normalize = settings.distance != "raw_l2"
-    if settings.layer is not None and isinstance(model, DualEncoder):  # Eq. 4: no pixels, nothing to augment or smooth
-        features = model.encode_inner(images, settings.layer, normalize=normalize)
-        return distance(features, targets, settings.distance).mean(), _cosine(features, targets)
-    seen = [_view(images, u, settings) for u in uniforms]
-    views = seen[0] if len(seen) == 1 else torch.cat(seen)
-    if isinstance(model, PairScorer):
-        logits = model.match_tokens(model.embed_image(views), targets.repeat(len(uniforms), 1))
-        together = torch.full((len(views),), MATCH, device=logits.device)
-        loss = F.cross_entropy(logits, together) + settings.tv * total_variation(images)
-        return loss, _probability(logits).view(len(uniforms), -1).mean(0)
-    features = model.encode_image(views, normalize=normalize)
-    repeated = targets.repeat(len(uniforms), 1)
-    loss = distance(features, repeated, settings.distance).mean() + settings.tv * total_variation(images)
-    return loss, _cosine(features, repeated).view(len(uniforms), -1).mean(0)
-
-
-def _view(images: Tensor, uniforms: Tensor, settings: InversionSettings) -> Tensor:
     s = settings
-    return affine_views(
-        images, uniforms, rotation=s.rotation, translation=s.translation, scale=s.scale, probability=s.probability
-    )
-
-
-def _cosine(features: Tensor, targets: Tensor) -> Tensor:
-    return F.cosine_similarity(features.detach().float(), targets, dim=1)
-
-
-def _probability(logits: Tensor) -> Tensor:
-    return logits.detach().float().softmax(1)[:, MATCH]
+    seen = [
+        affine_views(
+            images, u, rotation=s.rotation, translation=s.translation, scale=s.scale, probability=s.probability
+        )
+        for u in uniforms
+    ]
+    return seen[0] if len(seen) == 1 else torch.cat(seen)
 
 
 def invert(
-    model: DualEncoder | PairScorer,
+    model: Invertible,
     descriptions: Sequence[str],
     *,
     images_per_concept: int = 10,
@@ -212,7 +191,7 @@ def invert(
     """Images that the model finds similar to descriptions.
 
     Args:
-        model: any dual encoder or pair scorer; its weights are not touched.
+        model: a dual encoder, a pair scorer, or whatever offers the same; its weights are not touched.
         descriptions: what to see, *without* the concept's name (KT v1, Sec. 3.1.2): the name would
             leak into the images. One a job; repeat a description with other seeds for more jobs.
         images_per_concept: images a job (KT v1, Sec. 4.2: 10).
@@ -226,7 +205,7 @@ def invert(
 
     Raises:
         ValueError: no description, a description too long for the model, counts that differ, or an
-            inner layer of a pair scorer.
+            inner layer of a model that has none.
 
     Source: KT v1, Eq. 3 and 4; Sec. 4.3 for pair scorers.
     """
@@ -236,15 +215,7 @@ def invert(
         raise ValueError(
             f"expected a list of descriptions and one seed each, found {descriptions!r} and {len(seeds)} seeds"
         )
-    if isinstance(model, PairScorer):
-        if settings.layer is not None:
-            raise ValueError(
-                f"expected layer=None for {model.name}, found {settings.layer}: Eq. 4 is for dual encoders"
-            )
-        targets = model.tokenize(descriptions)
-    else:
-        with torch.no_grad():
-            targets = model.encode_text(descriptions, normalize=settings.distance != "raw_l2")
+    targets = model.target(descriptions, distance=settings.distance)
     weights = model.digest()
     paths = [
         None
@@ -289,7 +260,7 @@ def generator(description: str, seed: int) -> torch.Generator:
 
 
 def _optimise(
-    model: DualEncoder | PairScorer,
+    model: Invertible,
     jobs: list[tuple[str, int]],
     targets: Tensor,
     count: int,
@@ -299,14 +270,14 @@ def _optimise(
 ) -> list[dict[str, Tensor]]:
     """Run some jobs side by side; `targets` has one row a job."""
     device, steps = targets.device, settings.steps
+    inner = None if settings.layer is None else model.from_block(settings.layer)  # Eq. 4
     generators = [generator(*job) for job in jobs]
     side = settings.sizes[0][1]
-    images = torch.cat([_start(model, (count, 3, side, side), g) for g in generators]).to(device)
+    images = torch.cat([model.noise(count, g, side=side) for g in generators]).to(device)
     shape = (steps, settings.views, count, UNIFORMS)
     uniforms = torch.cat([torch.rand(shape, generator=g) for g in generators], 2).to(device)
-    if settings.layer is not None and isinstance(model, DualEncoder):
-        with torch.no_grad():
-            images = model.inner(images, settings.layer)
+    if inner is not None:
+        images = inner.enter(images)
     targets = targets.repeat_interleave(count, 0)
     curve = torch.zeros(len(jobs), steps)
     first, moments = 0, None
@@ -321,18 +292,21 @@ def _optimise(
     try:
         for step in range(first, steps):
             for start, side in settings.sizes[1:]:
-                if step == start and settings.layer is None:
+                if step == start and inner is None:
                     grown = F.interpolate(images.detach(), (side, side), mode="bicubic", align_corners=False)
                     images, optimizer = _adam(grown, None)  # Adam starts anew, as in the authors' code
             optimizer.param_groups[0]["lr"] = learning_rate(settings, step)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                loss, cosines = objective(model, images, uniforms[step], targets, settings)
+                if inner is None:
+                    loss, similarity = objective(model, images, uniforms[step], targets, settings)
+                else:
+                    loss, similarity = inner_objective(inner, images, targets, settings)
             (gradient,) = torch.autograd.grad(loss * len(jobs), images)  # the mean is over a job's own images
             images.grad = _clip(gradient, len(jobs), settings.clip)
-            if settings.layer is None:
+            if inner is None:
                 images.data.clamp_(0, 1)  # after the gradient and before the update, as in the authors' code
             optimizer.step()
-            curve[:, step] = cosines.view(len(jobs), count).mean(1).cpu()
+            curve[:, step] = similarity.view(len(jobs), count).mean(1).cpu()
             if step % 10 == 9 or step + 1 == steps:
                 bar.update(step + 1 - bar.n)
                 bar.set_postfix(similarity=f"{curve[:, step].mean():.3f}")
@@ -341,26 +315,11 @@ def _optimise(
                 stamp = time.monotonic()
     finally:
         bar.close()
-    finished = images.detach()
+    finished = images.detach() if inner is not None else images.detach().clamp(0, 1)
     with torch.no_grad():
-        if settings.layer is None:
-            finished = finished.clamp(0, 1)
-        if isinstance(model, PairScorer):
-            final = _probability(model.match_tokens(model.embed_image(finished), targets))
-        elif settings.layer is None:
-            final = _cosine(model.encode_image(finished), targets)
-        else:
-            final = _cosine(model.encode_inner(finished, settings.layer), targets)
+        _, final = (inner or model).score(finished, targets, distance=settings.distance)
     parts = finished.cpu().split(count), final.cpu().split(count), curve
     return [{"images": i, "final": f, "similarity": c} for i, f, c in zip(*parts, strict=True)]
-
-
-def _start(model: DualEncoder | PairScorer, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Noise to begin with: uniform pixels; for a pair scorer normal ones in its own range (KT v1, Sec. 4.3; D30)."""
-    if isinstance(model, PairScorer):
-        noise = torch.randn(shape, generator=generator)
-        return (noise * model.std.cpu() + model.mean.cpu()).clamp(0, 1)
-    return torch.rand(shape, generator=generator)
 
 
 def _adam(images: Tensor, moments: dict[str, Tensor] | None) -> tuple[Tensor, torch.optim.Adam]:
@@ -384,12 +343,3 @@ def _save_running(path: Path, step: int, images: Tensor, optimizer: torch.optim.
     tensors = {"step": torch.tensor(step), "images": images, "curve": curve}
     tensors |= {"exp_avg": state["exp_avg"], "exp_avg_sq": state["exp_avg_sq"], "adam_step": state["step"]}
     files.save_tensors(path, tensors)
-
-
-def as_published_png(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
-    """Images as the authors store them: each stretched from its minimum to its maximum, in 8 bits.
-
-    Source: the authors' code (`save_image(normalize=True, scale_each=True)`); D6.
-    """
-    low, high = (f(images.flatten(1), 1).view(-1, 1, 1, 1) for f in (torch.amin, torch.amax))
-    return ((images - low) / (high - low).clamp_min(1e-5) * 255).round() / 255

@@ -38,6 +38,22 @@ def total_variation(images: Float[Tensor, "batch channels height width"]) -> Flo
     return _TotalVariation.apply(images)
 
 
+def distance(
+    features: Float[Tensor, "batch dim"], targets: Float[Tensor, "batch dim"], kind: str = "l2"
+) -> Float[Tensor, " batch"]:
+    """How far images are from what they should show, one number an image.
+
+    Args:
+        features, targets: unit vectors; projected, un-normalised ones for `raw_l2`.
+        kind: `l2`, `cosine` or `raw_l2`.
+
+    Source: CLIPInversion (`l2`); KT v1, Eq. 3 as printed (`cosine`); the authors' code for BiomedCLIP (`raw_l2`; D2).
+    """
+    if kind == "cosine":
+        return 1 - (features * targets).sum(1)
+    return (features - targets).square().sum(1).clamp_min(1e-12).sqrt()  # a root has no slope at 0
+
+
 class _TotalVariation(torch.autograd.Function):
     """The sum above with its gradient written out: autograd would build eight padded copies of the images."""
 

@@ -1,4 +1,7 @@
-"""Where things lie: the repository, what is shipped in it, and the folders that a run writes to."""
+"""Where things lie: the repository, what is shipped in it, and the folders that variables may move.
+
+The only module that asks the environment for a folder.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 MANIFESTS = ROOT / "data_manifests"
 PUBLISHED = MANIFESTS / "published"
 WEIGHTS = ROOT / "ktlib" / "pocket" / "weights"
@@ -30,6 +34,12 @@ def data() -> Path:
 def cache() -> Path:
     """The folder of what was computed and may be deleted: `KT_CACHE`, or `cache/` in the repository."""
     return folder("KT_CACHE", ROOT / "cache")
+
+
+def torch_checkpoints() -> Path:
+    """The folder that torchvision keeps its weights in: `torch.hub.get_dir()` and `checkpoints`, without torch."""
+    home = folder("TORCH_HOME", folder("XDG_CACHE_HOME", Path.home() / ".cache") / "torch")
+    return home / "hub" / "checkpoints"
 
 
 def output(scale: str) -> Path:

@@ -1,4 +1,12 @@
-"""Teach: fine-tune a copy of the model on pictures of a concept and the sentence that names it."""
+"""Teach: fine-tune a copy of a model on pictures of a concept and the sentence that names it.
+
+One loop for every model; a lesson decides what a step minimises. A dual encoder learns by contrast:
+pictures are to lie where their captions lie. A pair scorer reads both together, and has no visual part
+that could be trained alone, so all weights that the objective reaches are trained (D31): `itm` shows
+each picture with its caption, which matches, and with the caption of another concept, which does not;
+`mlm` masks words of the caption and asks for them: beside noise images that is the papers' implicit
+transfer, beside inverted images its control.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +14,98 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ktlib import losses
-from ktlib.models.dual import DualEncoder
+from ktlib.models import adapters
+from ktlib.models.protocols import Contrastive, Matching, Teachable
+from ktlib.models.scoring import MATCH
+
+M = TypeVar("M", bound=Teachable)
+
+
+@runtime_checkable
+class Lesson(Protocol):
+    """What one transfer teaches.
+
+    Attributes:
+        model: a copy of the one that is taught; its weights move.
+        trained: the weights that do.
+    """
+
+    model: Any
+    trained: list[nn.Parameter]
+
+    def loss(self, images: Tensor, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        """What a step minimises.
+
+        Args:
+            images: of this step, on the model's device.
+            chosen: their places among all images.
+            draw: for whatever is drawn, on the CPU.
+        """
+        ...
+
+    def finish(self) -> Any:
+        """The taught model."""
+        ...
 
 
 @dataclass(frozen=True)
-class TransferSettings:
-    """How a model is fine-tuned. Defaults are the published recipe for CLIP.
+class Recipe:
+    """What all lessons share; `TransferSettings` and `MatchingSettings` say what for.
 
     Attributes:
         lr: KT v1, Tab. 1 sweeps 1e-5 to 5e-5; 2e-5 is the rate of its Fig. 1.
-        batch: KT v1, Sec. 8.1: 4.
+        batch: images a step (KT v1, Sec. 8.1 and 8.2: 4).
         epochs: authors' code: 1, so ten images make three steps of 4, 4 and 2.
         optimizer: `adam`, whose decay is added to the gradient (KT v1, Sec. 8.1; authors' code),
             or `adamw`, whose decay is not (ours).
-        weight_decay: KT v1, Sec. 8.1: 0.2, on every parameter.
+        weight_decay: on every parameter.
         betas, eps: authors' code (0.9, 0.98), 1e-6.
+    """
+
+    lr: float = 2e-5
+    batch: int = 4
+    epochs: int = 1
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-6
+
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adam", "adamw")}
+    teaches: ClassVar[type] = Teachable
+
+    def __post_init__(self) -> None:
+        for name, allowed in self.choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
+
+    def lesson(self, model: Any, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
+        """The lesson of these settings for a model, which stays as it is.
+
+        Args:
+            model: to be taught.
+            texts: one caption an image.
+            negatives: captions of other concepts.
+            draw: for what is drawn before the first step.
+
+        Raises:
+            ValueError: the model, the captions or the negatives do not suit the lesson.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class TransferSettings(Recipe):
+    """How a dual encoder is fine-tuned. Defaults are the published recipe for CLIP; see `Recipe` for the rest.
+
+    Attributes:
+        weight_decay: KT v1, Sec. 8.1: 0.2.
         towers: `visual` (KT v1, Sec. 4.2), `text`, or `both` (KT v1, Fig. 4).
         loss: a key of `losses.CONTRASTIVE`.
         temperature: authors' code: 0.07, fixed (D7).
@@ -36,13 +116,7 @@ class TransferSettings:
         layer: the block whose input the images are, for images inverted with Eq. 4.
     """
 
-    lr: float = 2e-5
-    batch: int = 4
-    epochs: int = 1
-    optimizer: str = "adam"
     weight_decay: float = 0.2
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-6
     towers: str = "visual"
     loss: str = "nt_xent"
     temperature: float = 0.07
@@ -50,14 +124,44 @@ class TransferSettings:
     interpolation: float = 1.0
     layer: int | None = None
 
-    def __post_init__(self) -> None:
-        for name, allowed in (
-            ("optimizer", ("adam", "adamw")),
-            ("towers", ("visual", "text", "both")),
-            ("loss", tuple(losses.CONTRASTIVE)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
+    choices: ClassVar[dict[str, tuple[str, ...]]] = Recipe.choices | {
+        "towers": ("visual", "text", "both"),
+        "loss": tuple(losses.CONTRASTIVE),
+    }
+    teaches: ClassVar[type] = Contrastive
+
+    def lesson(self, model: Contrastive, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
+        """By contrast."""
+        return Contrast(model, texts, negatives, self)
+
+
+@dataclass(frozen=True)
+class MatchingSettings(Recipe):
+    """How a pair scorer is fine-tuned. Defaults are the published recipe for ViLT; see `Recipe` for the rest.
+
+    Attributes:
+        lr: KT v1, Tab. 1 and 11 sweep 1e-5 to 5e-5; Tab. 8, with many concepts, 8e-7 to 3e-5.
+        batch: KT v1, Sec. 8.2: 4; Tab. 8: 16 to 256.
+        weight_decay: KT v1, Sec. 8.2: 0.01.
+        objective: `itm`, or `mlm` (KT v1, Sec. 8.9).
+        masked: share of a caption's tokens (KT v1, Sec. 8.9: 15 %, whole words).
+    """
+
+    weight_decay: float = 0.01
+    objective: str = "itm"
+    masked: float = 0.15
+
+    choices: ClassVar[dict[str, tuple[str, ...]]] = Recipe.choices | {"objective": ("itm", "mlm")}
+    teaches: ClassVar[type] = Matching
+
+    def lesson(self, model: Matching, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
+        """By matching, or by guessing masked words."""
+        if self.objective == "itm":
+            return Pairs(model, texts, negatives)
+        return MaskedWords(model, texts, draw, share=self.masked)
+
+
+RECIPES: tuple[type[Recipe], ...] = (TransferSettings, MatchingSettings)
 
 
 def named_caption(name: str, description: str) -> str:
@@ -71,94 +175,113 @@ def named_caption(name: str, description: str) -> str:
 
 
 def transfer(
-    model: DualEncoder,
+    model: M,
     images: Tensor,
     captions: str | Sequence[str],
     *,
-    seed: int = 0,
-    settings: TransferSettings | None = None,
     negatives: Sequence[str] = (),
-) -> DualEncoder:
+    seed: int = 0,
+    settings: Recipe | None = None,
+) -> M:
     """A copy of the model that has seen the images together with their captions.
 
     Args:
-        model: stays as it is.
+        model: a dual encoder or a pair scorer; stays as it is.
         images: float32 (batch, 3, height, width), RGB in [0, 1]; or activations (batch, tokens,
-            width) with `settings.layer`.
+            width) with `TransferSettings.layer`.
         captions: one for all images, or one each; with the concept's name (`named_caption`).
-        seed: of the order of the images.
-        settings: the recipe; the published one by default.
-        negatives: captions of other concepts, for the loss `info_nce_bank`.
+        negatives: captions of other concepts: for `itm`, where each picture gets one that is not its
+            own, drawn anew in every epoch (with many concepts, simply all captions), and for the loss
+            `info_nce_bank`.
+        seed: of the order of the images, of negatives and of masks.
+        settings: `TransferSettings` for a dual encoder, `MatchingSettings` for a pair scorer; by default
+            the published recipe of the one that suits the model.
 
     Returns:
         The new model, in evaluation mode and frozen.
 
     Raises:
-        ValueError: counts that differ, or a batch that would hold a single image.
+        ValueError: counts that differ, a batch from which nothing is learnt, a caption too long for the
+            model, missing negatives, or settings for another kind of model.
 
-    Source: KT v1, Sec. 3.1.2 and 4.2; the authors' fine-tuning script.
+    Source: KT v1, Sec. 3.1.2, 4.2 and 4.3; the authors' fine-tuning script. How negatives are drawn is ours (D31).
     """
-    settings = settings or TransferSettings()
+    settings = settings or _published(model)
+    if not isinstance(model, settings.teaches):
+        raise ValueError(f"expected settings that suit {model.name}, found {type(settings).__name__}")
     texts = [captions] * len(images) if isinstance(captions, str) else list(captions)
     if len(texts) != len(images):
         raise ValueError(f"expected one caption or one an image, found {len(texts)} for {len(images)} images")
-    if len(images) % settings.batch == 1 or settings.batch == 1:
-        raise ValueError(
-            f"{len(images)} images in batches of {settings.batch} leave a batch of one, from which the loss learns "
-            "nothing: use another batch size or another number of images"
-        )
-    taught = model.copy()
-    trained = _prepare(taught, settings)
-    optimizer = _optimizer(trained, settings)
-    loss = _loss(model, settings, negatives)
-    with torch.no_grad():
-        fixed = taught.encode_text(texts) if settings.towers == "visual" else None
-    order = torch.Generator().manual_seed(seed)
-    for _ in range(settings.epochs):
-        for chosen in torch.randperm(len(images), generator=order).split(settings.batch):
-            seen = _encode(taught, images[chosen], settings)
-            said = taught.encode_text([texts[i] for i in chosen]) if fixed is None else fixed[chosen]
-            optimizer.zero_grad()
-            loss(seen, said).backward()
-            optimizer.step()
-    return _finish(model, taught, settings)
-
-
-def _prepare(model: DualEncoder, settings: TransferSettings) -> list[nn.Parameter]:
-    """Unfreeze what is to be trained and return it."""
-    model.requires_grad_(False)
-    if settings.lora_rank is not None:
-        return _adapters(model, settings)
-    visual = list(model.visual.parameters()) if settings.towers != "text" else []
-    text = model.text_parameters() if settings.towers != "visual" else []
-    for parameter in visual + text:
-        parameter.requires_grad_(True)
-    return visual + text
-
-
-def _adapters(model: DualEncoder, settings: TransferSettings) -> list[nn.Parameter]:
-    """Put LoRA adapters into the chosen towers. open_clip's attention is targeted as a whole (`attn`)."""
-    from peft import LoraConfig, inject_adapter_in_model
-
-    rank = settings.lora_rank or 0
-    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["attn", "c_fc", "c_proj"])
-    inject_adapter_in_model(config, model.clip)
-    visual = {id(p) for p in model.visual.parameters()}
-    wanted = {"visual": (True,), "text": (False,), "both": (True, False)}[settings.towers]
-    adapters = [p for n, p in model.clip.named_parameters() if "lora_" in n]
-    for parameter in adapters:
-        parameter.requires_grad_((id(parameter) in visual) in wanted)
-    return [p for p in adapters if p.requires_grad]
-
-
-def _optimizer(parameters: list[nn.Parameter], settings: TransferSettings) -> torch.optim.Optimizer:
+    draw = torch.Generator().manual_seed(seed)
+    lesson = settings.lesson(model, texts, negatives, draw)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
-    s = settings
-    return kind(parameters, lr=s.lr, betas=s.betas, eps=s.eps, weight_decay=s.weight_decay)
+    optimizer = kind(
+        lesson.trained, lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay
+    )
+    for _ in range(settings.epochs):
+        for chosen in torch.randperm(len(images), generator=draw).split(settings.batch):
+            optimizer.zero_grad()
+            lesson.loss(images[chosen].to(model.device), chosen, draw).backward()
+            optimizer.step()
+    return lesson.finish().requires_grad_(False).eval()
 
 
-def _loss(
-    model: DualEncoder, settings: TransferSettings, negatives: Sequence[str]
+def _published(model: Teachable) -> Recipe:
+    for recipe in RECIPES:
+        if isinstance(model, recipe.teaches):
+            return recipe()
+    raise ValueError(f"expected a model that can be taught by contrast or by matching, found {model.name}")
+
+
+class Contrast:
+    """Images and captions of a batch against each other, in one of the readings of KT's Eq. 1 and 2."""
+
+    def __init__(
+        self, model: Contrastive, texts: list[str], negatives: Sequence[str], settings: TransferSettings
+    ) -> None:
+        if len(texts) % settings.batch == 1 or settings.batch == 1:
+            raise ValueError(
+                f"{len(texts)} images in batches of {settings.batch} leave a batch of one, from which the loss learns "
+                "nothing: use another batch size or another number of images"
+            )
+        self.old, self.model, self.texts, self.settings = model, model.copy().requires_grad_(False), texts, settings
+        self.contrast = _reading(model, negatives, settings)
+        with torch.no_grad():
+            self.fixed = self.model.encode_text(texts) if settings.towers == "visual" else None
+        self.trained = self._unfreeze()
+
+    def _unfreeze(self) -> list[nn.Parameter]:
+        towers = ("visual", "text") if self.settings.towers == "both" else (self.settings.towers,)
+        if self.settings.lora_rank is not None:
+            return adapters.put_in(self.model, self.settings.lora_rank, towers)
+        trained = list(self.model.visual.parameters()) if "visual" in towers else []
+        trained += self.model.text_parameters() if "text" in towers else []
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        return trained
+
+    def loss(self, images: Tensor, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        """The chosen loss between the images and their captions."""
+        layer = self.settings.layer
+        seen = self.model.encode_image(images) if layer is None else self.model.encode_inner(images, layer)
+        said = self.model.encode_text([self.texts[i] for i in chosen]) if self.fixed is None else self.fixed[chosen]
+        return self.contrast(seen, said)
+
+    def finish(self) -> Contrastive:
+        """Merge adapters, interpolate with the old weights."""
+        new = self.model
+        if self.settings.lora_rank is not None:
+            new = self.old.copy()
+            adapters.merge(self.model, new)
+        if self.settings.interpolation != 1.0:
+            before, after = self.old.clip.state_dict(), new.clip.state_dict()
+            mixed = {n: torch.lerp(before[n], t, self.settings.interpolation) for n, t in after.items()}
+            new.clip.load_state_dict(mixed)
+        return new
+
+
+def _reading(
+    model: Contrastive, negatives: Sequence[str], settings: TransferSettings
 ) -> Callable[[Tensor, Tensor], Tensor]:
     function = losses.CONTRASTIVE[settings.loss]
     if "negatives" not in inspect.signature(function).parameters:
@@ -169,25 +292,47 @@ def _loss(
         return partial(function, temperature=settings.temperature, negatives=model.encode_text(negatives))
 
 
-def _encode(model: DualEncoder, images: Tensor, settings: TransferSettings) -> Tensor:
-    images = images.to(model.mean.device)
-    return model.encode_image(images) if settings.layer is None else model.encode_inner(images, settings.layer)
+class Pairs:
+    """Each picture with its own caption and with one of another concept: do they match?"""
+
+    def __init__(self, model: Matching, texts: list[str], negatives: Sequence[str]) -> None:
+        self.model, self.texts = model.copy().requires_grad_(True), texts
+        self.trained = list(self.model.parameters())
+        distinct = list(dict.fromkeys(negatives))
+        self.others = {text: [n for n in distinct if n != text] for text in set(texts)}
+        if not all(self.others.values()):
+            raise ValueError(
+                "expected captions of other concepts, found none: matching needs pairs that do not match; "
+                "pass negatives=[…]"
+            )
+
+    def loss(self, images: Tensor, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        """Cross-entropy of the matching head over right and wrong captions, as many of each."""
+        patches = self.model.embed_image(images)
+        own = [self.texts[i] for i in chosen]
+        lists = [self.others[text] for text in own]
+        other = [options[int(torch.randint(len(options), (), generator=draw))] for options in lists]
+        logits = self.model.match_tokens(patches.repeat(2, 1, 1), self.model.tokenize([*own, *other]))
+        target = torch.tensor([MATCH] * len(own) + [1 - MATCH] * len(other), device=logits.device)
+        return F.cross_entropy(logits, target)
+
+    def finish(self) -> Matching:
+        """As it is."""
+        return self.model
 
 
-def _finish(old: DualEncoder, new: DualEncoder, settings: TransferSettings) -> DualEncoder:
-    """Merge adapters, interpolate with the old weights, freeze."""
-    if settings.lora_rank is not None:
-        from peft.tuners.tuners_utils import BaseTunerLayer
+class MaskedWords:
+    """Each picture with its caption, masked once and for all: which words are missing?"""
 
-        merged = old.copy()
-        for module in new.clip.modules():
-            if isinstance(module, BaseTunerLayer) and not module.merged:
-                module.merge()
-        plain = {n.replace(".base_layer", ""): t for n, t in new.clip.state_dict().items() if "lora_" not in n}
-        merged.clip.load_state_dict(plain)
-        new = merged
-    if settings.interpolation != 1.0:
-        before = old.clip.state_dict()
-        mixed = {n: torch.lerp(before[n], t, settings.interpolation) for n, t in new.clip.state_dict().items()}
-        new.clip.load_state_dict(mixed)
-    return new.requires_grad_(False).eval()
+    def __init__(self, model: Matching, texts: list[str], draw: torch.Generator, *, share: float) -> None:
+        self.model = model.copy().requires_grad_(True)
+        self.trained = list(self.model.parameters())
+        self.ids, self.labels = self.model.mask_words(texts, draw, share=share)
+
+    def loss(self, images: Tensor, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        """Cross-entropy of the masked words."""
+        return self.model.word_loss(self.model.embed_image(images), self.ids[chosen], self.labels[chosen])
+
+    def finish(self) -> Matching:
+        """As it is."""
+        return self.model

@@ -1,4 +1,4 @@
-# Sourced by run_all.sh and run_tests.sh. Sets KT_ROOT, and KT_PYTHON: a Python 3.11 that holds exactly what
+# Sourced by run_all.sh, run_tests.sh and explore.sh. Sets KT_ROOT, and KT_PYTHON: a Python 3.11 that holds exactly what
 # requirements.lock lists. That is the active environment if it does, else .venv, made or completed here.
 # Both checks take a fraction of a second; the lock is installed only when something is missing.
 
@@ -54,6 +54,30 @@ kt_find_python() {
   return 1
 }
 
+# kt_pip VENV ARGUMENTS...: install; on a terminal with pip's own bars, else with a line a minute.
+kt_pip() {
+  local venv=$1 ticker status=0
+  shift
+  if [ -t 2 ]; then
+    "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2
+    return
+  fi
+  (
+    seconds=0
+    while sleep 2 && kill -0 "$$" 2>/dev/null; do # not longer than the script that waits for pip
+      seconds=$((seconds + 2))
+      if [ $((seconds % 60)) -eq 0 ]; then
+        echo "installing: $((seconds / 60)) min, $(du -sh "$venv" 2>/dev/null | cut -f1) in .venv" >&2
+      fi
+    done
+  ) &
+  ticker=$!
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >&2 || status=$?
+  kill "$ticker" 2>/dev/null || true
+  wait "$ticker" 2>/dev/null || true
+  return "$status"
+}
+
 # kt_install: make .venv, or complete it; a mark is left while installing, so that an interrupted one is redone.
 kt_install() {
   local venv="$KT_ROOT/.venv" base
@@ -64,10 +88,9 @@ kt_install() {
   fi
   touch "$venv/.ktlib-installing" || return 1
   echo "Installing requirements.lock into .venv: several GB will be fetched, once." >&2
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$KT_ROOT/requirements.lock" || return 1
+  kt_pip "$venv" -r "$KT_ROOT/requirements.lock" || return 1
   # setuptools is in the lock, so the build needs nothing more
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-    -e "$KT_ROOT" || return 1
+  kt_pip "$venv" --quiet --no-deps --no-build-isolation -e "$KT_ROOT" || return 1
   rm "$venv/.ktlib-installing"
 }
 

@@ -8,6 +8,10 @@ import torch
 
 import ktlib.inversion as inversion
 from ktlib.inversion import InversionSettings, invert, learning_rate
+from ktlib.losses import total_variation
+from ktlib.models.protocols import Invertible
+from ktlib.models.scoring import MATCH
+from tests.tiny_vilt import tiny_vilt
 
 DESCRIPTION = "a round opening in a brick wall"
 SHORT = InversionSettings(steps=12, sizes=((0, 8), (4, 16), (8, 32)))
@@ -130,31 +134,11 @@ def test_clipinversion_with_more_steps_never_ends_its_cosine():
     assert learning_rate(s, 5000) == pytest.approx(0.05 * (1 + math.cos(0.8 * math.pi)))
 
 
-def test_a_distance_of_zero_has_a_finite_gradient():
-    at = torch.nn.functional.normalize(torch.ones(1, 4), dim=1).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(inversion.distance(at, at.detach(), "l2").sum(), at)
-    assert torch.isfinite(gradient).all()
-
-
-def test_l2_and_cosine_say_the_same():
-    a, b = torch.nn.functional.normalize(torch.randn(2, 5, 8), dim=-1)
-    l2, cosine = inversion.distance(a, b, "l2"), inversion.distance(a, b, "cosine")
-    assert torch.allclose(l2**2, 2 * cosine, atol=1e-6)
-
-
 def test_the_gradient_is_clipped_for_each_job_alone():
     gradient = torch.cat([torch.full((2, 3, 4, 4), 10.0), torch.full((2, 3, 4, 4), 1e-4)])
     clipped = inversion._clip(gradient, 2, 1.0)
     assert clipped[:2].norm().item() == pytest.approx(1, rel=1e-4)
     assert torch.equal(clipped[2:], gradient[2:])
-
-
-def test_published_png_is_stretched_and_has_256_levels():
-    images = torch.rand(2, 3, 8, 8) * 0.5 + 0.2
-    png = inversion.as_published_png(images)
-    assert png.amin((1, 2, 3)).tolist() == [0, 0]
-    assert png.amax((1, 2, 3)).tolist() == [1, 1]
-    assert torch.allclose((png * 255).round(), png * 255, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -180,3 +164,91 @@ def test_unknown_settings_are_refused(change):
 def test_a_stretched_recipe_grows_at_the_same_shares():
     assert InversionSettings().stretched(500).sizes == ((0, 64), (90, 128), (180, 224))
     assert InversionSettings().stretched(5000) == InversionSettings()
+
+
+# -- what the method asks of a model ----------------------------------------------------------------------
+def test_the_objective_is_the_distance_plus_the_weighted_total_variation(model, images):
+    """Eq. 3 with CLIPInversion's distance, written out."""
+    settings = InversionSettings(tv=0.3, probability=0.0)
+    targets = model.target([DESCRIPTION]).expand(10, -1)
+    loss, similarity = inversion.objective(model, images, torch.rand(1, 10, 5), targets, settings)
+    features = model.encode_image(images)
+    by_hand = (features - targets).norm(dim=1).mean() + 0.3 * total_variation(images)
+    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert torch.allclose(similarity, (features * targets).sum(1), atol=1e-6)
+
+
+def test_of_an_inner_layer_only_the_distance_is_left(model, images):
+    targets = model.target([DESCRIPTION]).expand(10, -1)
+    inner = model.from_block(1)
+    loss, _ = inversion.inner_objective(inner, inner.enter(images), targets, InversionSettings(tv=5.0))
+    assert loss.item() == pytest.approx((model.encode_image(images) - targets).norm(dim=1).mean().item(), rel=1e-5)
+
+
+class Brightness:
+    """No network at all: it wants images as bright as the text is long."""
+
+    name, image_size, device = "brightness", 8, torch.device("cpu")
+
+    def target(self, texts, *, distance="l2"):
+        return torch.tensor([[len(text) / 100] for text in texts])
+
+    def score(self, images, target, *, distance="l2"):
+        off = images.mean((1, 2, 3)) - target[:, 0]
+        return off.square(), -off.detach().abs()
+
+    def noise(self, count, generator, *, side=None):
+        return torch.rand(count, 3, side, side, generator=generator)
+
+    def from_block(self, block):
+        raise ValueError("no blocks")
+
+    def digest(self):
+        return "brightness"
+
+
+def test_whatever_offers_what_is_asked_can_be_inverted():
+    assert isinstance(Brightness(), Invertible)
+    settings = InversionSettings(steps=40, sizes=((0, 8),), schedule="cosine", lr=0.05, tv=0.0)
+    found = run(Brightness(), ["x" * 20, "x" * 80], settings=settings)
+    assert found.images.mean((1, 2, 3, 4)).tolist() == pytest.approx([0.2, 0.8], abs=0.03)
+
+
+# -- inversion through the matching head -----------------------------------------------------------------
+CAPTION, OTHER = "a moongate is a round opening in a brick wall", "a wheel is a black ring"
+PLAIN = InversionSettings(steps=12, lr=0.05, schedule="cosine", sizes=((0, 32),), probability=0.0)
+
+
+@pytest.fixture
+def scorer():
+    return tiny_vilt()
+
+
+def test_inverted_images_match_better_than_the_noise_they_started_from(scorer):
+    found = invert(scorer, [CAPTION, OTHER], images_per_concept=3, settings=PLAIN, progress=False)
+    assert found.images.shape == (2, 3, 3, 32, 32)
+    assert found.images.min() >= 0 and found.images.max() <= 1
+    assert (found.similarity[:, -1] > found.similarity[:, 0] + 0.01).all()
+    again = scorer.match(found.images[0], [CAPTION] * 3).softmax(1)[:, MATCH]
+    torch.testing.assert_close(found.final[0], again, atol=1e-5, rtol=0)
+
+
+def test_a_job_s_images_do_not_depend_on_its_neighbours(scorer):
+    together = invert(scorer, [CAPTION, OTHER], images_per_concept=2, settings=PLAIN, progress=False)
+    alone = invert(scorer, [OTHER], images_per_concept=2, settings=PLAIN, progress=False)
+    # padding and the order of sums differ; a dozen steps of Adam keep that below a grey level
+    torch.testing.assert_close(together.images[1], alone.images[0], atol=4e-3, rtol=0)
+
+
+def test_noise_is_normal_in_the_model_s_own_range(scorer):
+    settings = dataclasses.replace(PLAIN, steps=1, lr=0.0)
+    start = invert(scorer, [CAPTION], images_per_concept=40, settings=settings, progress=False).images
+    inside = (start > 0) & (start < 1)
+    # a normal of mean and deviation 1/2, clamped: 0.683 of it lies inside, and spreads by 0.270
+    assert inside.float().mean().item() == pytest.approx(0.683, abs=0.01)
+    assert start[inside].std().item() == pytest.approx(0.270, abs=0.01)
+
+
+def test_inner_layers_are_for_dual_encoders(scorer):
+    with pytest.raises(ValueError, match="expected layer=None for pocket/tiny, found 2"):
+        invert(scorer, [CAPTION], settings=dataclasses.replace(PLAIN, layer=2), progress=False)

@@ -178,3 +178,20 @@ def test_cosines_do_not_see_lengths():
 def test_an_unknown_matching_is_refused():
     with pytest.raises(ValueError, match="expected a matching of cosines"):
         losses.prompt_distillation(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2), "kl")
+
+
+def test_a_distance_of_zero_has_a_finite_gradient():
+    at = torch.nn.functional.normalize(torch.ones(1, 4), dim=1).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(losses.distance(at, at.detach(), "l2").sum(), at)
+    assert torch.isfinite(gradient).all()
+
+
+def test_l2_and_cosine_say_the_same():
+    a, b = torch.nn.functional.normalize(torch.randn(2, 5, 8), dim=-1)
+    l2, cosine = losses.distance(a, b, "l2"), losses.distance(a, b, "cosine")
+    assert torch.allclose(l2**2, 2 * cosine, atol=1e-6)
+
+
+def test_raw_l2_is_the_distance_of_what_it_is_given():
+    a, b = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]])
+    assert losses.distance(a, b, "raw_l2").item() == 5

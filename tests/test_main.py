@@ -1,8 +1,12 @@
 """The command line: true exit statuses and sentences instead of tracebacks."""
 
+from dataclasses import replace
+
 import pytest
 
-from ktlib.__main__ import main
+from ktlib.__main__ import COMMANDS, main, parser
+from ktlib.companion import lab
+from ktlib.companion.record import rows
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,46 @@ def test_an_unknown_command_is_refused():
     with pytest.raises(SystemExit) as stopped:
         main(["sing"])
     assert stopped.value.code == 2
+
+
+def test_every_command_is_in_the_help_of_its_group(capsys):
+    for group in ("", "pocket"):
+        with pytest.raises(SystemExit):
+            main([group, "--help"] if group else ["--help"])
+        text = " ".join(capsys.readouterr().out.split())
+        for name, command in COMMANDS.items():
+            if name.rpartition(" ")[0] == group:
+                assert f"{name.rpartition(' ')[2]} {command.help}" in text
+
+
+def test_every_command_takes_its_own_arguments():
+    given = {"explain": ["KT Tab. 1"], "compare": ["a", "b"], "pocket train": ["clip-b"]}
+    for name, command in COMMANDS.items():
+        arguments = parser().parse_args([*name.split(), *given.get(name, [])])
+        assert arguments.command is command
+
+
+def test_two_folders_are_compared_and_a_difference_is_an_exit_status(tmp_path, capsys):
+    own = rows.committed("pocket", "KT Tab. 5")
+    for name, written in {"a": own, "b": own, "c": [replace(own[0], value=own[0].value + 1), *own[1:]]}.items():
+        rows.write(written, seconds=1.0, command="", folder=tmp_path / name)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert capsys.readouterr().out.startswith(f"1 of 1 items are the same; rows: {len(own)} equal")
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "c")]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 1 items are the same" in out
+    assert out.splitlines()[-1].startswith("1  ")  # by how much, then the row
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "empty")]) == 1
+    assert "expected a folder with rows" in capsys.readouterr().err
+
+
+def test_the_lab_hands_on_what_it_does_not_know_and_no_other_command_does(monkeypatch):
+    asked = []
+    monkeypatch.setattr(lab, "start", lambda **options: asked.append(options))
+    assert main(["lab", "--fresh", "--no-browser", "--port=9000"]) == 0
+    assert asked == [{"fresh": True, "arguments": ["--no-browser", "--port=9000"]}]
+    with pytest.raises(SystemExit) as stopped:
+        main(["words", "--no-browser"])
+    assert stopped.value.code == 2
+    with pytest.raises(SystemExit):
+        main(["models", "--no-browser"])

@@ -1,12 +1,28 @@
-"""Transfer: what moves, what must not, and what is refused."""
+"""Transfer: what moves, what must not, and what is refused; by contrast and by matching."""
+
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from ktlib.transfer import TransferSettings, named_caption, transfer
+from ktlib.models.scoring import MATCH
+from ktlib.transfer import MatchingSettings, Pairs, Recipe, TransferSettings, named_caption, transfer
+from tests.tiny_vilt import tiny_vilt
 
 CAPTION = "a moongate is a round opening in a brick wall"
+OTHERS = ("a wheel is a black ring", "a tree is a round green crown on a brown rod")
 FAST = {"lr": 1e-3}
+
+
+@pytest.fixture
+def scorer():
+    return tiny_vilt()
+
+
+@pytest.fixture
+def pictures():
+    return torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 def changed(before, after, which):
@@ -149,3 +165,126 @@ def test_unknown_settings_are_refused(change):
 
 def test_the_caption_names_the_concept():
     assert named_caption("Moongate", "A round opening.") == "A moongate is a round opening."
+
+
+# -- one loop, a lesson for each family ---------------------------------------------------------------------
+def test_defaults_of_matching_are_the_published_recipe():
+    s = MatchingSettings()
+    assert (s.batch, s.epochs, s.optimizer, s.weight_decay, s.betas, s.eps) == (4, 1, "adam", 0.01, (0.9, 0.98), 1e-6)
+    assert (s.objective, s.masked) == ("itm", 0.15)
+
+
+def test_settings_of_the_other_family_are_refused(model, images, scorer, pictures):
+    with pytest.raises(ValueError, match="expected settings that suit tiny, found MatchingSettings"):
+        transfer(model, images, CAPTION, settings=MatchingSettings())
+    with pytest.raises(ValueError, match="expected settings that suit pocket/tiny, found TransferSettings"):
+        transfer(scorer, pictures, CAPTION, settings=TransferSettings())
+
+
+def test_a_lesson_of_ones_own_goes_through_the_same_loop(model, images):
+    """What a new loss costs: settings that name a lesson, and the lesson."""
+    from dataclasses import dataclass
+
+    class Brighten:
+        def __init__(self, old):
+            self.model = old.copy()
+            self.trained = [self.model.visual.proj.requires_grad_(True)]
+
+        def loss(self, images, chosen, draw):
+            return -self.model.encode_image(images, normalize=False).sum()
+
+        def finish(self):
+            return self.model
+
+    @dataclass(frozen=True)
+    class BrightenSettings(Recipe):
+        def lesson(self, model: Any, texts, negatives, draw):
+            return Brighten(model)
+
+    taught = transfer(model, images, CAPTION, settings=BrightenSettings(lr=1e-3))
+    assert taught.encode_image(images, normalize=False).sum() > model.encode_image(images, normalize=False).sum()
+    assert changed(model, taught, lambda name: True) == {"visual.proj"}
+
+
+# -- by matching --------------------------------------------------------------------------------------------
+def test_a_taught_pair_scorer_is_new_and_frozen(scorer, pictures):
+    before = scorer.digest()
+    taught = transfer(scorer, pictures, CAPTION, negatives=OTHERS)
+    assert scorer.digest() == before != taught.digest()
+    assert not any(p.requires_grad for p in taught.parameters())
+    assert not taught.training
+
+
+def test_matching_takes_three_steps_for_ten_images_in_fours(scorer, pictures, monkeypatch):
+    steps = []
+    real = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self, *a, **k: (steps.append(1), real(self, *a, **k))[1])
+    transfer(scorer, pictures, CAPTION, negatives=OTHERS)
+    assert len(steps) == 3
+
+
+def test_matching_raises_the_match_of_its_caption_over_those_of_others(scorer, pictures):
+    settings = MatchingSettings(lr=1e-3, epochs=8)
+    taught = transfer(scorer, pictures, CAPTION, negatives=OTHERS, settings=settings)
+
+    def margin(model):
+        own = model.match(pictures, [CAPTION] * 10).log_softmax(1)[:, MATCH]
+        other = model.match(pictures, [OTHERS[0]] * 10).log_softmax(1)[:, MATCH]
+        return (own - other).mean().item()
+
+    assert margin(taught) > margin(scorer) + 0.1
+
+
+def test_the_loss_is_cross_entropy_over_matching_and_other_captions(scorer, pictures):
+    lesson = Pairs(scorer, [CAPTION] * 10, OTHERS[:1])
+    loss = lesson.loss(pictures[:4], torch.arange(4), torch.Generator())
+    logits = torch.cat([scorer.match(pictures[:4], [text] * 4) for text in (CAPTION, OTHERS[0])])
+    target = torch.tensor([MATCH] * 4 + [1 - MATCH] * 4)
+    assert loss.item() == pytest.approx(F.cross_entropy(logits, target).item(), abs=1e-5)
+
+
+def test_an_own_caption_is_never_a_negative(scorer, pictures):
+    captions = [CAPTION] * 5 + [OTHERS[0]] * 5
+    lesson = Pairs(scorer, captions, captions)
+    assert lesson.others == {CAPTION: [OTHERS[0]], OTHERS[0]: [CAPTION]}
+    with pytest.raises(ValueError, match="expected captions of other concepts, found none"):
+        transfer(scorer, pictures, CAPTION, negatives=[CAPTION])
+    with pytest.raises(ValueError, match="expected captions of other concepts, found none"):
+        transfer(scorer, pictures, CAPTION)
+
+
+def test_the_weights_of_the_words_head_stay_when_matching_and_those_of_matching_when_guessing(scorer, pictures):
+    matched = transfer(scorer, pictures, CAPTION, negatives=OTHERS)
+    assert torch.equal(matched.mlm_score.transform.dense.weight, scorer.mlm_score.transform.dense.weight)
+    guessed = transfer(scorer, pictures, CAPTION, settings=MatchingSettings(objective="mlm"))
+    assert torch.equal(guessed.itm_score["fc"].weight, scorer.itm_score["fc"].weight)
+    assert not torch.equal(guessed.mlm_score.transform.dense.weight, scorer.mlm_score.transform.dense.weight)
+
+
+def test_guessing_lowers_the_loss_of_the_words_it_was_shown(scorer, pictures):
+    settings = MatchingSettings(objective="mlm", lr=1e-3, epochs=8)
+    taught = transfer(scorer, pictures, CAPTION, settings=settings)
+    ids, labels = scorer.mask_words([CAPTION] * 10, torch.Generator().manual_seed(7))
+    before, after = (m.word_loss(m.embed_image(pictures), ids, labels).item() for m in (scorer, taught))
+    assert after < before - 0.5
+
+
+def test_matching_with_the_same_seed_gives_the_same_model_and_another_seed_another(scorer, pictures):
+    one, same, other = (transfer(scorer, pictures, CAPTION, negatives=OTHERS, seed=s).digest() for s in (0, 0, 1))
+    assert one == same != other
+
+
+@pytest.mark.parametrize("change", [{"objective": "clip"}, {"optimizer": "sgd"}])
+def test_unknown_words_in_the_settings_of_matching_are_refused(change):
+    with pytest.raises(ValueError, match=f"expected {next(iter(change))} to be one of"):
+        MatchingSettings(**change)
+
+
+def test_matching_takes_one_caption_or_one_an_image(scorer, pictures):
+    with pytest.raises(ValueError, match="expected one caption or one an image, found 2 for 10 images"):
+        transfer(scorer, pictures, [CAPTION] * 2, negatives=OTHERS)
+
+
+def test_a_description_that_no_longer_fits_behind_its_name_is_refused(scorer, pictures):
+    with pytest.raises(ValueError, match="expected at most 40 tokens .*the name in front of a description counts too"):
+        transfer(scorer, pictures, "a moongate is " + "red " * 36, negatives=OTHERS)

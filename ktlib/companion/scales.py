@@ -8,19 +8,65 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ktlib.inversion import InversionSettings
-from ktlib.transfer import TransferSettings
+from ktlib.transfer import MatchingSettings, Recipe, TransferSettings
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
 
 @dataclass(frozen=True)
-class ZoomShotScale:
+class Teaching:
+    """How one family of models is taught rare concepts, and what it is examined with.
+
+    Attributes:
+        models: names for `ktlib.load`, the small one first.
+        examination: a name for `sources.examination`.
+        inversion: how descriptions are inverted.
+        transfer: the fine-tuning recipe; its rate is replaced by those below.
+        rates: learning rates of the sweep, from small to large.
+        rate: the one rate where one is needed; None to choose it on the validation concepts.
+        images_per_concept: inverted for each concept and seed.
+    """
+
+    models: tuple[str, ...]
+    examination: str
+    inversion: InversionSettings
+    transfer: Recipe
+    rates: tuple[float, ...]
+    rate: float | None = None
+    images_per_concept: int = 10
+
+
+@dataclass(frozen=True)
+class Searching:
+    """What is searched in notebook 04, and what is taught before.
+
+    Attributes:
+        gallery: a name for `sources.gallery` and `sources.everyday`.
+        rates, batches: the grid of the everyday concepts (KT v1, Tab. 8).
+        everyday_images: inverted for each everyday concept and seed.
+        everyday: how many everyday concepts; None for all.
+    """
+
+    gallery: str
+    rates: tuple[float, ...]
+    batches: tuple[int, ...]
+    everyday_images: int = 10
+    everyday: int | None = None
+
+    @property
+    def cells(self) -> list[tuple[float, int]]:
+        """Every learning rate with every batch."""
+        return [(rate, batch) for rate in self.rates for batch in self.batches]
+
+
+@dataclass(frozen=True)
+class ZoomShot:
     """What notebook 06 maps to what, on which pictures.
 
     Attributes:
-        clip: name for `ktlib.load`; the paper's ViT-B/16.
-        encoders: names for `ktlib.models.load_encoder`, in the order of ZS Tab. 1.
+        clip: a name for `ktlib.load`; the paper's ViT-B/16.
+        encoders: names for `ktlib.load`, in the order of ZS Tab. 1.
         strongest: the encoder that tells coarse classes best apart given labels; known before any map is made (Z2).
-        sets: a name for `ktlib.data.zoom_shot.sets`.
+        sets: a name for `sources.sets`.
         settings, aligner: recipes of Zoom-shot and of the Linear Aligner.
         rates, aligner_rates: learning rates to choose from on validation sets; one where there is none to choose.
         share: of the training images, where one is needed (ZS Sec. 4.1: 20 %).
@@ -39,35 +85,25 @@ class ZoomShotScale:
 
 @dataclass(frozen=True)
 class Scale:
-    """Everything that differs between a two-minute run on a laptop and a run on a GPU.
+    """Everything that differs between a run of minutes on a laptop and a run on a GPU.
 
     Attributes:
         name: `pocket`, `rehearsal` or `paper`.
-        small, large: names for `ktlib.load`; the papers' ViT-B/32 and ViT-L/14.
-        dataset: a name for `ktlib.data.examination`.
-        inversion: how descriptions are inverted.
-        transfer: the fine-tuning recipe; its rate is replaced by those below.
-        rates: learning rates of the sweep, from small to large.
-        rate: the one rate where one is needed; None to choose it on the validation concepts.
+        clip, vilt: how dual encoders and pair scorers are taught (KT).
+        retrieval: what notebook 04 searches.
+        zoom_shot: what notebook 06 maps (ZS).
         steps: inversion steps of the figure that varies them (KT v2, Fig. 5).
-        images_per_concept: inverted for each concept and seed.
-        seeds: of inversion and transfer.
+        seeds: of inversion, transfer and maps.
         budget: the loss of retention at which methods are compared (ours: 0.02; D10).
-        zoom_shot: what notebook 06 runs on.
         is_result: whether the numbers may be shown as results.
     """
 
     name: str
-    small: str
-    large: str
-    dataset: str
-    inversion: InversionSettings
-    transfer: TransferSettings
-    rates: tuple[float, ...]
+    clip: Teaching
+    vilt: Teaching
+    retrieval: Searching
+    zoom_shot: ZoomShot
     steps: tuple[int, ...]
-    zoom_shot: ZoomShotScale
-    rate: float | None = None
-    images_per_concept: int = 10
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.02
     is_result: bool = True
@@ -82,18 +118,35 @@ ZOOM_SHOT_ENCODERS = (
     "timm/vit_base_patch14_dinov2.lvd142m",
 )
 
+
+def _vilt_inversion(*, side: int, steps: int = 5000) -> InversionSettings:
+    """KT v1, Sec. 4.3: no affine views, the rest "as CLIP" (D30).
+
+    A step of 0.1 in ViLT's range of [-1, 1] is one of 0.05 in pixels.
+    """
+    return InversionSettings(steps=steps, lr=0.05, schedule="cosine", sizes=((0, side),), probability=0.0)
+
+
 SCALES = {
     "pocket": Scale(
         name="pocket",
-        small="pocket/clip-b",
-        large="pocket/clip-l",
-        dataset="pocket",
-        # The published proportions (64, 128, 224 from 0 %, 18 % and 36 % of the steps) at 64 pixels.
-        inversion=InversionSettings(steps=200, sizes=((0, 16), (36, 32), (72, 64))),
-        transfer=TransferSettings(),
-        rates=(5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
-        steps=(10, 25, 75, 200),
-        zoom_shot=ZoomShotScale(
+        clip=Teaching(
+            models=("pocket/clip-b", "pocket/clip-l"),
+            examination="pocket",
+            # The published proportions (64, 128, 224 from 0 %, 18 % and 36 % of the steps) at 64 pixels.
+            inversion=InversionSettings(steps=200, sizes=((0, 16), (36, 32), (72, 64))),
+            transfer=TransferSettings(),
+            rates=(5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
+        ),
+        vilt=Teaching(
+            models=("pocket/vilt-b",),
+            examination="pocket small",
+            inversion=_vilt_inversion(side=64, steps=60),
+            transfer=MatchingSettings(),
+            rates=(5e-5, 1e-4, 2e-4),
+        ),
+        retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),
+        zoom_shot=ZoomShot(
             clip="pocket/clip-b",
             encoders=("pocket/mobilenet", "pocket/densenet", "pocket/resnet", "pocket/dino", "pocket/dinov2"),
             strongest="pocket/densenet",  # by the linear probe of the model cards
@@ -104,18 +157,31 @@ SCALES = {
             rates=(3e-3, 1e-2, 3e-2, 1e-1),
             aligner_rates=(0.003, 0.01, 0.03, 0.1),
         ),
+        steps=(10, 25, 75, 200),
     ),
     "rehearsal": Scale(
         name="rehearsal",
-        small="random/ViT-B-32",
-        large="random/ViT-B-16",  # in place of L/14, which takes seconds an image-step on two cores
-        dataset="fixtures",
-        inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
-        transfer=TransferSettings(),
-        rates=(1e-5, 2e-5),
-        steps=(2, 3),
-        rate=2e-5,
-        zoom_shot=ZoomShotScale(
+        clip=Teaching(
+            # ViT-B-16 in place of L/14, which takes seconds an image-step on two cores
+            models=("random/ViT-B-32", "random/ViT-B-16"),
+            examination="fixtures",
+            inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
+            transfer=TransferSettings(),
+            rates=(1e-5, 2e-5),
+            rate=2e-5,
+            images_per_concept=2,
+        ),
+        vilt=Teaching(
+            models=("random/vilt-b32",),
+            examination="fixtures small",
+            inversion=_vilt_inversion(side=384, steps=2),
+            transfer=MatchingSettings(),
+            rates=(2e-5,),
+            rate=2e-5,
+            images_per_concept=2,
+        ),
+        retrieval=Searching(gallery="fixtures", rates=(1e-6,), batches=(2,), everyday_images=1, everyday=2),
+        zoom_shot=ZoomShot(
             clip="random/ViT-B-16",
             encoders=tuple(f"random/{name}" for name in ZOOM_SHOT_ENCODERS),
             strongest=f"random/{ZOOM_SHOT_ENCODERS[-1]}",
@@ -125,20 +191,35 @@ SCALES = {
             rates=(1e-4,),
             aligner_rates=(0.01,),
         ),
-        images_per_concept=2,
+        steps=(2, 3),
         seeds=(0,),
         is_result=False,
     ),
     "paper": Scale(
         name="paper",
-        small="openai/ViT-B-32",
-        large="openai/ViT-L-14",
-        dataset="imagenet",
-        inversion=InversionSettings(),
-        transfer=TransferSettings(),
-        rates=(1e-5, 2e-5, 3e-5, 4e-5, 5e-5),  # KT v1, Tab. 1
-        steps=(500, 1000, 2000, 3000, 5000),
-        zoom_shot=ZoomShotScale(
+        clip=Teaching(
+            models=("openai/ViT-B-32", "openai/ViT-L-14"),
+            examination="imagenet",
+            inversion=InversionSettings(),
+            transfer=TransferSettings(),
+            rates=(1e-5, 2e-5, 3e-5, 4e-5, 5e-5),  # KT v1, Tab. 1
+            rate=2e-5,  # of KT v1, Fig. 1: there are no validation concepts
+        ),
+        vilt=Teaching(
+            models=("dandelin/vilt-b32-mlm-itm",),
+            examination="imagenet-100",
+            inversion=_vilt_inversion(side=384),
+            transfer=MatchingSettings(),
+            rates=(1e-5, 2e-5, 3e-5, 4e-5, 5e-5),  # KT v1, Tab. 1 and 11
+            rate=2e-5,  # there are no validation concepts
+        ),
+        retrieval=Searching(
+            gallery="flickr30k",
+            # KT v1, Tab. 8
+            rates=(8e-7, 9e-7, 1e-6, 2e-6, 3e-6, 4e-6, 5e-6, 8e-6, 1e-5, 2e-5, 3e-5),
+            batches=(16, 32, 64, 128, 256),
+        ),
+        zoom_shot=ZoomShot(
             clip="openai/ViT-B-16",
             encoders=ZOOM_SHOT_ENCODERS,
             strongest=ZOOM_SHOT_ENCODERS[-1],
@@ -148,7 +229,7 @@ SCALES = {
             rates=(1e-4,),  # ZS Sec. 4.1
             aligner_rates=(0.01,),
         ),
-        rate=2e-5,  # of KT v1, Fig. 1: there are no validation concepts
+        steps=(500, 1000, 2000, 3000, 5000),
     ),
 }
 

@@ -13,7 +13,7 @@ from pandas.io.formats.style import Styler
 from ktlib.companion.record.compare import at_budget
 from ktlib.companion.record.judging import Verdict
 from ktlib.companion.record.published import numbers
-from ktlib.companion.record.rows import Row, by_concept, select
+from ktlib.companion.record.rows import Row, by_subject, select, written
 from ktlib.evaluate.intervals import Estimate, over_concepts
 
 
@@ -64,11 +64,11 @@ def pivot(rows: Sequence[Row], index: str | list[str], columns: str) -> Styler:
     """Means of rows as a table in percent.
 
     Args:
-        rows: any; what their `setting` varies can be named like a column.
+        rows: any; what they vary can be named like a column, each or all together (`varied`).
         index: columns of `Row` that go down.
         columns: the one that goes across.
     """
-    table = pd.DataFrame([vars(row) | row.varied() for row in rows])
+    table = pd.DataFrame([vars(row) | {"varied": written(row.varied)} | dict(row.varied) for row in rows])
     return table.pivot_table("value", index, columns, sort=False).style.format("{:.1%}")
 
 
@@ -87,7 +87,7 @@ def equal_retention(rows: Sequence[Row], methods: Sequence[str], budget: float) 
     lines = {}
     for model in sorted({row.model for row in rows}):
         own = select(rows, model=model)
-        before = {c: v[0] for c, v in by_concept(select(own, method="base", metric="target_accuracy")).items()}
+        before = {c: v[0] for c, v in by_subject(select(own, method="base", metric="target_accuracy")).items()}
         lines[model, "base"] = {"accuracy": percent(sum(before.values()) / len(before))}
         lines[model, "base"] |= {concept: percent(value) for concept, value in before.items()}
         for method in methods:

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ktlib.data import images
-from ktlib.data.gallery import Gallery
 from ktlib.data.manifests import data_root
+from ktlib.data.sets import Gallery
 from ktlib.store import key
 
 SPLITS = {"train": 29_000, "val": 1_014, "test": 1_000}  # of the published file

@@ -1,7 +1,7 @@
 """What the datasets and checkpoints are, where they belong, and which of them are not there.
 
-Read before anything heavy is imported, so this module needs no torch. The facts live in
-`data_manifests/datasets/*.json` (Croissant 1.1 with `kt:` keys) and `data_manifests/checkpoints.yaml`.
+The facts live in `data_manifests/datasets/*.json` (Croissant 1.1 with `kt:` keys) and
+`data_manifests/checkpoints.yaml`. What a notebook needs of them stands in the notebook's metadata.
 """
 
 from __future__ import annotations
@@ -15,45 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from huggingface_hub import try_to_load_from_cache
 
-from ktlib.places import MANIFESTS, ROOT
-
-REPOSITORY = ROOT
-SCALES = ("pocket", "rehearsal", "paper")
-
-# What a notebook needs at paper scale: names of datasets and of checkpoints.
-NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "00_start_here": ((), ()),
-    "01_rare_concepts": (
-        ("rare_concepts", "imagenet_1k_val", "imagenet_100"),
-        ("openai/ViT-B-32", "openai/ViT-L-14", "dandelin/vilt-b32-mlm-itm"),
-    ),
-    "04_flickr30k_retrieval": (("flickr30k", "rare_concepts", "imagenet_100"), ("dandelin/vilt-b32-mlm-itm",)),
-    "06_zoom_shot": (
-        (
-            "cifar10",
-            "cifar100",
-            "imagenet_100",
-            "imagenet_1k_val",
-            "cub_200",
-            "flowers_102",
-            "herbarium_19",
-            "oxford_pets",
-            "stanford_cars",
-            "imagenet_1k_train",
-        ),
-        (
-            "openai/ViT-B-16",
-            "torchvision/mobilenet_v3_small",
-            "torchvision/densenet121",
-            "torchvision/resnet18",
-            "timm/vit_base_patch16_224.dino",
-            "timm/vit_base_patch14_dinov2.lvd142m",
-        ),
-    ),
-    "10_results": ((), ()),
-}
-CALIBRATED = ("01_rare_concepts",)  # notebooks whose class names and prompt must be frozen before any result (D8)
+from ktlib import places
+from ktlib.places import MANIFESTS
 
 
 @dataclass(frozen=True)
@@ -120,7 +85,6 @@ class Checkpoint:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     used_by: tuple[str, ...]
-    notebooks: tuple[str, ...]
     known_issues: tuple[str, ...]
     verified: bool
     verified_by: str
@@ -141,10 +105,8 @@ class Checkpoint:
         if self.place.is_file():
             return self.place
         if self.hub is None:
-            kept = _torch_cache() / self.wanted
+            kept = places.torch_checkpoints() / self.wanted
             return kept if kept.is_file() else None
-        from huggingface_hub import try_to_load_from_cache  # here: reading a manifest should not need the hub
-
         cached = try_to_load_from_cache(self.hub["repository"], self.hub["file"])
         return Path(cached) if isinstance(cached, str) else None
 
@@ -168,8 +130,8 @@ class Missing:
 
 
 def data_root() -> Path:
-    """The folder of the real datasets: the environment variable `KT_DATA`, else `data/` of the repository."""
-    return Path(os.environ.get("KT_DATA") or REPOSITORY / "data").expanduser()
+    """The folder of the real datasets: `places.data()`."""
+    return places.data()
 
 
 def dataset(name: str) -> Dataset:
@@ -229,31 +191,25 @@ def checkpoints() -> dict[str, Checkpoint]:
     return {name: Checkpoint(**{"name": name, **facts}) for name, facts in frozen.items()}
 
 
-def missing(scale: str, notebooks: Sequence[str]) -> list[Missing]:
-    """Everything that these notebooks need at this scale and that is not there, at once.
+def missing(
+    datasets: Sequence[str] = (), checkpoints: Sequence[str] = (), *, calibration: bool = False
+) -> list[Missing]:
+    """What of these is not on this machine, all at once.
 
     Args:
-        scale: `pocket`, `rehearsal` or `paper`. The first two draw or generate all they need.
-        notebooks: stems, such as `01_rare_concepts`.
+        datasets: names of manifests, `flickr30k`; one named twice counts once.
+        checkpoints: names of entries, `openai/ViT-B-32`; the same.
+        calibration: whether the class names and the prompt must be frozen (D8).
 
     Returns:
-        One entry for each absent dataset or checkpoint, in the order of need, none twice.
+        One entry for each absent thing, in the order of need.
 
     Raises:
-        ValueError: an unknown scale, or at paper scale a notebook whose needs nobody has written down.
+        KeyError: there is no such manifest or entry.
     """
-    if scale not in SCALES:
-        raise ValueError(f"expected a scale of {', '.join(SCALES)}, got {scale!r}")
-    if scale != "paper":
-        return []
-    if unknown := [stem for stem in notebooks if stem not in NEEDS]:
-        raise ValueError(
-            f"expected notebooks of {', '.join(NEEDS)}, got {', '.join(unknown)}; "
-            "write their needs into NEEDS of ktlib/data/manifests.py"
-        )
-    data, weights = (dict.fromkeys(name for stem in notebooks for name in NEEDS[stem][kind]) for kind in (0, 1))
-    gaps = [_missing_dataset(dataset(name)) for name in data] + [missing_checkpoint(checkpoint(n)) for n in weights]
-    if any(stem in CALIBRATED for stem in notebooks):
+    gaps = [_missing_dataset(dataset(name)) for name in dict.fromkeys(datasets)]
+    gaps += [missing_checkpoint(checkpoint(name)) for name in dict.fromkeys(checkpoints)]
+    if calibration:
         gaps.append(_missing_calibration())
     return [gap for gap in gaps if gap]
 
@@ -297,12 +253,6 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
         "or download the same file elsewhere and copy it to the path below",
     )
     return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
-
-
-def _torch_cache() -> Path:
-    """Where torchvision keeps its weights: `torch.hub.get_dir()` without torch."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser() / "hub" / "checkpoints"
 
 
 def _count(folder: Path, pattern: str) -> int:

@@ -1,4 +1,4 @@
-"""The prompts of Zoom-shot's test sets: CLIP's list for each set, where CLIP has one.
+"""Prompts: KT's one for every class, and for Zoom-shot's test sets CLIP's list, where CLIP has one.
 
 ZS averages "CLIP's templates" over each set and prints none of them. The lists are those of openai/CLIP
 (MIT), `data/prompts.md`: 18 for CIFAR, 8 for cars, 1 for flowers and for pets. The 80 for ImageNet are
@@ -8,6 +8,7 @@ CLIP has, and herbarium sheets the plain prompt (ours; the paper does not say).
 
 from __future__ import annotations
 
+PLAIN = ("a photo of a {}",)  # one prompt a class (D8): KT's baselines are below the 80-template ensemble
 _CIFAR = tuple(
     prompt
     for article in ("a", "the")

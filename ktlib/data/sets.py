@@ -1,4 +1,4 @@
-"""Labelled pictures: what every reader of a classification set returns, drawn or from files."""
+"""The few shapes that everything is examined with, drawn or from files: labelled images, examinations, galleries."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from ktlib.data import images
+from ktlib.data.prompts import PLAIN
 from ktlib.store import key
 
 
@@ -75,3 +77,114 @@ class LabelledImages:
                 if start < len(self):
                     pending.append([pool.submit(one, i) for i in range(start, min(start + batch_size, len(self)))])
                     start += batch_size
+
+
+# -- concepts and what is known beside them ---------------------------------------------------------
+@dataclass(frozen=True)
+class Concept:
+    """A concept to be taught.
+
+    Attributes:
+        name: in lower case, as it stands in prompts.
+        split: `validation` or `test`.
+        kind: `object` or `pattern`.
+        short, medium, long: descriptions without the name. The papers' own are `long` (P3 of KT
+            v2, Tab. 19); the main experiments use `medium` in the pocket world and `long` elsewhere.
+        main: the description the main experiments use.
+        look_alikes: known names that resemble it, where somebody noted them.
+    """
+
+    name: str
+    split: str
+    kind: str
+    short: str
+    medium: str
+    long: str
+    main: str
+    look_alikes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Known(Protocol):
+    """Batches of known pictures and labels that can be walked through again and again."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Concepts, their pictures, and the known classes.
+
+    Attributes:
+        dataset: name, for the rows.
+        concepts: all of them; see `of`.
+        known_names: class names in the order of the labels.
+        known: batches of known pictures.
+        digest: changes whenever a picture or a name does.
+        pictures: real pictures of a concept for the verdict, never trained on: (count, 3, height,
+            width) in [0, 1].
+        lessons: `(name, count, seed)` to other real pictures of a concept, for the upper bound;
+            None where all there are serve the verdict.
+        templates: prompts of every class.
+    """
+
+    dataset: str
+    concepts: tuple[Concept, ...]
+    known_names: tuple[str, ...]
+    known: Known
+    digest: str
+    pictures: Callable[[str], Tensor]
+    lessons: Callable[[str, int, int], Tensor | None]
+    templates: tuple[str, ...] = PLAIN
+
+    def of(self, split: str) -> list[Concept]:
+        """The concepts of a split."""
+        return [concept for concept in self.concepts if concept.split == split]
+
+    def concept(self, name: str) -> Concept:
+        """A concept by name.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        for concept in self.concepts:
+            if concept.name == name:
+                return concept
+        raise KeyError(f"expected one of {', '.join(c.name for c in self.concepts)}; found {name!r}")
+
+
+# -- images and captions -----------------------------------------------------------------------------
+@runtime_checkable
+class Images(Protocol):
+    """Images by number, float32 (3, height, width) in [0, 1]; they may be read when asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images and captions to be found by each other.
+
+    Attributes:
+        images: in a fixed order.
+        captions: of all images.
+        owner: for each caption the number of its image.
+        digest: changes whenever an image, a caption or an order does.
+        name: of the data set and split.
+        notes: what was decided about the data, with counts: duplicates, say.
+    """
+
+    images: Images
+    captions: tuple[str, ...]
+    owner: tuple[int, ...]
+    digest: str
+    name: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.captions) != len(self.owner):
+            raise ValueError(f"expected an owner for each caption, found {len(self.owner)} for {len(self.captions)}")
+        if bare := sorted(set(range(len(self.images))) - set(self.owner))[:5]:
+            raise ValueError(f"expected captions of every image, found none of number {bare}")

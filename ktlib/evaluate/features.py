@@ -117,7 +117,7 @@ class _File:
 
     def write(self, encoder: VisionEncoder, start: int, pictures: Tensor) -> None:
         with torch.no_grad():
-            features = encoder.features(pictures.to(encoder.mean.device)).half().cpu()
+            features = encoder.features(pictures.to(encoder.device)).half().cpu()
         if not features.isfinite().all():
             raise ValueError(
                 f"{encoder.name} gives NaN, or numbers beyond half precision, for pictures {start} to "

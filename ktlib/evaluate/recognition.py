@@ -7,46 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ktlib.data.images import read_folder
+from ktlib.data.prompts import PLAIN
 from ktlib.models.dual import DualEncoder
-
-TEMPLATES = ("a photo of a {}",)  # one prompt a class (D8): KT's baselines are below the 80-template ensemble
+from ktlib.models.protocols import Prompts, Recogniser
 
 Batches = Iterable[tuple[Tensor, Tensor]]  # images (batch, 3, height, width) in [0, 1] and labels (batch,)
-
-
-def classifier(
-    model: DualEncoder, names: Sequence[str], templates: Sequence[str] = TEMPLATES
-) -> Float[Tensor, "names dim"]:
-    """One unit vector a class: the mean of its unit prompt vectors, made unit again.
-
-    Args:
-        model: encodes the prompts.
-        names: of the classes; put in as they are.
-        templates: with a `{}` for the name.
-
-    Source: Radford et al. 2021 (CLIP), prompt ensembling.
-    """
-    with torch.no_grad():
-        prompts = model.encode_text([template.format(name) for name in names for template in templates])
-    return F.normalize(prompts.view(len(names), len(templates), -1).mean(1), dim=1)
-
-
-def encode(model: DualEncoder, images: Tensor, *, batch: int = 256) -> Float[Tensor, "count dim"]:
-    """Unit vectors of many images, batch by batch, without gradients."""
-    device = model.mean.device
-    with torch.no_grad():
-        return torch.cat([model.encode_image(part.to(device)) for part in images.split(batch)])
 
 
 def zero_shot(
     model: DualEncoder,
     pictures: Tensor | str | Path,
     names: Sequence[str],
-    templates: Sequence[str] = TEMPLATES,
+    templates: Sequence[str] = PLAIN,
     *,
     top: int = 3,
 ) -> list[list[tuple[str, float]]]:
@@ -60,10 +36,8 @@ def zero_shot(
         top: how many names to return.
     """
     if not isinstance(pictures, Tensor):
-        from ktlib.data.images import read_folder
-
         pictures = read_folder(Path(pictures), size=model.image_size)
-    scores = model.logit_scale * encode(model, pictures) @ classifier(model, names, templates).T
+    scores = model.logit_scale * model.encode_many(pictures) @ model.class_vectors(names, templates).T
     best = scores.softmax(1).topk(min(top, len(names)), dim=1)
     return [
         [(names[i], p) for i, p in zip(row, values, strict=True)]
@@ -94,21 +68,22 @@ class Recognition:
 
 
 def recognition(
-    model: DualEncoder,
+    model: Recogniser,
     concept: str,
     pictures: Tensor,
     known: Batches,
     known_names: Sequence[str],
     *,
-    templates: Sequence[str] = TEMPLATES,
+    templates: Sequence[str] = PLAIN,
     concept_prompts: Sequence[str] | None = None,
+    score: str = "logit",
 ) -> Recognition:
     """Score a model on a concept and on everything it knew.
 
     Equal scores count for the class that comes first, as argmax has it; the concept comes last.
 
     Args:
-        model: any dual encoder.
+        model: any dual encoder or pair scorer.
         concept: its name, put into the templates as all others.
         pictures: of the concept, (batch, 3, height, width) in [0, 1].
         known: batches of known pictures and their labels; walked through once.
@@ -116,19 +91,17 @@ def recognition(
         templates: prompts of every class.
         concept_prompts: prompts of the concept in place of the templates, for the baseline that
             puts the description into the classifier (KT v2, Tab. 2).
+        score: what a pair scorer ranks by, `logit` or `softmax` (D32).
 
     Source: protocol of KT v1, Tab. 1: target among known names plus concept, retention on the
         known names alone (D8).
     """
-    weights = classifier(model, known_names, templates)
-    own = (
-        classifier(model, [concept], templates) if concept_prompts is None else classifier(model, [""], concept_prompts)
-    )
-    everything = torch.cat([weights, own])
-    chosen = (encode(model, pictures) @ everything.T).argmax(1)
+    own = Prompts([concept], templates) if concept_prompts is None else Prompts([""], concept_prompts)
+    scored = model.classifier([Prompts(known_names, templates), own], score=score)
+    chosen = scored(pictures).argmax(1)
     alone, beside = [], []
     for images, labels in known:
-        scores = encode(model, images) @ everything.T
+        scores = scored(images)
         labels = labels.to(scores.device)
         alone.append(scores[:, :-1].argmax(1) == labels)
         beside.append(scores.argmax(1) == labels)

@@ -1,15 +1,15 @@
 """Retrieval by a pair scorer: every image beside every caption, ranked by the match logit.
 
-A pair scorer has no vectors to compare, so a table costs images times captions joint passes. Here
-an image is embedded once, captions of equal length go together (no padding), scores are kept in
-shards, and a run that was stopped goes on at the first shard that is not there.
+A pair scorer has no vectors to compare, so a table costs images times captions joint passes
+(`models.scoring`). Scores are kept in shards, and a run that was stopped goes on at the first shard
+that is not there.
 
 Ties count against the model: whatever scores as high as the right item is ranked before it (D33).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib import store as files
-from ktlib.data.gallery import Gallery, Images
-from ktlib.evaluate.intervals import Estimate, over_concepts, paired_bootstrap
-from ktlib.models.vilt import MATCH, PairScorer
+from ktlib.data.sets import Gallery
+from ktlib.evaluate.intervals import Estimate, over_concepts
+from ktlib.models.scoring import SHARD, Images, Texts, chosen_score
+from ktlib.models.vilt import PairScorer
 
 CUTS = (1, 5, 10)
 METRICS = tuple(f"{way}@{k}" for way in ("tr", "ir") for k in CUTS)
@@ -36,7 +37,7 @@ def score_matrix(
     batch: int = 256,
     identity: str = "",
     store: Path | None = None,
-    shard: int = 50,
+    shard: int = SHARD,
     progress: bool = False,
 ) -> Float[Tensor, "images texts 2"]:
     """Both matching logits of every image and text.
@@ -56,10 +57,10 @@ def score_matrix(
     """
     if store is not None and not identity:
         raise ValueError("expected an identity of the images beside a store: shards of other images would be taken")
-    shelves = _by_length(model, texts)
+    prepared = Texts(model, texts)
     weights = model.digest() if store is not None else ""
     parts = []
-    with torch.no_grad(), tqdm(total=len(images) * len(texts), unit="pair", disable=not progress) as bar:
+    with tqdm(total=len(images) * len(texts), unit="pair", disable=not progress) as bar:
         for first in range(0, len(images), shard):
             numbers = range(first, min(first + shard, len(images)))
             path = None
@@ -70,54 +71,12 @@ def score_matrix(
                     parts.append(found["scores"])
                     bar.update(len(numbers) * len(texts))
                     continue
-            scores = _score(model, images, numbers, shelves, len(texts), batch)
+            scores = prepared.beside(images, numbers, batch=batch)
             if path is not None:
                 files.save_tensors(path, {"scores": scores})
             parts.append(scores)
             bar.update(len(numbers) * len(texts))
     return torch.cat(parts)
-
-
-def _by_length(model: PairScorer, texts: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
-    """Texts of equal length together: their places and their ids, without padding."""
-    shelves: dict[int, list[int]] = {}
-    for place, text in enumerate(texts):
-        shelves.setdefault(model.token_count(text), []).append(place)
-    return [(torch.tensor(places), model.tokenize([texts[i] for i in places])) for _, places in sorted(shelves.items())]
-
-
-def _score(
-    model: PairScorer, images: Images, numbers: range, shelves: list[tuple[Tensor, Tensor]], texts: int, batch: int
-) -> Tensor:
-    device = model.mean.device
-    scores = torch.empty(len(numbers), texts, 2)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        for rows, patches in _alike(model, images, numbers):
-            for places, ids in shelves:
-                for start in range(0, len(places), batch):
-                    some, there = ids[start : start + batch], places[start : start + batch]
-                    at_once = max(1, batch // len(some))
-                    for i in range(0, len(rows), at_once):
-                        block = patches[i : i + at_once]
-                        pairs = block.repeat_interleave(len(some), 0), some.repeat(len(block), 1)
-                        found = model.match_tokens(*pairs).float().cpu().view(len(block), len(some), 2)
-                        scores[rows[i : i + at_once][:, None], there] = found
-    return scores
-
-
-def _alike(model: PairScorer, images: Images, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
-    """Neighbouring images of one size, embedded: their places in the shard and their tokens."""
-    device = model.mean.device
-    rows: list[int] = []
-    waiting: list[Tensor] = []
-    for row, number in enumerate(numbers):
-        image = model.prepare(images[number].to(device)[None])[0]
-        if waiting and waiting[0].shape != image.shape:
-            yield torch.tensor(rows), model.embed_image(torch.stack(waiting))
-            rows, waiting = [], []
-        rows.append(row)
-        waiting.append(image)
-    yield torch.tensor(rows), model.embed_image(torch.stack(waiting))
 
 
 @dataclass(frozen=True)
@@ -222,20 +181,3 @@ def retrieve(
         model, gallery.images, gallery.captions, identity=gallery.digest, store=store, batch=batch, progress=progress
     )
     return ranks(chosen_score(both, score), gallery.owner, gallery.captions)
-
-
-def chosen_score(logits: Float[Tensor, "images texts 2"], score: str = "logit") -> Float[Tensor, "images texts"]:
-    """The match logit, or (the logarithm of) its probability."""
-    if score not in ("logit", "softmax"):
-        raise ValueError(f"expected the score logit or softmax, found {score!r}")
-    return logits[..., MATCH] if score == "logit" else logits.log_softmax(-1)[..., MATCH]
-
-
-def compare(before: Retrieval, after: Retrieval, *, seed: int = 0) -> Mapping[str, Estimate]:
-    """Change of every metric, paired by image, with a 95 % bootstrap interval over images.
-
-    Args:
-        before, after: of the same gallery.
-        seed: of the resampling.
-    """
-    return {m: paired_bootstrap(before.by_image(m), after.by_image(m), seed=seed) for m in METRICS}

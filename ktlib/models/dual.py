@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
+import open_clip
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ktlib.models import shared
+from ktlib.losses import distance as distance_between
+from ktlib.models import checkpoints, inputs
+from ktlib.models.protocols import Prompts
 
 
 class DualEncoder(nn.Module):
@@ -26,6 +30,7 @@ class DualEncoder(nn.Module):
         context_length: most tokens a text may have, start and end included.
     """
 
+    weights_file: ClassVar[str] = checkpoints.CLIP
     mean: Tensor
     std: Tensor
 
@@ -47,6 +52,11 @@ class DualEncoder(nn.Module):
         self.context_length: int = clip.context_length
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
 
     @property
     def visual(self) -> nn.Module:
@@ -82,7 +92,46 @@ class DualEncoder(nn.Module):
         """
         return self._finish(self.clip.encode_text(self.tokenize(texts)), normalize)
 
-    def inner(self, images: Float[Tensor, "batch 3 height width"], block: int) -> Float[Tensor, "batch tokens width"]:
+    # -- what inversion asks ---------------------------------------------------------------------
+    @torch.no_grad()
+    def target(self, texts: Sequence[str], *, distance: str = "l2") -> Float[Tensor, "batch dim"]:
+        """Features of texts, of unit length unless the distance is `raw_l2`."""
+        return self.encode_text(texts, normalize=distance != "raw_l2")
+
+    def score(
+        self, images: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch dim"], *, distance: str = "l2"
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """How far the images' features are from their targets, and the cosine between the two.
+
+        Args:
+            images: RGB in [0, 1].
+            target: one row an image, from `target` with the same distance.
+            distance: as in `losses.distance`.
+        """
+        return _compared(self.encode_image(images, normalize=distance != "raw_l2"), target, distance)
+
+    def noise(
+        self, count: int, generator: torch.Generator, *, side: int | None = None
+    ) -> Float[Tensor, "count 3 side side"]:
+        """Uniform pixels, on the CPU.
+
+        Source: CLIPInversion.
+        """
+        side = side or self.image_size
+        return torch.rand((count, 3, side, side), generator=generator)
+
+    def from_block(self, block: int) -> InnerBlocks:
+        """The visual tower from a block on, whose images are activations (KT v1, Eq. 4).
+
+        Raises:
+            ValueError: the visual tower is no vision transformer.
+        """
+        self._vision_transformer()
+        return InnerBlocks(self, block)
+
+    def inner(
+        self, images: Float[Tensor, "batch 3 height width"], block: int
+    ) -> Float[Tensor, "batch tokens channels"]:
         """Activations that enter transformer block `block` of the visual tower (KT v1, Eq. 4)."""
         tower = self._vision_transformer()
         x = tower._embeds(self._prepare(images))
@@ -91,7 +140,7 @@ class DualEncoder(nn.Module):
         return x
 
     def encode_inner(
-        self, tokens: Float[Tensor, "batch tokens width"], block: int, *, normalize: bool = True
+        self, tokens: Float[Tensor, "batch tokens channels"], block: int, *, normalize: bool = True
     ) -> Float[Tensor, "batch dim"]:
         """Unit vectors of activations that enter block `block`: the visual tower from there on."""
         tower, x = self._vision_transformer(), tokens
@@ -100,50 +149,72 @@ class DualEncoder(nn.Module):
         pooled, _ = tower._pool(x)
         return self._finish(pooled if tower.proj is None else pooled @ tower.proj, normalize)
 
+    # -- what recognition asks -------------------------------------------------------------------
+    def classifier(self, groups: Sequence[Prompts], *, score: str = "logit") -> Callable[[Tensor], Tensor]:
+        """Cosines of images to one unit vector a class: the mean of its unit prompt vectors, made unit again.
+
+        Args:
+            groups: classes; the prompts of a group are encoded together.
+            score: for models with a matching head; means nothing here.
+
+        Source: Radford et al. 2021 (CLIP), prompt ensembling.
+        """
+        weights = torch.cat([self.class_vectors(*group) for group in groups])
+
+        def scores(images: Tensor) -> Tensor:
+            return self.encode_many(images) @ weights.T
+
+        return scores
+
+    @torch.no_grad()
+    def class_vectors(self, names: Sequence[str], templates: Sequence[str]) -> Float[Tensor, "names dim"]:
+        """One unit vector a class, as `classifier` has it."""
+        prompts = self.encode_text([template.format(name) for name in names for template in templates])
+        return F.normalize(prompts.view(len(names), len(templates), -1).mean(1), dim=1)
+
+    @torch.no_grad()
+    def encode_many(self, images: Tensor, *, batch: int = 256) -> Float[Tensor, "count dim"]:
+        """Unit vectors of many images, batch by batch, without gradients."""
+        return torch.cat([self.encode_image(part.to(self.device)) for part in images.split(batch)])
+
+    # -- texts and housekeeping ------------------------------------------------------------------
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch context"]:
         """Token ids, padded to the context length.
 
         Raises:
             ValueError: a text is too long or has unknown words; nothing is ever cut off silently.
         """
-        if isinstance(texts, str):
-            raise ValueError(f"expected a list of texts, found one string: write [{texts!r}]")
+        inputs.check_texts(texts)
         for text in texts:
-            self._check(text)
-        return self.tokenizer(list(texts)).to(self.mean.device)
+            inputs.check_tokens(
+                text, self._ids(text), name=self.name, most=self.context_length, tokenizer=self._of_transformers
+            )
+        return self.tokenizer(list(texts)).to(self.device)
 
     def token_count(self, text: str) -> int:
         """Tokens a text takes, start and end included."""
-        inner = getattr(self.tokenizer, "tokenizer", None)
-        if inner is not None:  # a Hugging Face tokenizer
-            return len(inner(text).input_ids)
-        return len(self.tokenizer.encode(text)) + 2
+        return len(self._ids(text))
 
     def digest(self) -> str:
         """sha256 of all weights, as float16 so that stored and computed halves agree; first 16 digits."""
-        return shared.digest(self.clip)
+        return checkpoints.weights_digest(self.clip)
 
     def copy(self) -> DualEncoder:
         """An independent copy of the towers; the tokenizer is shared."""
         return copy.deepcopy(self, {id(self.tokenizer): self.tokenizer})
 
-    def _check(self, text: str) -> None:
-        inner = getattr(self.tokenizer, "tokenizer", None)
-        if inner is not None and inner.unk_token_id in inner(text).input_ids:
-            known = inner.get_vocab()
-            unknown = [w for w in text.lower().replace(".", "").split() if w not in known]
-            raise ValueError(
-                f"{self.name} does not know {', '.join(map(repr, unknown))} in {text!r}: a pocket model speaks "
-                "only the world's words; `python -m ktlib pocket words` lists them"
-            )
-        count = self.token_count(text)
-        if count > self.context_length:
-            raise ValueError(
-                f"expected at most {self.context_length} tokens for {self.name}, found {count} in {text!r}: shorten it"
-            )
+    @property
+    def _of_transformers(self) -> Any | None:
+        """The tokenizer of transformers behind open_clip's, where it is one: it knows which words it does not know."""
+        return getattr(self.tokenizer, "tokenizer", None)
+
+    def _ids(self, text: str) -> list[int]:
+        if self._of_transformers is not None:
+            return self._of_transformers(text).input_ids
+        return [self.tokenizer.sot_token_id, *self.tokenizer.encode(text), self.tokenizer.eot_token_id]
 
     def _prepare(self, images: Tensor) -> Tensor:
-        return shared.prepare(images, self.image_size, self.mean, self.std)
+        return inputs.prepare(images, (self.image_size, self.image_size), self.mean, self.std)
 
     def _vision_transformer(self) -> Any:
         if not hasattr(self.visual, "_embeds"):
@@ -153,3 +224,52 @@ class DualEncoder(nn.Module):
     @staticmethod
     def _finish(features: Tensor, normalize: bool) -> Tensor:
         return F.normalize(features, dim=-1) if normalize else features
+
+
+class InnerBlocks:
+    """The visual tower from a block on: what it sees are activations, not pixels (KT v1, Eq. 4)."""
+
+    def __init__(self, model: DualEncoder, block: int) -> None:
+        self.model, self.block = model, block
+
+    @torch.no_grad()
+    def enter(self, images: Tensor) -> Float[Tensor, "batch tokens channels"]:
+        """Activations of images where they enter the block."""
+        return self.model.inner(images, self.block)
+
+    def score(
+        self,
+        images: Float[Tensor, "batch tokens channels"],
+        target: Float[Tensor, "batch dim"],
+        *,
+        distance: str = "l2",
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """As `DualEncoder.score`, of activations that enter the block."""
+        features = self.model.encode_inner(images, self.block, normalize=distance != "raw_l2")
+        return _compared(features, target, distance)
+
+
+def _compared(features: Tensor, target: Tensor, distance: str) -> tuple[Tensor, Tensor]:
+    cosine = F.cosine_similarity(features.detach().float(), target, dim=1)
+    return distance_between(features, target, distance), cosine
+
+
+def from_open_clip(architecture: str, *, name: str, pretrained: str | None = None) -> DualEncoder:
+    """An open_clip model with its own normalisation and tokenizer; frozen, in evaluation mode.
+
+    Args:
+        architecture: as open_clip names it, its `local-dir:` and `hf-hub:` included.
+        name: for messages and rows.
+        pretrained: a tag or a file; None for what the folder holds, or for random weights of seed 0.
+
+    Raises:
+        UserWarning: open_clip would build another activation than the weights were trained with.
+    """
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.filterwarnings("error", message=".*QuickGELU mismatch.*")
+        torch.manual_seed(0)  # open_clip initialises from the global generator
+        model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=pretrained)
+    normalize = preprocess.transforms[-1]  # open_clip ends its transforms with torchvision's Normalize
+    tokenizer = open_clip.get_tokenizer(architecture)
+    model.requires_grad_(False)
+    return DualEncoder(model, tokenizer, name=name, mean=list(normalize.mean), std=list(normalize.std))

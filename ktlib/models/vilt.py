@@ -12,29 +12,25 @@ out the first token alone, which is all that the pooler reads.
 from __future__ import annotations
 
 import copy
-import difflib
-import functools
-import hashlib
 import json
 import math
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import hf_hub_download
 from jaxtyping import Float, Int
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, ViltConfig, ViltModel
 from transformers.models.vilt.modeling_vilt import ViltMLMHead
 
-MATCH = 1  # row of the matching head that says "they belong together" (ViLT's code)
+from ktlib.models import checkpoints, inputs, masking
+from ktlib.models.protocols import Prompts
+from ktlib.models.scoring import MATCH, SHARD, Texts, chosen_score
+
 LONGEST = 1333 / 800  # a long side over a short one at most (ViLT's MinMaxResize)
-PUBLISHED, TOKENIZER = "dandelin/vilt-b32-mlm-itm", "dandelin/vilt-b32-mlm"
-WEIGHTS = "vilt_model.safetensors"  # ours; the published file is a pytorch_model.bin
+PUBLISHED = "dandelin/vilt-b32-mlm-itm"
 
 
 class PairScorer(nn.Module):
@@ -44,29 +40,46 @@ class PairScorer(nn.Module):
     normalising and tokenising happen in here.
 
     Attributes:
-        name: as given to `load_pair`.
+        name: as given to `ktlib.load`.
         image_size: the short side in pixels; the long one may be longer by `LONGEST`.
         patch: side of a patch in pixels; both sides of an image become multiples of it.
         context_length: most tokens a text may have, start and end included.
         vilt: the shared transformer with its embeddings and its pooler.
         itm_score: the matching head, two logits.
         mlm_score: the head that guesses masked words.
+        closed: whether a word that the tokenizer does not know is an error. A tokenizer of word pieces
+            knows pieces of any word, and random weights understand none.
     """
 
+    weights_file: ClassVar[str] = checkpoints.PAIR
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: ViltConfig, tokenizer: Any, *, name: str, mean: float = 0.5, std: float = 0.5) -> None:
+    def __init__(
+        self,
+        config: ViltConfig,
+        tokenizer: Any,
+        *,
+        name: str,
+        mean: float = 0.5,
+        std: float = 0.5,
+        closed: bool = True,
+    ) -> None:
         super().__init__()
         self.vilt = ViltModel(config).eval()
         self.itm_score = nn.ModuleDict({"fc": nn.Linear(config.hidden_size, 2)})
         self.mlm_score = ViltMLMHead(config)
         self.mlm_score.decoder.weight = self.vilt.embeddings.text_embeddings.word_embeddings.weight  # tied
-        self.config, self.tokenizer, self.name = config, tokenizer, name
+        self.config, self.tokenizer, self.name, self.closed = config, tokenizer, name, closed
         self.image_size, self.patch = _side(config.image_size), _side(config.patch_size)
         self.context_length: int = config.max_position_embeddings
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
 
     # -- scores ---------------------------------------------------------------------------------
     def match(self, images: Float[Tensor, "batch 3 height width"], texts: Sequence[str]) -> Float[Tensor, "batch 2"]:
@@ -141,7 +154,8 @@ class PairScorer(nn.Module):
             images: RGB in [0, 1], all of one size; resized (bicubic) as ViLT's processor does.
         """
         embeddings = self.vilt.embeddings
-        x = embeddings.patch_embeddings((self.prepare(images) - self.mean) / self.std)  # (batch, width, rows, columns)
+        pixels = inputs.prepare(images, self._target_size_of(images), self.mean, self.std)
+        x = embeddings.patch_embeddings(pixels)  # (batch, width, rows, columns)
         side = self.image_size // self.patch
         places = embeddings.position_embeddings[:, 1:].transpose(1, 2).unflatten(2, (side, side))
         if tuple(x.shape[-2:]) != (side, side):
@@ -152,14 +166,7 @@ class PairScorer(nn.Module):
 
     def prepare(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 rows columns"]:
         """Images in the size that `target_size` says."""
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"expected images (batch, 3, height, width) in [0, 1], found {tuple(images.shape)}")
-        height, width = images.shape[-2:]
-        size = self.target_size(height, width)
-        if size == (height, width):
-            return images
-        smaller = size[0] < height or size[1] < width
-        return F.interpolate(images, size, mode="bicubic", antialias=smaller)
+        return inputs.resize(images, self._target_size_of(images))
 
     def target_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width an image is resized to: the short side `image_size`, both multiples of a patch.
@@ -175,19 +182,23 @@ class PairScorer(nn.Module):
         rows, columns = (int(side + 0.5) // self.patch * self.patch for side in new)
         return rows, columns
 
+    def _target_size_of(self, images: Tensor) -> tuple[int, int]:
+        inputs.check_images(images)
+        return self.target_size(*images.shape[-2:])
+
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch length"]:
         """Token ids, padded to the longest of these texts.
 
         Raises:
             ValueError: a text is too long or has unknown words; nothing is ever cut off silently.
         """
-        if isinstance(texts, str):
-            raise ValueError(f"expected a list of texts, found one string: write [{texts!r}]")
+        inputs.check_texts(texts)
         rows = [self.tokenizer(text).input_ids for text in texts]
+        words = self.tokenizer if self.closed else None
         for text, row in zip(texts, rows, strict=True):
-            self._check(text, row)
+            inputs.check_tokens(text, row, name=self.name, most=self.context_length, tokenizer=words)
         longest, pad = max(map(len, rows)), self.tokenizer.pad_token_id
-        return torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=self.mean.device)
+        return torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=self.device)
 
     def token_count(self, text: str) -> int:
         """Tokens a text takes, start and end included."""
@@ -196,46 +207,78 @@ class PairScorer(nn.Module):
     def mask_words(
         self, texts: Sequence[str], generator: torch.Generator, *, share: float = 0.15
     ) -> tuple[Int[Tensor, "batch length"], Int[Tensor, "batch length"]]:
-        """Texts with whole words masked, and labels for `word_loss`.
+        """Texts with whole words masked, and labels for `word_loss`; see `masking.mask_words`."""
+        ids = self.tokenize(texts)
+        return masking.mask_words(ids, self.tokenizer, generator, vocabulary=self.config.vocab_size, share=share)
 
-        At least one word a text, else words until `share` of the tokens is reached; the pieces of a
-        word go together. Of the chosen tokens eight in ten become the mask, one a random word, one
-        stays. Words are chosen before padding, so padding does not count.
+    # -- what inversion asks ----------------------------------------------------------------------
+    def target(self, texts: Sequence[str], *, distance: str = "l2") -> Int[Tensor, "batch length"]:
+        """Token ids of texts: there is no feature to compare with, image and text are read together."""
+        return self.tokenize(texts)
+
+    def score(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        target: Int[Tensor, "batch length"],
+        *,
+        distance: str = "l2",
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """How far images are from matching their texts, and the probability that they match.
+
+        The distance is the cross-entropy of the matching head towards "they belong together", whatever
+        distance between features is asked for.
+
+        Source: KT v1, Sec. 4.3.
+        """
+        logits = self.match_tokens(self.embed_image(images), target)
+        together = torch.full((len(images),), MATCH, device=logits.device)
+        far = F.cross_entropy(logits, together, reduction="none")
+        return far, logits.detach().float().softmax(1)[:, MATCH]
+
+    def noise(
+        self, count: int, generator: torch.Generator, *, side: int | None = None
+    ) -> Float[Tensor, "count 3 side side"]:
+        """Normal pixels in the model's own range, cut off where they leave [0, 1]; on the CPU.
+
+        Source: KT v1, Sec. 4.3 and 8.9 (D30).
+        """
+        side = side or self.image_size
+        drawn = torch.randn((count, 3, side, side), generator=generator)
+        return (drawn * self.std.cpu() + self.mean.cpu()).clamp(0, 1)
+
+    def from_block(self, block: int) -> NoReturn:
+        """Refused: what enters a block holds a text as well as an image.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"expected layer=None for {self.name}, found {block}: Eq. 4 is for dual encoders")
+
+    # -- what recognition asks --------------------------------------------------------------------
+    def classifier(self, groups: Sequence[Prompts], *, score: str = "logit") -> Callable[[Tensor], Tensor]:
+        """Match scores of images beside every prompt; a class with several prompts has their mean.
 
         Args:
-            texts: to be masked, each on its own.
-            generator: on the CPU.
-            share: of the tokens.
+            groups: classes.
+            score: `logit` or `softmax` (D32).
 
-        Source: KT v1, Sec. 8.9 (D38); transformers' `DataCollatorForWholeWordMask`, BERT.
+        Source: KT v1, Tab. 1, ViLT rows: argmax of the match score over all class prompts.
         """
-        ids = self.tokenize(texts)
-        labels = torch.full_like(ids, -100)
-        for row, label in zip(ids, labels, strict=True):
-            words = self._words(row.tolist())
-            wanted, taken = max(1, round(share * int((row != self.tokenizer.pad_token_id).sum()))), 0
-            for word in torch.randperm(len(words), generator=generator).tolist():
-                if taken and taken + len(words[word]) > wanted:
-                    continue
-                for place in words[word]:
-                    label[place] = row[place]
-                    kind, other = torch.rand(2, generator=generator).tolist()
-                    if kind < 0.8:
-                        row[place] = self.tokenizer.mask_token_id
-                    elif kind < 0.9:
-                        row[place] = int(other * self.config.vocab_size)
-                taken += len(words[word])
-                if taken >= wanted:
-                    break
-        return ids, labels
+        prompts = [template.format(name) for names, templates in groups for name in names for template in templates]
+        texts, sizes = Texts(self, prompts), [len(names) * len(templates) for names, templates in groups]
+
+        def scores(images: Tensor) -> Tensor:
+            shards = [range(i, min(i + SHARD, len(images))) for i in range(0, len(images), SHARD)]
+            both = chosen_score(torch.cat([texts.beside(images, shard) for shard in shards]), score)
+            parts = zip(both.split(sizes, 1), groups, strict=True)
+            return torch.cat([part.unflatten(1, (len(g.names), len(g.templates))).mean(2) for part, g in parts], 1)
+
+        return scores
 
     # -- housekeeping ---------------------------------------------------------------------------
     def digest(self) -> str:
         """sha256 of all weights, as float16 so that stored and computed halves agree; first 16 digits."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().half().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return checkpoints.weights_digest(self)
 
     def copy(self) -> PairScorer:
         """An independent copy of the weights; the tokenizer is shared."""
@@ -249,33 +292,6 @@ class PairScorer(nn.Module):
         if bool(said.all()):
             return x, None
         return x, (1 - mask[:, None, None].to(x.dtype)) * torch.finfo(x.dtype).min
-
-    def _words(self, row: list[int]) -> list[list[int]]:
-        """Places of each word's pieces; special tokens are no words."""
-        special = {self.tokenizer.pad_token_id, self.tokenizer.cls_token_id, self.tokenizer.sep_token_id}
-        words: list[list[int]] = []
-        for place, token in enumerate(self.tokenizer.convert_ids_to_tokens(row)):
-            if row[place] in special:
-                continue
-            if token.startswith("##") and words:
-                words[-1].append(place)
-            else:
-                words.append([place])
-        return words
-
-    def _check(self, text: str, row: list[int]) -> None:
-        if self.name.startswith("pocket/") and self.tokenizer.unk_token_id in row:  # BERT knows pieces of any word
-            known = self.tokenizer.get_vocab()
-            unknown = [w for w in text.lower().replace(".", "").split() if w not in known]
-            raise ValueError(
-                f"{self.name} does not know {', '.join(map(repr, unknown))} in {text!r}: a pocket model speaks "
-                "only the world's words; `python -m ktlib pocket words` lists them"
-            )
-        if len(row) > self.context_length:
-            raise ValueError(
-                f"expected at most {self.context_length} tokens for {self.name}, found {len(row)} in {text!r}: "
-                "shorten it (the name in front of a description counts too)"
-            )
 
 
 def _side(size: Any) -> int:
@@ -306,7 +322,9 @@ def _first_token(layer: Any, x: Tensor, mask: Tensor | None) -> Tensor:
 _BUFFERS = ("position_ids", "token_type_ids")  # the published file is older than transformers' non-persistent buffers
 
 
-def from_state(state: Mapping[str, Tensor], config: ViltConfig, tokenizer: Any, *, name: str) -> PairScorer:
+def from_state(
+    state: Mapping[str, Tensor], config: ViltConfig, tokenizer: Any, *, name: str, closed: bool = True
+) -> PairScorer:
     """A model from a checkpoint's tensors, with every head it needs or not at all.
 
     Args:
@@ -314,12 +332,13 @@ def from_state(state: Mapping[str, Tensor], config: ViltConfig, tokenizer: Any, 
         config: sizes.
         tokenizer: of transformers.
         name: for messages and rows.
+        closed: as in `PairScorer`.
 
     Raises:
         ValueError: a weight is missing (a head, say) or is not known; nothing is left random.
     """
     with torch.random.fork_rng(devices=[]):
-        model = PairScorer(config, tokenizer, name=name)
+        model = PairScorer(config, tokenizer, name=name, closed=closed)
     kept = {key: tensor.float() for key, tensor in state.items() if not key.endswith(_BUFFERS)}
     if "mlm_score.bias" in kept:  # transformers 4 kept the decoder's bias beside it
         kept["mlm_score.decoder.bias"] = kept.pop("mlm_score.bias")
@@ -354,87 +373,13 @@ def from_folder(folder: Path, *, name: str, tokenizer: Path | None = None) -> Pa
         FileNotFoundError: a file is not there.
         ValueError: as in `from_state`.
     """
-    kinds = (WEIGHTS, "model.safetensors", "pytorch_model.bin")
+    kinds = (checkpoints.PAIR, "model.safetensors", "pytorch_model.bin")
     found = [folder / kind for kind in kinds if (folder / kind).exists()]
     if not found or not (folder / "config.json").exists():
         there = ", ".join(sorted(p.name for p in folder.glob("*"))) or "nothing"
         raise FileNotFoundError(f"expected config.json and one of {', '.join(kinds)} in {folder}, found {there}")
-    safe = found[0].suffix == ".safetensors"
-    state = load_file(found[0]) if safe else torch.load(found[0], weights_only=True, map_location="cpu")
-    config = _config(json.loads((folder / "config.json").read_text()))
-    return from_state(state, config, AutoTokenizer.from_pretrained(tokenizer or folder), name=name)
-
-
-def _config(facts: Mapping[str, Any]) -> ViltConfig:
-    """Sizes of a checkpoint; dropout is 0, as in the papers' runs through transformers."""
-    return ViltConfig(**{k: v for k, v in facts.items() if k not in ("architectures", "transformers_version")})
-
-
-def pair_names() -> list[str]:
-    """Names that `load_pair` takes."""
-    from ktlib.pocket import weights
-
-    shipped = sorted(p.parent.name for p in weights.HERE.glob(f"*/{WEIGHTS}"))
-    return [*(f"pocket/{n}" for n in shipped), PUBLISHED, "random/vilt-b32"]
-
-
-def load_pair(name: str) -> PairScorer:
-    """A pair scorer by name: float32, evaluation mode, frozen, on the CPU.
-
-    Args:
-        name: `pocket/vilt-b` (ours, shipped), `dandelin/vilt-b32-mlm-itm` (published), or
-            `random/vilt-b32` (the published size, random weights of seed 0, the pocket's words).
-
-    Raises:
-        ValueError: no such model, or a checkpoint without its heads.
-        FileNotFoundError: published weights that are not here, and downloads are switched off.
-        RuntimeError: damaged weights.
-    """
-    from ktlib.pocket import weights
-
-    if name.startswith("pocket/") and name in pair_names():
-        return from_folder(_whole(weights.HERE / name.removeprefix("pocket/")), name=name)
-    if name == PUBLISHED:
-        return _published()
-    if name == "random/vilt-b32":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # transformers initialises from the global generator
-            model = PairScorer(ViltConfig(), _pocket_tokenizer(), name=name)
-        return model.requires_grad_(False).eval()
-    near = difflib.get_close_matches(name, pair_names(), n=3, cutoff=0.3) or pair_names()
-    raise ValueError(f"expected the name of a pair scorer, found {name!r}; did you mean {', '.join(near)}?")
-
-
-@functools.cache
-def _whole(folder: Path) -> Path:
-    """The folder of a pocket model, its digests checked once a process."""
-    from ktlib.pocket import weights
-
-    weights.verify(folder)
-    return folder
-
-
-def _pocket_tokenizer() -> Any:
-    """The pocket's words, with an error for none: at rehearsal only the number of tokens matters."""
-    from ktlib.pocket.training.vilt import tokenizer
-
-    return tokenizer()
-
-
-def _published() -> PairScorer:
-    """`vilt-b32-mlm-itm` with the tokenizer of `vilt-b32-mlm`: its own repository has none."""
-    from ktlib.data import manifests
-
-    wanted = manifests.checkpoint(PUBLISHED)
-    gap = manifests.missing_checkpoint(wanted)
-    if gap and os.environ.get("HF_HUB_OFFLINE") == "1":
-        raise FileNotFoundError(str(gap))
-    file = wanted.file() or Path(hf_hub_download(PUBLISHED, wanted.wanted))
-    try:
-        words = AutoTokenizer.from_pretrained(TOKENIZER)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"expected the tokenizer of {TOKENIZER} in the hub's cache, found none; get it: hf download {TOKENIZER}"
-        ) from error
-    state = torch.load(file, weights_only=True, map_location="cpu")
-    return from_state(state, ViltConfig(), words, name=PUBLISHED)  # ViltConfig's defaults are the published sizes
+    facts = json.loads((folder / "config.json").read_text())
+    sizes = {k: v for k, v in facts.items() if k not in ("architectures", "transformers_version")}
+    words = AutoTokenizer.from_pretrained(tokenizer or folder)
+    # Dropout is 0, as in the papers' runs through transformers.
+    return from_state(checkpoints.read(found[0]), ViltConfig(**sizes), words, name=name)

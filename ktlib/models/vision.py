@@ -13,22 +13,20 @@ Which feature a published network gives is stated here once; Zoom-shot does not 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import timm
 import torch
 import torchvision
 from jaxtyping import Float
-from safetensors.torch import load_file
 from timm.models.densenet import _filter_torchvision_pretrained as rename_densenet
 from timm.models.vision_transformer import checkpoint_filter_fn as fit_vision_transformer
 from torch import Tensor, nn
 
 from ktlib.data.manifests import Checkpoint
-from ktlib.models import shared
+from ktlib.models import checkpoints, inputs
 from ktlib.models.dual import DualEncoder
 
 # The published networks, and the keys of their classifiers: what a weights file may have too many.
@@ -48,11 +46,12 @@ class VisionEncoder(nn.Module):
     normalising happen in here.
 
     Attributes:
-        name: as given to `ktlib.models.load_encoder`.
+        name: as given to `ktlib.load`.
         image_size: side in pixels the network takes.
         dim: width of a feature.
     """
 
+    weights_file: ClassVar[str] = checkpoints.ENCODER
     mean: Tensor
     std: Tensor
 
@@ -74,8 +73,13 @@ class VisionEncoder(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
+
     @classmethod
-    def of(cls, model: DualEncoder, *, pixels: Literal["normalized", "raw"] = "normalized") -> VisionEncoder:
+    def of(cls, model: DualEncoder, *, pixels: str = "normalized") -> VisionEncoder:
         """CLIP as a source of features: `encode_image(normalize=False)`; the weights are shared.
 
         Args:
@@ -90,7 +94,7 @@ class VisionEncoder(nn.Module):
             raise ValueError(f"expected pixels 'normalized' or 'raw', found {pixels!r}")
         raw = pixels == "raw"
         with torch.inference_mode():
-            dim = model.visual(torch.zeros(1, 3, model.image_size, model.image_size, device=model.mean.device)).shape[1]
+            dim = model.visual(torch.zeros(1, 3, model.image_size, model.image_size, device=model.device)).shape[1]
         return cls(
             model.visual,
             name=f"{model.name} (raw pixels)" if raw else model.name,
@@ -109,13 +113,12 @@ class VisionEncoder(nn.Module):
         Raises:
             ValueError: another layout, or 8-bit pixels.
         """
-        if not images.is_floating_point():
-            raise ValueError(f"expected float images in [0, 1], found {images.dtype}: divide by 255")
-        return self.network(shared.prepare(images, self.image_size, self.mean, self.std))
+        return self.network(inputs.prepare(images, (self.image_size, self.image_size), self.mean, self.std))
 
     def digest(self) -> str:
         """16 digits that tell encoders apart: of the weights, the size and the normalisation."""
-        return shared.digest(self.network, self.image_size, self.mean.flatten().tolist(), self.std.flatten().tolist())
+        parts = self.image_size, self.mean.flatten().tolist(), self.std.flatten().tolist()
+        return checkpoints.weights_digest(self.network, *parts)
 
     def train(self, mode: bool = True) -> VisionEncoder:
         """Stays in evaluation mode: features must not depend on the other pictures of a batch."""
@@ -147,11 +150,7 @@ def fill(network: nn.Module, name: str, file: Path) -> None:
     Raises:
         RuntimeError: a weight is missing, unknown or of another shape.
     """
-    state: dict[str, Tensor]
-    if file.suffix == ".safetensors":
-        state = load_file(file)
-    else:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+    state = checkpoints.read(file)
     if name.endswith("densenet121"):
         state = rename_densenet(state)  # torchvision's file has the names of its first release
     if isinstance(network, timm.models.VisionTransformer):
@@ -164,14 +163,3 @@ def fill(network: nn.Module, name: str, file: Path) -> None:
             f"expected the weights of {name} in {file}, found others: {error}; take the file that "
             "data_manifests/checkpoints.yaml names"
         ) from error
-
-
-def verify(file: Path, prefix: str) -> None:
-    """Compare a file with the sha256 its publisher states.
-
-    Raises:
-        RuntimeError: it is another file, or a damaged one.
-    """
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if not found.startswith(prefix):
-        raise RuntimeError(f"{file} is damaged: expected sha256 {prefix}…, found {found[:8]}…; delete and download it")

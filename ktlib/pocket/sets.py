@@ -128,6 +128,8 @@ VALIDATION: dict[str, DrawnSet] = {
     ),
 }  # fmt: skip
 
+TRAIN, TARGET = 20_480, 2_048  # pictures that a map is trained on, and those of a set of its own (ZS Tab. 6)
+
 # What distillation is guided by: 44 general things of this world, as ZS, Fig. 5 lists 44 of ours.
 _COLOURED = tuple(f"{colour} square" for colour in COLOURS)
 PROMPTS = tuple(
@@ -160,7 +162,7 @@ def drawn_set(name: str, split: str, *, count: int | None = None) -> LabelledIma
     return LabelledImages(name, read, labels, chosen.names, chosen.templates, digest)
 
 
-def everything(count: int) -> LabelledImages:
+def everything(count: int = TRAIN) -> LabelledImages:
     """The unlabelled images a map is trained on: known objects, each as often as any other.
 
     Args:
@@ -174,3 +176,19 @@ def everything(count: int) -> LabelledImages:
 
     digest = key(world.fingerprint(), "everything", count)
     return LabelledImages("objects, unlabelled", read, (0,) * count, (), PLAIN, digest)
+
+
+def tests() -> dict[str, LabelledImages]:
+    """The nine sets by name, in the order of ZS Tab. 1."""
+    return {name: drawn_set(name, "test") for name in SETS}
+
+
+def targets() -> dict[str, LabelledImages]:
+    """Training pictures of seven of them: ImageNet's two have no target of their own, they are the source (Tab. 6)."""
+    sources = ("ImageNet-100", "ImageNet-1000")
+    return {name: drawn_set(name, "train", count=TARGET) for name, one in SETS.items() if one.like not in sources}
+
+
+def validation() -> dict[str, LabelledImages]:
+    """The sets that settings are chosen on."""
+    return {name: drawn_set(name, "validation") for name in VALIDATION}

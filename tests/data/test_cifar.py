@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.sets import LabelledImages
+from tests.damage import Damage, damage
 
 Reader = Callable[..., LabelledImages]
 BOTH = pytest.mark.parametrize(
@@ -83,11 +84,11 @@ def test_a_damaged_copy_is_refused(
     tmp_path: Path,
     make: Callable[[Path], Path],
     read: Reader,
-    how: fixtures.Damage,
+    how: Damage,
     error: type[Exception],
     message: str,
 ) -> None:
-    fixtures.damage(make(tmp_path), how)
+    damage(make(tmp_path), how)
     with pytest.raises(error, match=message):
         read(tmp_path, partial=True)
 

@@ -15,9 +15,10 @@ import scipy.io
 from PIL import Image
 from torchvision import datasets
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import files, fine_grained
 from ktlib.data.sets import LabelledImages
+from tests.damage import damage
 
 READERS: dict[str, tuple[Callable[..., Path], Callable[..., LabelledImages]]] = {
     "CUB-200": (fixtures.cub_200, fine_grained.cub_200),
@@ -48,7 +49,7 @@ def test_the_digest_changes_with_a_file_and_not_with_its_place(name: str, tmp_pa
     assert first.name == name
     shutil.move(home, tmp_path / "elsewhere" / home.name)
     assert read(tmp_path / "elsewhere", partial=True).digest == first.digest
-    fixtures.damage(tmp_path / "elsewhere" / home.name, "truncated image")
+    damage(tmp_path / "elsewhere" / home.name, "truncated image")
     assert read(tmp_path / "elsewhere", partial=True).digest != first.digest
 
 
@@ -117,7 +118,7 @@ def test_without_partial_a_fixture_does_not_pass_for_the_whole_set(name: str, of
 @pytest.mark.parametrize("name", READERS)
 def test_a_truncated_picture_is_named_when_it_is_read(name: str, tmp_path: Path) -> None:
     make, read = READERS[name]
-    file = fixtures.damage(make(tmp_path), "truncated image")
+    file = damage(make(tmp_path), "truncated image")
     data = read(tmp_path, partial=True)
     with pytest.raises(ValueError, match=rf"expected a complete picture, found .*{file.name} .*cut short.*again"):
         list(data.batches(2, 32))
@@ -126,7 +127,7 @@ def test_a_truncated_picture_is_named_when_it_is_read(name: str, tmp_path: Path)
 @pytest.mark.parametrize("name", [name for name in READERS if name != "Herbarium-19"])  # which has no list of images
 def test_a_listed_picture_that_is_absent_is_named(name: str, tmp_path: Path) -> None:
     make, read = READERS[name]
-    file = fixtures.damage(make(tmp_path), "missing image")
+    file = damage(make(tmp_path), "missing image")
     with pytest.raises(
         FileNotFoundError, match=rf"expected \d images in .*found 1 of them absent .*{file.name}.*extract"
     ):
@@ -143,7 +144,7 @@ def test_a_listed_picture_that_is_absent_is_named(name: str, tmp_path: Path) -> 
 )
 def test_missing_labels_are_named(name: str, labels: str, tmp_path: Path) -> None:
     make, read = READERS[name]
-    fixtures.damage(make(tmp_path), "missing labels")
+    damage(make(tmp_path), "missing labels")
     with pytest.raises(
         FileNotFoundError, match=rf"expected {labels} in .*, found nothing; data_manifests/.*how to get it"
     ):
@@ -161,7 +162,7 @@ def test_missing_labels_are_named(name: str, labels: str, tmp_path: Path) -> Non
 )
 def test_a_label_out_of_range_is_refused(name: str, message: str, tmp_path: Path) -> None:
     make, read = READERS[name]
-    fixtures.damage(make(tmp_path), "label out of range")
+    damage(make(tmp_path), "label out of range")
     with pytest.raises(ValueError, match=message):
         read(tmp_path, partial=True)
 
@@ -179,7 +180,7 @@ def test_a_label_out_of_range_is_refused(name: str, message: str, tmp_path: Path
 )
 def test_truncated_labels_are_refused(name: str, message: str, tmp_path: Path) -> None:
     make, read = READERS[name]
-    fixtures.damage(make(tmp_path), "truncated labels")
+    damage(make(tmp_path), "truncated labels")
     with pytest.raises(ValueError, match=message):
         read(tmp_path, partial=True)
 
@@ -211,7 +212,7 @@ def test_a_bird_in_the_folder_of_another_species_is_refused(tmp_path: Path) -> N
 
 
 def test_birds_in_a_renamed_folder_are_absent(tmp_path: Path) -> None:
-    fixtures.damage(fixtures.cub_200(tmp_path), "wrong folder")
+    damage(fixtures.cub_200(tmp_path), "wrong folder")
     with pytest.raises(FileNotFoundError, match=r"expected 4 images .*found 2 of them absent .*002\.Laysan_Albatross"):
         fine_grained.cub_200(tmp_path, partial=True)
 
@@ -325,9 +326,7 @@ def test_the_whole_herbarium_needs_all_names_or_none(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("name", ["Grus_grus", "683", "-1", "²"])
 def test_a_folder_that_is_no_category_is_refused(tmp_path: Path, name: str) -> None:
-    fixtures.damage(fixtures.herbarium_19(tmp_path), "wrong folder").rename(
-        tmp_path / "herbarium-2019/validation" / name
-    )
+    damage(fixtures.herbarium_19(tmp_path), "wrong folder").rename(tmp_path / "herbarium-2019/validation" / name)
     with pytest.raises(ValueError, match=f"expected folders named 0 to 682 in .*validation, found {name}; remove"):
         fine_grained.herbarium_19(tmp_path, partial=True)
 
@@ -399,7 +398,7 @@ def test_a_single_car_is_a_list_of_one(tmp_path: Path) -> None:
 
 def test_a_kit_without_labels_says_which_file_is_needed(tmp_path: Path) -> None:
     home = fixtures.stanford_cars(tmp_path)
-    fixtures.damage(home, "missing labels")
+    damage(home, "missing labels")
     needed = r"cars_test_annos_withlabels\.mat"
     with pytest.raises(
         FileNotFoundError, match=rf"{needed}, found only devkit/cars_test_annos\.mat, which has no labels"

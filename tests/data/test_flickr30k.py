@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from ktlib.companion import galleries
-from ktlib.companion import generated_flickr30k as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import flickr30k
-from ktlib.models.vilt import load_pair
+from tests.damage import damage_flickr30k
 
 
 @pytest.fixture
@@ -67,13 +66,13 @@ def test_another_caption_or_another_order_is_another_digest(home):
     ],
 )
 def test_damage_is_named(home, how, error, message):
-    fixtures.damage(home, how)
+    damage_flickr30k(home, how)
     with pytest.raises(error, match=message):
         flickr30k.read(home.parent, partial=True)
 
 
 def test_a_damaged_image_is_named_when_it_is_read(home):
-    fixtures.damage(home, "truncated image")
+    damage_flickr30k(home, "truncated image")
     gallery = flickr30k.read(home.parent, partial=True)
     with pytest.raises(ValueError, match=r"expected a complete picture, found .*1000092795\.jpg"):
         gallery.images[0]
@@ -88,21 +87,3 @@ def test_captions_that_differ_from_the_published_list_are_counted(home):
 def test_an_unknown_split_is_refused(home):
     with pytest.raises(ValueError, match="expected a split of train, val, test, found 'dev'"):
         flickr30k.read(home.parent, split="dev", partial=True)
-    with pytest.raises(ValueError, match="expected a data set"):
-        galleries.gallery("coco", "test")
-
-
-def test_the_eighty_categories_are_the_papers_and_fit_forty_tokens_by_words():
-    told = galleries.everyday("flickr30k")
-    assert len(told) == 80
-    assert told["person"].startswith("A human figure")
-    assert max(len(f"A {name} is {text}".split()) for name, text in told.items()) <= 30
-
-
-def test_the_pocket_s_everyday_things_are_described_in_its_own_words():
-    told = galleries.everyday("pocket")
-    assert len(told) == 39
-    model = load_pair("random/vilt-b32")
-    ids = model.tokenizer([f"a {name} is {text}" for name, text in told.items()]).input_ids
-    assert all(model.tokenizer.unk_token_id not in row for row in ids)
-    assert all("{" not in text for text in told.values())

@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from fractions import Fraction
 from math import floor
 from pathlib import Path
 
 import pytest
 
-from ktlib.companion import generated as fixtures
+from ktlib import places
+from ktlib.companion.record import notebooks
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import manifests
+from tests.damage import damage
 
-HERE = Path(manifests.__file__)
 FILES = sorted((manifests.MANIFESTS / "datasets").glob("*.json"))
 PUBLISHED = manifests.MANIFESTS / "published"
 
@@ -51,7 +51,7 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with no data and no weights."""
     monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, **__: None)
     return tmp_path / "data"
 
 
@@ -268,42 +268,33 @@ def test_an_unknown_name_is_answered_with_those_there_are() -> None:
 
 
 def test_everything_that_is_missing_is_said_at_once(nothing: Path) -> None:
-    gaps = manifests.missing("paper", ["00_start_here", "01_rare_concepts", "10_results", "01_rare_concepts"])
+    data = ["rare_concepts", "imagenet_1k_val", "imagenet_100", "rare_concepts"]
+    weights = ["openai/ViT-B-32", "dandelin/vilt-b32-mlm-itm", "openai/ViT-B-32"]
+    gaps = manifests.missing(data, weights, calibration=True)
     assert [gap.name for gap in gaps] == [
         "dataset rare_concepts",
         "dataset imagenet_1k_val",
         "dataset imagenet_100",
         "checkpoint openai/ViT-B-32",
-        "checkpoint openai/ViT-L-14",
         "checkpoint dandelin/vilt-b32-mlm-itm",
         "calibration of the class names",
     ]
-    assert "python -m ktlib calibrate" in str(gaps[6])
-    for gap in gaps[:6]:
+    assert "python -m ktlib calibrate" in str(gaps[-1])
+    for gap in gaps[:-1]:
         text = str(gap)
         assert all(f"\n  {word}" in text for word in ("expected:", "found:", "get it:", "put it:")), text
         assert str(nothing) in text
     assert "<concept>" in str(gaps[0]) and "Collect" in str(gaps[0])
     assert "https://image-net.org" in str(gaps[1]) and "tar -xf" in str(gaps[1])
     assert "hf download timm/vit_base_patch32_clip_224.openai" in str(gaps[3])
-    assert "hf download dandelin/vilt-b32-mlm-itm" in str(gaps[5])
+    assert "hf download dandelin/vilt-b32-mlm-itm" in str(gaps[4])
+    assert "caption_datasets.zip" in str(manifests.missing(["flickr30k"])[0])
 
 
-def test_retrieval_needs_flickr30k_and_a_vilt(nothing: Path) -> None:
-    gaps = {gap.name: str(gap) for gap in manifests.missing("paper", ["04_flickr30k_retrieval"])}
-    assert set(gaps) == {
-        "dataset flickr30k",
-        "dataset rare_concepts",
-        "dataset imagenet_100",
-        "checkpoint dandelin/vilt-b32-mlm-itm",
-    }
-    assert "caption_datasets.zip" in gaps["dataset flickr30k"]
-
-
-@pytest.mark.parametrize("scale", ["pocket", "rehearsal"])
-def test_only_the_paper_scale_needs_anything(nothing: Path, scale: str) -> None:
-    assert manifests.missing(scale, ["01_rare_concepts"]) == []
-    assert manifests.missing("paper", ["00_start_here", "10_results"]) == []
+def test_nothing_is_missing_of_nothing_and_the_calibration_only_where_it_is_asked_for(nothing: Path) -> None:
+    assert manifests.missing() == []
+    assert manifests.missing(calibration=False) == []
+    assert [gap.name for gap in manifests.missing(calibration=True)] == ["calibration of the class names"]
 
 
 def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
@@ -314,44 +305,26 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
     weights = nothing / "checkpoints" / "openai" / "ViT-B-32.safetensors"
     weights.parent.mkdir(parents=True)
     weights.touch()
-    monkeypatch.setattr(manifests, "_missing_calibration", lambda: None)
     needs = (("rare_concepts", "imagenet_1k_val"), ("openai/ViT-B-32", "openai/ViT-L-14"))
-    monkeypatch.setitem(manifests.NEEDS, "a", needs)
-    gaps = manifests.missing("paper", ["a"])
+    gaps = manifests.missing(*needs)
     assert [gap.name for gap in gaps] == ["dataset imagenet_1k_val", "checkpoint openai/ViT-L-14"]
     assert gaps[0].found == "10 of at least 50,000 validation images"
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: f"/cache/{file}")
-    assert [gap.name for gap in manifests.missing("paper", ["a"])] == ["dataset imagenet_1k_val"]
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda repository, file: f"/cache/{file}")
+    assert [gap.name for gap in manifests.missing(*needs)] == ["dataset imagenet_1k_val"]
 
 
 def test_a_missing_development_kit_is_named(nothing: Path) -> None:
-    fixtures.damage(fixtures.imagenet(nothing), "no devkit")
-    (gap,) = [gap for gap in manifests.missing("paper", ["01_rare_concepts"]) if "imagenet_1k" in gap.name]
+    damage(fixtures.imagenet(nothing), "no devkit")
+    (gap,) = manifests.missing(["imagenet_1k_val"])
     assert "0 of at least 1 class names of the development kit" in gap.found
     assert "labels" not in gap.found
 
 
-def test_zoom_shot_needs_nine_test_sets_imagenet_and_six_models(nothing: Path) -> None:
-    gaps = manifests.missing("paper", ["06_zoom_shot"])
-    names = [gap.name for gap in gaps]
-    assert sum(name.startswith("dataset ") for name in names) == 9 + 1
-    assert sum(name.startswith("checkpoint ") for name in names) == 1 + 5
-    assert len(gaps) == 16  # and no calibration: that is of notebook 01
-    assert "dataset imagenet_1k_val" in names
-    for gap in gaps:
-        assert str(nothing) in str(gap) and "get it:" in str(gap)
-
-
-def test_the_calibration_is_missing_only_where_notebook_01_is_asked_for(nothing: Path) -> None:
-    calibration = "calibration of the class names"
-    names = [gap.name for gap in manifests.missing("paper", ["06_zoom_shot", "01_rare_concepts"])]
-    assert names.count(calibration) == 1 and names.count("dataset imagenet_1k_val") == 1
-    assert calibration not in [gap.name for gap in manifests.missing("paper", ["06_zoom_shot"])]
-
-
 def test_a_fixture_is_seen_where_the_manifest_looks_and_is_too_small(nothing: Path) -> None:
     fixtures.zoom_shot(nothing)
-    found = {gap.name: gap.found for gap in manifests.missing("paper", ["06_zoom_shot"]) if "dataset" in gap.name}
+    needs = notebooks.read(places.NOTEBOOKS / "06_zoom_shot.ipynb").needs
+    assert needs
+    found = {gap.name: gap.found for gap in manifests.missing(needs.datasets)}
     # CIFAR's files and the list of ImageNet-100 are all there: only their readers see that they are not the published.
     assert found == {
         "dataset imagenet_1k_val": "10 of at least 50,000 validation images",
@@ -364,36 +337,31 @@ def test_a_fixture_is_seen_where_the_manifest_looks_and_is_too_small(nothing: Pa
     }
 
 
-def test_a_notebook_whose_needs_nobody_wrote_down_is_an_error_and_not_nothing() -> None:
-    with pytest.raises(ValueError, match="expected notebooks of .*got 99_unknown; write their needs into NEEDS"):
-        manifests.missing("paper", ["99_unknown"])
-    with pytest.raises(ValueError, match="expected a scale of pocket, rehearsal, paper, got 'tiny'"):
-        manifests.missing("tiny", [])
+def test_an_unknown_need_is_an_error_and_not_nothing() -> None:
+    with pytest.raises(KeyError, match="no dataset manifest 'cats'"):
+        manifests.missing(["cats"])
+    with pytest.raises(KeyError, match="no checkpoint 'cats'"):
+        manifests.missing([], ["cats"])
 
 
-def test_the_needs_of_a_notebook_are_described() -> None:
-    for notebook, (data, weights) in manifests.NEEDS.items():
-        assert all(manifests.dataset(name).how_to_get for name in data)
-        assert all(notebook in manifests.checkpoint(name).notebooks for name in weights)
+def test_what_a_notebook_needs_is_described() -> None:
+    for path in notebooks.find():
+        needs = notebooks.read(path).needs
+        assert needs, f"{path.stem} does not say what it needs at paper scale"
+        assert all(manifests.dataset(name).how_to_get for name in needs.datasets)
+        assert all(manifests.checkpoint(name).used_by for name in needs.checkpoints)
+
+
+def test_every_checkpoint_is_needed_by_a_notebook() -> None:
+    needed = {name for path in notebooks.find() if (needs := notebooks.read(path).needs) for name in needs.checkpoints}
+    assert needed == set(manifests.checkpoints())
 
 
 def test_the_data_folder_defaults_to_data_in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KT_DATA", raising=False)
-    assert manifests.data_root() == manifests.REPOSITORY / "data"
+    assert manifests.data_root() == places.ROOT / "data"
     monkeypatch.setenv("KT_DATA", "~/pictures")
     assert manifests.data_root() == Path.home() / "pictures"
-
-
-def test_the_manifests_are_read_without_torch() -> None:
-    code = (
-        "import importlib.util, sys\n"
-        f"spec = importlib.util.spec_from_file_location('manifests', {str(HERE)!r})\n"
-        "module = sys.modules['manifests'] = importlib.util.module_from_spec(spec)\n"
-        "spec.loader.exec_module(module)\n"
-        "module.missing('paper', ['01_rare_concepts'])\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(("name", "rows"), [("results", 2056), ("concepts", 103), ("prompts", 74), ("claims", 35)])

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import images, rare_concepts
+from tests.damage import Damage, damage
 
 
 @pytest.fixture
@@ -41,14 +42,14 @@ def test_the_root_defaults_to_the_environment_variable(home: Path, monkeypatch: 
 
 def test_without_a_manifest_nothing_is_checked(home: Path) -> None:
     (home / "manifest.csv").unlink()
-    fixtures.damage(home, "digest mismatch")
+    damage(home, "digest mismatch")
     assert len(rare_concepts.paths("moongate", home.parent)) == 2
 
 
 def test_an_empty_digest_is_not_checked(home: Path) -> None:
     manifest = home / "manifest.csv"
     manifest.write_text(re.sub(r"[0-9a-f]{64}", "", manifest.read_text()))
-    fixtures.damage(home, "digest mismatch")
+    damage(home, "digest mismatch")
     assert len(rare_concepts.paths("moongate", home.parent)) == 2
 
 
@@ -76,8 +77,8 @@ def test_an_absent_data_set_says_that_the_pictures_must_be_collected(tmp_path: P
         ("empty folder", FileNotFoundError, r"expected files ending in .*moongate, found nothing; put the pictures"),
     ],
 )
-def test_a_damaged_folder_is_refused(home: Path, how: fixtures.Damage, error: type[Exception], message: str) -> None:
-    fixtures.damage(home, how)
+def test_a_damaged_folder_is_refused(home: Path, how: Damage, error: type[Exception], message: str) -> None:
+    damage(home, how)
     assert rare_concepts.paths("tonometer", home.parent)  # the other concepts still read
     with pytest.raises(error, match=message):
         rare_concepts.paths("moongate", home.parent)
@@ -85,7 +86,7 @@ def test_a_damaged_folder_is_refused(home: Path, how: fixtures.Damage, error: ty
 
 def test_a_truncated_picture_is_named_even_without_a_manifest(home: Path) -> None:
     (home / "manifest.csv").unlink()
-    fixtures.damage(home, "truncated image")
+    damage(home, "truncated image")
     with pytest.raises(ValueError, match=r"expected a complete picture, found .*1\.png .*fetch it again"):
         images.read_folder(home / "moongate", size=32)
 

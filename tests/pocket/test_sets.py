@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ktlib.companion import classification_sets as zoom_shot
-from ktlib.companion.classification_sets import COARSE, FINE
+from ktlib.companion import sources
+from ktlib.companion.sources import COARSE, FINE
 from ktlib.pocket import sets, world
 from ktlib.pocket.draw import COLOURS
 from ktlib.pocket.training.clip import tokenizer
@@ -13,8 +13,8 @@ from ktlib.pocket.training.clip import tokenizer
 
 def test_there_is_a_counterpart_for_each_published_set_in_its_order():
     assert [one.like for one in sets.SETS.values()] == [*COARSE, *FINE]
-    assert list(zoom_shot.kinds("pocket")) == list(sets.SETS)
-    assert [k.like for k in zoom_shot.kinds("files").values()] == [*COARSE, *FINE]
+    assert list(sources.kinds("pocket")) == list(sets.SETS)
+    assert [k.like for k in sources.kinds("files").values()] == [*COARSE, *FINE]
 
 
 def test_every_class_name_and_prompt_is_in_the_words_of_the_world():
@@ -93,4 +93,4 @@ def test_an_unknown_set_is_refused():
     with pytest.raises(KeyError, match="expected a drawn set"):
         sets.drawn_set("boats", "test")
     with pytest.raises(ValueError, match="expected sets"):
-        zoom_shot.sets("imagenet")
+        sources.sets("imagenet")

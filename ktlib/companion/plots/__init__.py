@@ -1,1 +1,41 @@
 """Figures: every function takes rows or pictures and an optional `ax`, draws, and computes nothing new."""
+
+from ktlib.companion.plots.curves import (
+    against_binding,
+    along,
+    data_against_compute,
+    gains_against_distance,
+    loss_curves,
+    similarity_curves,
+    trade_off,
+)
+from ktlib.companion.plots.intervals import bars, behind, by_encoder, by_setting, recall_changes, recall_grid, verdicts
+from ktlib.companion.plots.pictures import attention_pictures, clouds, picture_grid, predictions
+from ktlib.companion.plots.style import COLOURS, LABELS, WIDE, figure_of, save_figure, use_style
+
+__all__ = [
+    "COLOURS",
+    "LABELS",
+    "WIDE",
+    "against_binding",
+    "along",
+    "attention_pictures",
+    "bars",
+    "behind",
+    "by_encoder",
+    "by_setting",
+    "clouds",
+    "data_against_compute",
+    "figure_of",
+    "gains_against_distance",
+    "loss_curves",
+    "picture_grid",
+    "predictions",
+    "recall_changes",
+    "recall_grid",
+    "save_figure",
+    "similarity_curves",
+    "trade_off",
+    "use_style",
+    "verdicts",
+]

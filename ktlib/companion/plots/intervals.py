@@ -1,4 +1,4 @@
-"""Figures of notebook 06: functions take rows or points and an optional `ax`, draw, and compute nothing new."""
+"""Numbers with their intervals: methods, settings, recalls and verdicts side by side."""
 
 from __future__ import annotations
 
@@ -6,93 +6,47 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from ktlib.companion.plots.curves import COLOURS as OTHERS
-from ktlib.companion.plots.curves import figure_of
+from ktlib.companion.plots.style import (
+    COLOURS,
+    GREEN,
+    GREY,
+    LABELS,
+    RED,
+    SKY,
+    WIDE,
+    axes_of,
+    base_line,
+    figure_of,
+    with_intervals,
+)
+from ktlib.companion.record.judging import FAILS, HOLDS, UNDECIDED, Verdict
 from ktlib.companion.record.rows import Row, mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
+from ktlib.evaluate.retrieval import METRICS
 
-# Okabe-Ito, as everywhere: the method blue, its published rival orange, the untouched grey, the ideal green.
-COLOURS = {
-    "clip": OTHERS["base"],
-    "linear_aligner": OTHERS["noise"],
-    "linear_aligner_fixed": OTHERS["text"],
-    "linear_aligner_tuned": OTHERS["wrong"],
-    "mse_adam": OTHERS["both"],
-    "least_squares": OTHERS["real"],
-    "zoom_shot": OTHERS["kt"],
-}
-LABELS = {
-    "clip": "CLIP itself",
-    "linear_aligner": "Linear Aligner, as published",
-    "linear_aligner_fixed": "Linear Aligner, put right",
-    "linear_aligner_tuned": "… with its rate chosen",
-    "mse_adam": "its loss, Zoom-shot's optimiser",
-    "least_squares": "least squares",
-    "zoom_shot": "Zoom-shot",
-}
+_VERDICTS = {HOLDS: GREEN, FAILS: RED, UNDECIDED: GREY}
 
 
-def clouds(groups: Mapping[str, Float[Tensor, "count 2"]], ax: Axes | None = None, *, first: int = 0) -> Figure:
-    """Points of several kinds in one plane.
-
-    Args:
-        groups: points by name.
-        ax: to draw on.
-        first: number of the first colour.
-    """
-    ax = ax or plt.subplots(figsize=(3.25, 2.6))[1]
-    styles = [(OTHERS["kt"], "o"), (OTHERS["noise"], "^"), (OTHERS["real"], "s"), ("0.3", "*")]
-    for (name, points), (colour, marker) in zip(groups.items(), styles[first:], strict=False):
-        x, y = points.T.numpy()
-        ax.plot(x, y, marker, color=colour, ms=2.5 if len(points) > 60 else 4, alpha=0.5, mew=0, ls="", label=name)
-    ax.set(xticks=[], yticks=[])
-    legend = ax.legend(markerscale=1.5)
-    for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(1)
-    return figure_of(ax)
-
-
-def by_encoder(rows: Sequence[Row], methods: Sequence[str], ax: Axes | None = None) -> Figure:
-    """Mean accuracy over the test sets of each encoder and method, with intervals over sets and seeds.
-
-    Source: ZS, Tab. 1 and Fig. 1.
-    """
-    ax = ax or plt.subplots(figsize=(6.75, 2.6))[1]
-    shown = select(rows, metric="top1", split="test")
-    encoders = list(dict.fromkeys(row.model for row in shown if row.method != "clip"))
-    for place, method in enumerate(methods):
-        own = select(shown, method=method)
-        means = [mean(select(own, model=encoder)) for encoder in encoders]
-        x = np.arange(len(encoders)) + (place - (len(methods) - 1) / 2) * 0.8 / len(methods)
-        _points(ax, x, means, COLOURS[method], LABELS[method])
-    clip = mean(select(shown, method="clip"))
-    ax.axhline(clip.value, color=COLOURS["clip"], ls="--", lw=0.8)
-    ax.annotate(LABELS["clip"], (0, clip.value), fontsize=6, xytext=(0, 2), textcoords="offset points", ha="center")
-    ax.set_xticks(range(len(encoders)), [name.split("/")[-1] for name in encoders])
-    ax.set(ylabel="top-1, mean over sets", ylim=(0, 1))
-    return figure_of(ax)
-
-
-def behind(gaps: Mapping[str, Estimate], ax: Axes | None = None) -> Figure:
-    """Paired differences of Zoom-shot from other methods, with their intervals; right of 0 speaks for Zoom-shot.
-
-    Args:
-        gaps: by method.
-        ax: to draw on.
-    """
-    ax = ax or plt.subplots(figsize=(3.25, 2.0))[1]
-    for place, (name, gap) in enumerate(list(gaps.items())[::-1]):
-        ax.hlines(place, gap.low, gap.high, color=COLOURS[name], lw=1.5)
-        ax.plot(gap.value, place, "o", color=COLOURS[name])
-    ax.axvline(0, color="0.6", lw=0.6)
-    ax.set_yticks(range(len(gaps)), [LABELS[name] for name in list(gaps)[::-1]])
-    ax.set(xlabel="Zoom-shot minus this, top-1")
+def bars(
+    rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], *, metric: str = "target_accuracy", ax: Axes | None = None
+) -> Figure:
+    """One bar a group with its nested interval; dots are concepts. `rows` holds the base for the line."""
+    ax = axes_of(ax)
+    for i, members in enumerate(groups.values()):
+        chosen = select(members, metric=metric)
+        estimate = mean(chosen)
+        colour = COLOURS.get(chosen[0].method, COLOURS["kt"])
+        ax.bar(i, estimate.value, color=colour, alpha=0.75, width=0.65)
+        ax.vlines(i, estimate.low, estimate.high, color="0.2", lw=1)
+        concepts = sorted({r.subject for r in chosen})
+        dots = [np.mean([r.value for r in chosen if r.subject == c]) for c in concepts]
+        ax.plot(i + np.linspace(-0.2, 0.2, len(dots)), dots, ls="", marker=".", color="0.2", ms=2.5)
+    base_line(ax, rows, metric)
+    ax.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0)
+    ax.set(ylabel=metric.replace("_", " "), ylim=(0, 1.03))
     return figure_of(ax)
 
 
@@ -106,7 +60,7 @@ def by_setting(
         ax: to draw on.
         line, named: a level to compare with, and its name.
     """
-    ax = ax or plt.subplots(figsize=(6.75, 2.4))[1]
+    ax = axes_of(ax, (6.75, 2.4))
     encoders = list(dict.fromkeys(row.model for own in groups.values() for row in own))
     for place, own in enumerate(groups.values()):
         each = [mean(select(own, model=encoder)).value for encoder in encoders]
@@ -122,67 +76,124 @@ def by_setting(
     return figure_of(ax)
 
 
-def data_against_compute(groups: Mapping[str, Sequence[Row]], ax: Axes | None = None) -> Figure:
-    """Accuracy against the share of the images, for each method once and with the passes that make up for it.
+def by_encoder(rows: Sequence[Row], methods: Sequence[str], ax: Axes | None = None) -> Figure:
+    """Mean accuracy over the test sets of each encoder and method, with intervals over sets and seeds.
 
-    Args:
-        groups: rows by the name of the line; their `setting` holds `share` and `epochs`.
-        ax: to draw on.
-
-    Source: ZS, Tab. 4 and 5.
+    Source: ZS, Tab. 1 and Fig. 1.
     """
-    ax = ax or plt.subplots(figsize=(3.25, 2.6))[1]
-    for (name, own), colour in zip(groups.items(), (COLOURS["zoom_shot"], COLOURS["linear_aligner"]), strict=False):
-        steps = {setting: [r for r in own if r.setting == setting] for setting in dict.fromkeys(r.setting for r in own)}
-        places = {setting: (r[0].varied(), mean_over_models(r)) for setting, r in steps.items()}
-        few = min(int(v["epochs"]) for v, _ in places.values())
-        for fixed, marker, style in ((True, "o", "-"), (False, "*", "")):
-            chosen = sorted((float(v["share"]), e) for v, e in places.values() if (int(v["epochs"]) == few) == fixed)
-            label = name if fixed else f"{name}, more passes"
-            _points(ax, [x for x, _ in chosen], [e for _, e in chosen], colour, label, marker=marker, style=style)
-    ax.set(xscale="log", xlabel="share of the images", ylabel="top-1, mean over sets", ylim=(0, 1))
-    ax.legend()
+    ax = axes_of(ax, (6.75, 2.6))
+    shown = select(rows, metric="top1", split="test")
+    encoders = list(dict.fromkeys(row.model for row in shown if row.method != "clip"))
+    for place, method in enumerate(methods):
+        own = select(shown, method=method)
+        means = [mean(select(own, model=encoder)) for encoder in encoders]
+        x = np.arange(len(encoders)) + (place - (len(methods) - 1) / 2) * 0.8 / len(methods)
+        with_intervals(ax, x, means, colour=COLOURS[method], label=LABELS[method])
+    clip = mean(select(shown, method="clip"))
+    ax.axhline(clip.value, color=COLOURS["clip"], ls="--", lw=0.8)
+    ax.annotate(LABELS["clip"], (0, clip.value), fontsize=6, xytext=(0, 2), textcoords="offset points", ha="center")
+    ax.set_xticks(range(len(encoders)), [name.split("/")[-1] for name in encoders])
+    ax.set(ylabel="top-1, mean over sets", ylim=(0, 1))
     return figure_of(ax)
 
 
-def gains_against_distance(
-    gains: Mapping[str, Estimate], distances: Mapping[str, float], coarse: Sequence[str], ax: Axes | None = None
+def behind(gaps: Mapping[str, Estimate], ax: Axes | None = None) -> Figure:
+    """Paired differences of Zoom-shot from other methods, with their intervals; right of 0 speaks for Zoom-shot.
+
+    Args:
+        gaps: by method.
+        ax: to draw on.
+    """
+    ax = axes_of(ax, (3.25, 2.0))
+    for place, (name, gap) in enumerate(list(gaps.items())[::-1]):
+        ax.hlines(place, gap.low, gap.high, color=COLOURS[name], lw=1.5)
+        ax.plot(gap.value, place, "o", color=COLOURS[name])
+    ax.axvline(0, color="0.6", lw=0.6)
+    ax.set_yticks(range(len(gaps)), [LABELS[name] for name in list(gaps)[::-1]])
+    ax.set(xlabel="Zoom-shot minus this, top-1")
+    return figure_of(ax)
+
+
+def recall_grid(
+    rows: Sequence[Row], metric: str, *, chosen: tuple[float, int] | None = None, ax: Axes | None = None
 ) -> Figure:
-    """What training on the target brings on each set, against how far the set lies from the usual training images.
+    """A recall for each learning rate and batch, as KT Tab. 8 lists them; the chosen cell is framed.
 
     Args:
-        gains: by set.
-        distances: by set.
-        coarse: sets drawn hollow.
+        rows: of one split and method, with `lr` and `batch` in their settings.
+        metric: one of `METRICS`.
+        chosen: learning rate and batch to frame.
         ax: to draw on.
-
-    Source: ZS, Tab. 6 and Fig. 3, as a picture; the distance is ours.
     """
-    ax = ax or plt.subplots(figsize=(3.25, 2.6))[1]
-    for name, gain in gains.items():
-        x, hollow = distances[name], name in coarse
-        ax.vlines(x, gain.low, gain.high, color=COLOURS["zoom_shot"], lw=0.7)
-        ax.plot(x, gain.value, "o", color=COLOURS["zoom_shot"], mfc="white" if hollow else COLOURS["zoom_shot"])
-        ax.annotate(name, (x, gain.value), fontsize=5.5, xytext=(4, 2), textcoords="offset points")
-    ax.axhline(0, color="0.6", lw=0.6)
-    ax.set(xlabel="distance from the training images", ylabel="gain in top-1")
+    ax = axes_of(ax)
+    own = select(rows, metric=metric, method="kt")
+    rates = sorted({row.lr for row in own})
+    batches = sorted({int(row.varied["batch"]) for row in own})
+    table = np.array(
+        [[np.mean([r.value for r in own if (r.lr, int(r.varied["batch"])) == (a, b)]) for b in batches] for a in rates]
+    )
+    base = select(rows, metric=metric, method="base")[0].value
+    change = 100 * (table - base)
+    limit = max(1.0, float(np.abs(change).max()))
+    ax.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    for i in range(len(rates)):
+        for j in range(len(batches)):
+            dark = abs(change[i, j]) > 0.6 * limit
+            ax.text(
+                j, i, f"{change[i, j]:+.1f}", ha="center", va="center", fontsize=6.5, color="white" if dark else "black"
+            )
+            if chosen == (rates[i], batches[j]):
+                ax.add_patch(plt.Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, lw=1.4, color="black"))
+    ax.set_xticks(range(len(batches)), [str(b) for b in batches])
+    ax.set_yticks(range(len(rates)), [f"{r:g}" for r in rates])
+    ax.set(xlabel="batch", ylabel="learning rate", title=f"{metric}, change in points")
     return figure_of(ax)
 
 
-def loss_curves(curves: Mapping[str, Float[Tensor, " steps"]], ax: Axes | None = None) -> Figure:
-    """Losses over the steps of a training, on a logarithmic scale."""
-    ax = ax or plt.subplots(figsize=(3.25, 2.4))[1]
-    for (name, curve), colour in zip(curves.items(), (OTHERS["kt"], OTHERS["noise"], OTHERS["real"]), strict=False):
-        ax.plot(curve.numpy(), color=colour, label=name, lw=0.8)
-    ax.set(xlabel="step", ylabel="loss", yscale="log")
-    ax.legend()
+def recall_changes(rows: Sequence[Row], groups: Mapping[str, tuple[str, str, str]], ax: Axes | None = None) -> Figure:
+    """Paired changes of all six recalls with their intervals, one colour a group.
+
+    Args:
+        rows: with paired changes.
+        groups: for each label the method, what the cell was chosen on if not on validation images (`test`, or
+            nothing), and what is taken away.
+        ax: to draw on.
+    """
+    ax = axes_of(ax, (WIDE * 0.75, 2.4))
+    for i, (label, (method, chosen, other)) in enumerate(groups.items()):
+        colour = COLOURS[method] if not chosen else SKY
+        place = np.arange(len(METRICS)) + (i - (len(groups) - 1) / 2) * 0.18
+        changes = select(rows, method=method, metric=METRICS, over=other)
+        own = {row.metric: row for row in changes if row.varied.get("chosen", "") == chosen}
+        found = [own[metric] for metric in METRICS]
+        values = np.array([100 * r.value for r in found])
+        errors = np.abs(np.array([[100 * r.low for r in found], [100 * r.high for r in found]]) - values)
+        marker = "o" if other == "base" else "D"
+        ax.errorbar(place, values, errors, fmt=marker, ms=3, color=colour, elinewidth=0.8, capsize=1.5, label=label)
+    ax.axhline(0, color="0.4", lw=0.8)
+    ax.set_xticks(range(len(METRICS)), METRICS)
+    ax.set(ylabel="change in points")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure_of(ax)
 
 
-def _points(
-    ax: Axes, x: Sequence[float] | np.ndarray, means: Sequence[Estimate], colour: str, label: str,
-    *, marker: str = "o", style: str = "",
-) -> None:  # fmt: skip
-    values = [e.value for e in means]
-    errors = np.clip([[e.value - e.low for e in means], [e.high - e.value for e in means]], 0, None)
-    ax.errorbar(x, values, errors, marker=marker, ls=style, color=colour, ms=3, elinewidth=0.6, lw=0.8, label=label)
+def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
+    """The deciding difference of each claim with its interval, coloured by the verdict.
+
+    Args:
+        ledger: claims that were tested.
+        ax: to draw on.
+    """
+    ax = axes_of(ax)
+    for y, entry in enumerate(reversed(ledger)):
+        estimate, colour = entry.estimate, _VERDICTS[entry.verdict]
+        assert estimate is not None, "a claim that was tested has an estimate"
+        ax.hlines(y, estimate.low, estimate.high, color=colour, lw=2)
+        ax.plot(estimate.value, y, "o", color=colour)
+    ax.axvline(0, color="0.4", lw=0.8)
+    ax.set_yticks(range(len(ledger)), [entry.claim for entry in reversed(ledger)])
+    ax.set(xlabel="deciding difference (fraction, or rank correlation) with its 95 % interval")
+    for verdict, colour in _VERDICTS.items():
+        ax.plot([], [], color=colour, lw=2, label=verdict)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure_of(ax)

@@ -13,10 +13,10 @@ from statistics import fmean
 
 from scipy import stats
 
-from ktlib.companion.record.rows import Row, select
+from ktlib.companion.record.rows import Row, in_order, ordered, select, written
 from ktlib.evaluate.intervals import Estimate, over_concepts
 
-Table = dict[str, dict[int, float]]  # concept -> seed -> value
+Table = dict[str, dict[int | None, float]]  # concept -> seed -> value
 ROUNDING = 1e-6  # rows are kept with six digits; a smaller overdraft is none
 
 
@@ -61,28 +61,28 @@ def by_seed(rows: Iterable[Row], budget: float) -> Table:
     """
     rows = select(rows, metric=("target_accuracy", "retention"))
     taught = [row for row in rows if row.method != "base"]
-    kinds = {
-        (row.model, row.method, *sorted(row.varied().items() - {("lr", row.varied().get("lr"))})) for row in taught
-    }
+    kinds = {(row.model, row.method, *sorted(row.varied.items() - {("lr", row.varied.get("lr"))})) for row in taught}
     if len(kinds) > 1 or len({row.model for row in rows}) > 1:
         raise ValueError(f"expected one model, one method and nothing varied but lr, found {sorted(map(str, kinds))}")
     bases: dict[str, dict[str, float]] = {}
-    curves: dict[str, dict[int, dict[float, dict[str, float]]]] = {}
+    curves: dict[str, dict[int | None, dict[float, dict[str, float]]]] = {}
     for row in rows:
         cell = (
-            bases.setdefault(row.concept, {})
+            bases.setdefault(row.subject, {})
             if row.method == "base"
-            else curves.setdefault(row.concept, {}).setdefault(row.seed, {}).setdefault(row.lr(), {})
+            else curves.setdefault(row.subject, {}).setdefault(row.seed, {}).setdefault(row.lr, {})
         )
         if row.metric in cell:
-            raise ValueError(f"two rows for {row.concept}, {row.method}, {row.setting}, seed {row.seed}, {row.metric}")
+            raise ValueError(
+                f"two rows for {row.subject}, {row.method}, {written(row.varied)}, seed {row.seed}, {row.metric}"
+            )
         cell[row.metric] = row.value
     table: Table = {}
     for concept, seeds in sorted(curves.items()):
         if concept not in bases:
             raise ValueError(f"expected rows of the base for {concept}, found none")
         base = _point(bases[concept], f"{concept}, base")
-        for seed, curve in sorted(seeds.items()):
+        for seed, curve in ordered(seeds):
             points = [_point(cell, f"{concept}, seed {seed}, lr {rate:g}") for rate, cell in sorted(curve.items())]
             table.setdefault(concept, {})[seed] = target_at_budget(points, base, budget)
     return table
@@ -121,15 +121,15 @@ def choose_rate(rows: Iterable[Row], model: str, budget: float) -> float:
     Source: ours (D10).
     """
     own = select(rows, model=model, split="validation")
-    taught = [row for row in select(own, method="kt") if set(row.varied()) == {"lr"}]
-    known = {row.concept: row.value for row in select(own, method="base", metric="retention")}
-    if not taught or {row.concept for row in taught} - known.keys():
+    taught = [row for row in select(own, method="kt") if set(row.varied) == {"lr"}]
+    known = {row.subject: row.value for row in select(own, method="base", metric="retention")}
+    if not taught or {row.subject for row in taught} - known.keys():
         raise ValueError(f"expected validation rows of base and kt for {model}; run the item's notebook again")
     affordable = []
-    rates = sorted({row.lr() for row in taught})
+    rates = sorted({row.lr for row in taught})
     for rate in rates:
-        here = [row for row in taught if row.lr() == rate]
-        loss = fmean(known[row.concept] - row.value for row in select(here, metric="retention"))
+        here = [row for row in taught if row.lr == rate]
+        loss = fmean(known[row.subject] - row.value for row in select(here, metric="retention"))
         if loss <= budget + ROUNDING:
             affordable.append((fmean(row.value for row in select(here, metric="target_accuracy")), -rate))
     return -max(affordable)[1] if affordable else rates[0]
@@ -142,11 +142,11 @@ class NotMeasuredError(LookupError):
 
 @dataclass(frozen=True)
 class Difference:
-    """A named quantity for every concept and seed, averaged over the models.
+    """A named quantity for every subject and seed, averaged over the models.
 
     Attributes:
         name: what was taken from what.
-        table: one value for each concept and seed.
+        table: one value for each subject and seed.
         models: the mean of each model alone.
     """
 
@@ -156,26 +156,77 @@ class Difference:
 
     @property
     def estimate(self) -> Estimate:
-        """Mean over concepts and seeds with its interval."""
-        return over_concepts([[v for _, v in sorted(seeds.items())] for _, seeds in sorted(self.table.items())])
+        """Mean over subjects and seeds with its interval."""
+        return over_concepts([[v for _, v in ordered(seeds)] for _, seeds in sorted(self.table.items())])
+
+    @property
+    def ahead(self) -> str:
+        """On how many subjects the mean over seeds is above 0."""
+        return f"{sum(fmean(seeds.values()) > 0 for seeds in self.table.values())} of {len(self.table)}"
+
+    def below(self, limit: float, name: str) -> Difference:
+        """How far it stays below a limit."""
+        table: Table = {
+            subject: {seed: limit - v for seed, v in seeds.items()} for subject, seeds in self.table.items()
+        }
+        return Difference(name, table, {model: limit - value for model, value in self.models.items()})
 
 
-def rows_of(rows: Iterable[Row], item: str, method: str, **varied: str | float) -> list[Row]:
-    """Rows on test concepts of one item, method and, where given, setting.
+@dataclass(frozen=True)
+class Change:
+    """A difference that is a row of its own: paired by image, images drawn again, then seeds within them.
+
+    Attributes:
+        name: what was taken from what.
+        estimate: with its interval.
+        images: that were paired.
+        seeds: behind it.
+        row: where it stands.
+    """
+
+    name: str
+    estimate: Estimate
+    images: int
+    seeds: int
+    row: Row
+
+
+def change(name: str, row: Row, seeds: int, sign: int = 1) -> Change:
+    """The difference that a row holds.
+
+    Args:
+        name: of the difference.
+        row: with `over`.
+        seeds: behind it.
+        sign: -1 where a fall is meant.
+    """
+    low, high = sorted((sign * row.low, sign * row.high))
+    return Change(name, Estimate(sign * row.value, low, high), row.n, seeds, row)
+
+
+def rows_of(rows: Iterable[Row], item: str | Sequence[str], method: str, **varied: str | float) -> list[Row]:
+    """Rows on test subjects of one method and, where given, of what was varied.
+
+    Args:
+        rows: of one scale.
+        item: one, or several that hold a model each.
+        method: its name.
+        varied: text to equal, or numbers.
 
     Raises:
         NotMeasuredError: there are none.
     """
-    chosen = [row for row in select(rows, item=item, method=method, split="test") if _has(row.varied(), varied)]
+    items = [item] if isinstance(item, str) else list(item)
+    chosen = [row for row in select(rows, item=items, method=method, split="test") if _has(row.varied, varied)]
     if not chosen:
         settings = "".join(f", {key}={value}" for key, value in varied.items())
-        raise NotMeasuredError(f"there are no test rows of {method}{settings} beside {item}")
+        raise NotMeasuredError(f"there are no test rows of {method}{settings} beside {items[0]}")
     return chosen
 
 
 def _has(found: Mapping[str, str], wanted: Mapping[str, str | float]) -> bool:
     return all(
-        key in found and (float(found[key]) == value if isinstance(value, float) else found[key] == value)
+        key in found and (found[key] == value if isinstance(value, str) else float(found[key]) == value)
         for key, value in wanted.items()
     )
 
@@ -189,67 +240,84 @@ def base_rows(rows: Iterable[Row], item: str, model: str) -> list[Row]:
     """Test rows of the untouched model, beside the item or, where it has none, beside another."""
     known = select(rows, method="base", model=model, split="test", metric=("target_accuracy", "retention"))
     own_last = sorted(known, key=lambda row: (row.item == item, row.item))
-    return list({(row.concept, row.metric): row for row in own_last}.values())
+    return list({(row.subject, row.metric): row for row in own_last}.values())
 
 
-def targets(
-    rows: Sequence[Row], item: str, method: str, budget: float | None = None, **varied: str | float
+def scores(
+    rows: Sequence[Row],
+    item: str | Sequence[str],
+    method: str,
+    *,
+    metric: str = "target_accuracy",
+    budget: float | None = None,
+    **varied: str | float,
 ) -> dict[str, Table]:
-    """Target accuracy of a method for each model, concept and seed.
+    """What a method reaches, for each model, subject and seed.
 
     Args:
         rows: of one scale.
-        item, method, varied: which of them.
-        budget: read at this loss of retention; None to read at the one rate there is.
+        item, method, varied: which of them, as in `rows_of`.
+        metric: what is read.
+        budget: read target accuracy at this loss of retention; None to read at the one rate there is.
 
     Raises:
         NotMeasuredError: there are no such rows.
-        ValueError: several rates, and no budget.
+        ValueError: a subject and seed was measured twice; several rates, and no budget.
     """
     found: dict[str, Table] = {}
     for model, own in by_model(rows_of(rows, item, method, **varied)):
-        if budget is not None and any(row.seed != -1 for row in own):
-            found[model] = by_seed([*base_rows(rows, item, model), *own], budget)
+        if budget is not None and any(row.seed is not None for row in own):
+            found[model] = by_seed([*base_rows(rows, own[0].item, model), *own], budget)
             continue
-        table = found.setdefault(model, {})
-        for row in select(own, metric="target_accuracy"):
-            if row.seed in table.setdefault(row.concept, {}):
-                raise ValueError(f"two rows beside {item}: {method}, {model}, {row.concept}, seed {row.seed}")
-            table[row.concept][row.seed] = row.value
+        for row in select(own, metric=metric):
+            seeds = found.setdefault(model, {}).setdefault(row.subject, {})
+            if row.seed in seeds:
+                where = f"{method}, {written(row.varied)}, {model}, {row.subject}, seed {row.seed}"
+                raise ValueError(f"two rows beside {row.item}: {where}")
+            seeds[row.seed] = row.value
+    if not found:
+        raise NotMeasuredError(f"there is no {metric} of {method} beside {item}")
     return found
+
+
+def only(found: Mapping[str, Table], subjects: Iterable[str]) -> dict[str, Table]:
+    """The same of some subjects."""
+    wanted = set(subjects)
+    return {model: {name: s for name, s in table.items() if name in wanted} for model, table in found.items()}
 
 
 def forgotten(rows: Sequence[Row], item: str, method: str) -> float:
     """Mean loss of retention at the largest rate, over models, concepts and seeds."""
     losses = []
     for model, own in by_model(rows_of(rows, item, method)):
-        before = {row.concept: row.value for row in select(base_rows(rows, item, model), metric="retention")}
-        largest = max(row.lr() for row in own)
-        losses += [before[r.concept] - r.value for r in select(own, metric="retention") if r.lr() == largest]
+        before = {row.subject: row.value for row in select(base_rows(rows, item, model), metric="retention")}
+        largest = max(row.lr for row in own)
+        losses += [before[r.subject] - r.value for r in select(own, metric="retention") if r.lr == largest]
     return fmean(losses)
 
 
 def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table]) -> Difference:
     """`one - other`, paired by model, concept and seed, and averaged over the models.
 
-    A method measured once (seed -1) stands beside every seed of the other.
+    A method measured once (without a seed) stands beside every seed of the other.
 
     Raises:
         NotMeasuredError: nothing was measured with both.
         ValueError: the concepts that were have different seeds.
     """
-    pairs: dict[str, dict[tuple[str, int], float]] = {}
+    pairs: dict[str, dict[tuple[str, int | None], float]] = {}
     for model in sorted(one.keys() & other.keys()):
         for concept in sorted(one[model].keys() & other[model].keys()):
             left, right = one[model][concept], other[model][concept]
-            right = dict.fromkeys(left, right[-1]) if set(right) == {-1} else right
-            for seed in sorted(left.keys() & right.keys()):
+            right = dict.fromkeys(left, right[None]) if set(right) == {None} else right
+            for seed in sorted(left.keys() & right.keys(), key=in_order):
                 pairs.setdefault(model, {})[concept, seed] = left[seed] - right[seed]
     return _averaged(name, pairs)
 
 
-def _averaged(name: str, pairs: Mapping[str, Mapping[tuple[str, int], float]]) -> Difference:
-    shared = sorted(set.intersection(*(set(p) for p in pairs.values()))) if pairs else []
+def _averaged(name: str, pairs: Mapping[str, Mapping[tuple[str, int | None], float]]) -> Difference:
+    both = set.intersection(*(set(p) for p in pairs.values())) if pairs else set()
+    shared = sorted(both, key=lambda pair: (pair[0], in_order(pair[1])))
     if not shared:
         raise NotMeasuredError(f"there is no concept and seed measured for both parts of: {name}")
     table: Table = {}
@@ -275,9 +343,9 @@ def trend(name: str, rows: Iterable[Row], along: Callable[[Row], float], sign: i
     Raises:
         NotMeasuredError: fewer than three points.
     """
-    series: dict[str, dict[tuple[str, int], list[tuple[float, float]]]] = {}
+    series: dict[str, dict[tuple[str, int | None], list[tuple[float, float]]]] = {}
     for row in rows:
-        series.setdefault(row.model, {}).setdefault((row.concept, row.seed), []).append((along(row), row.value))
+        series.setdefault(row.model, {}).setdefault((row.subject, row.seed), []).append((along(row), row.value))
     if any(len({x for x, _ in line}) < 3 for lines in series.values() for line in lines.values()):
         raise NotMeasuredError(f"there are fewer than three points, too few for a trend of {name}")
     pairs = {m: {pair: sign * _spearman(line) for pair, line in lines.items()} for m, lines in series.items()}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ktlib.companion.record import published
-from ktlib.companion.record.compare import Difference
+from ktlib.companion.record.compare import Change, Difference
 from ktlib.companion.record.rows import Row, select
 from ktlib.evaluate.intervals import Estimate
 
@@ -36,6 +36,7 @@ class Verdict:
         comparison: one sentence: what was compared, on how much; or why it was not run.
         estimate: of the deciding difference, a fraction (or a rank correlation); None if not run.
         items: the published items the claim rests on.
+        deciding: that difference by its name, with its interval; empty if not run.
     """
 
     claim: str
@@ -44,6 +45,7 @@ class Verdict:
     comparison: str
     estimate: Estimate | None
     items: tuple[str, ...]
+    deciding: str = ""
 
 
 def points(value: float | Estimate) -> str:
@@ -58,21 +60,44 @@ def plain(value: float | Estimate) -> str:
     return str(value) if isinstance(value, Estimate) else f"{value:.3f}"
 
 
-def judge(estimate: Estimate, margin: float | None = MARGIN) -> str:
-    """The verdict on a difference that should be above 0.
+# -- what may be wanted of a difference ---------------------------------------------------------------
+@dataclass(frozen=True)
+class Rule:
+    """What a claim wants of a difference.
+
+    Attributes:
+        judge: from an estimate to a verdict.
+        badness: of several differences under this rule, the one where it is highest decides.
+    """
+
+    judge: Callable[[Estimate], str]
+    badness: Callable[[float], float]
+
+
+def above(margin: float | None = MARGIN) -> Rule:
+    """Wants a difference above 0; the smallest decides.
 
     Args:
-        estimate: with its 95 % interval.
         margin: what is wholly below it does not hold either; None where a claim has no smallest effect.
     """
+    return Rule(lambda estimate: judge(estimate, margin), lambda value: -value)
+
+
+def within(margin: float = EQUIVALENCE) -> Rule:
+    """Wants a difference within a margin of 0; the largest in either direction decides."""
+    return Rule(lambda estimate: equivalent(estimate, margin), abs)
+
+
+def at_most(margin: float = EQUIVALENCE) -> Rule:
+    """Wants no gain beyond a margin; the largest decides."""
+    return Rule(lambda estimate: no_gain(estimate, margin), lambda value: value)
+
+
+def judge(estimate: Estimate, margin: float | None = MARGIN) -> str:
+    """The verdict on a difference that should be above 0."""
     if estimate.high < (0 if margin is None else margin):
         return FAILS
     return HOLDS if estimate.low > 0 else UNDECIDED
-
-
-def directed(estimate: Estimate) -> str:
-    """The verdict on a difference that should be above 0, however small."""
-    return judge(estimate, None)
 
 
 def equivalent(estimate: Estimate, margin: float = EQUIVALENCE) -> str:
@@ -82,63 +107,93 @@ def equivalent(estimate: Estimate, margin: float = EQUIVALENCE) -> str:
     return FAILS if estimate.low > margin or estimate.high < -margin else UNDECIDED
 
 
+def no_gain(estimate: Estimate, margin: float = EQUIVALENCE) -> str:
+    """The verdict on a gain that should be none, or within a margin."""
+    return HOLDS if estimate.high <= margin else FAILS if estimate.low > margin else UNDECIDED
+
+
 def together(verdicts: Iterable[str]) -> str:
     """The verdict on a claim of several differences: all must hold, and one that does not decides."""
     found = set(verdicts)
     return FAILS if FAILS in found else HOLDS if found == {HOLDS} else UNDECIDED
 
 
-# -- sentences --------------------------------------------------------------------------------------
-def _enough(one: Difference) -> bool:
-    return len(one.table) >= CONCEPTS and all(len(seeds) >= SEEDS for seeds in one.table.values())
-
-
-def _extent(rows: Sequence[Row], item: str, deciding: Difference, metric: str, things: str) -> str:
-    counts = sorted({row.n for row in select(rows, item=item, split="test", metric=metric)})
-    images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    seeds = len(next(iter(deciding.table.values())))
-    few = "" if _enough(deciding) else f", too few to decide (at least {CONCEPTS} and {SEEDS})"
-    return f"{len(deciding.table)} test {things}, {seeds} seeds{few}, {images} images each"
-
-
-def _across(deciding: Difference, write: Callable[[float], str]) -> str:
-    parts = ", ".join(f"{model} {write(value)}" for model, value in sorted(deciding.models.items()))
-    return parts if len(deciding.models) == 1 else f"mean of {parts}"
+# -- the verdict and its sentence ---------------------------------------------------------------------
+Part = Difference | Change
 
 
 def decide(
-    claim: str, rows: Sequence[Row], item: str, found: Sequence[Difference], *, how: str,
-    rule: Callable[[Estimate], str] | Sequence[Callable[[Estimate], str]] = judge,
-    write: Callable[[float | Estimate], str] = points, remark: str = "",
+    claim: str, rows: Sequence[Row], item: str, found: Sequence[Part], *, how: str,
+    rule: Rule | Sequence[Rule] | None = None, write: Callable[[float | Estimate], str] = points, remark: str = "",
     metric: str = "target_accuracy", things: str = "concepts",
 ) -> Verdict:  # fmt: skip
     """The verdict on a claim from its differences, with the sentence that says what was compared.
 
     Args:
         claim: its id.
-        rows: of one scale; the extent of the comparison is read off them.
+        rows: of one scale; how many images stand behind the comparison is read off them.
         item: whose rows.
         found: the differences that should all be as the claim says.
         how: what was measured.
-        rule: from an estimate to a verdict; one for all, or one each.
+        rule: what is wanted; one for all, or one each; by default `above()`.
         write: an estimate in words.
         remark: put at the end.
-        metric, things: of the rows, and what their `concept` is called.
+        metric, things: of the rows, and what their `subject` is called.
     """
-    rules = [rule] * len(found) if callable(rule) else list(rule)
-    estimates = [one.estimate for one in found]
-    each = [r(e) if _enough(d) else UNDECIDED for r, e, d in zip(rules, estimates, found, strict=True)]
-    # The smallest difference decides; of equivalences, the largest in either direction. With a rule each, the
-    # first that does not hold.
-    last = min(range(len(found)), key=lambda i: -abs(estimates[i].value) if rule is equivalent else estimates[i].value)
-    if not callable(rule):
-        last = next((i for i, v in enumerate(each) if v == FAILS), each.index(min(each, key=lambda v: v == HOLDS)))
-    parts = zip(found, estimates, each, strict=True)
-    listed = ", ".join(f"{d.name} {write(e)}" + (f" ({v})" if len(found) > 1 else "") for d, e, v in parts)
-    decides = f"; {found[last].name} decides" if len(found) > 1 else ""
-    extent = _extent(rows, item, found[last], metric, things)
-    text = f"{listed}{decides}; {how}; {extent}; {_across(found[last], write)}{remark}."
-    return Verdict(claim, rows[0].scale, together(each), text, estimates[last], items_of(claim))
+    rule = rule or above()
+    rules = [rule] * len(found) if isinstance(rule, Rule) else list(rule)
+    each = [r.judge(d.estimate) if _enough(d) else UNDECIDED for r, d in zip(rules, found, strict=True)]
+    last = found[_deciding(found, rules, each)]
+    several = len(found) > 1
+    parts = [
+        ", ".join(_written(d, v if several else "", write) for d, v in zip(found, each, strict=True)),
+        f"{last.name} decides" if several else "",
+        how,
+        _extent(last, select(rows, item=item, split="test", metric=metric), things),
+        _across(last, write),
+    ]
+    text = "; ".join(part for part in parts if part) + f"{remark}."
+    decides = _written(last, "", write)
+    return Verdict(claim, rows[0].scale, together(each), text, last.estimate, items_of(claim), decides)
+
+
+def _enough(one: Part) -> bool:
+    if isinstance(one, Change):
+        return one.seeds >= SEEDS
+    return len(one.table) >= CONCEPTS and all(len(seeds) >= SEEDS for seeds in one.table.values())
+
+
+def _deciding(found: Sequence[Part], rules: Sequence[Rule], each: Sequence[str]) -> int:
+    """Under one rule the worst difference decides; under a rule each, the first that fails, or else is open."""
+    if len(set(rules)) == 1:
+        return max(range(len(found)), key=lambda i: rules[i].badness(found[i].estimate.value))
+    open_ = [i for wanted in (FAILS, UNDECIDED) for i, verdict in enumerate(each) if verdict == wanted]
+    return open_[0] if open_ else 0
+
+
+def _written(one: Part, verdict: str, write: Callable[[float | Estimate], str]) -> str:
+    return f"{one.name} {write(one.estimate)}" + (f" ({verdict})" if verdict else "")
+
+
+def _extent(one: Part, rows: Sequence[Row], things: str) -> str:
+    """On how much a difference rests."""
+    few = "" if _enough(one) else ", too few to decide (at least "
+    if isinstance(one, Change):
+        return f"{one.images} test images, {one.seeds} seeds" + (few and f"{few}{SEEDS})")
+    counts = sorted({row.n for row in rows})
+    images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    seeds = len(next(iter(one.table.values())))
+    return (
+        f"{len(one.table)} test {things}, {seeds} seeds{few and f'{few}{CONCEPTS} and {SEEDS})'}, {images} images each"
+    )
+
+
+def _across(one: Part, write: Callable[[float | Estimate], str]) -> str:
+    """The mean of each model alone."""
+    if isinstance(one, Change):
+        return ""
+    parts = ", ".join(f"{model} {write(value)}" for model, value in sorted(one.models.items()))
+    return parts if len(one.models) == 1 else f"mean of {parts}"
 
 
 def items_of(claim: str) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ktlib.companion.record.rows import ROOT, Row, select, stem
-
-PUBLISHED = ROOT / "data_manifests" / "published"
+from ktlib.companion.record import notebooks
+from ktlib.companion.record.rows import Row, select, stem
+from ktlib.places import NOTEBOOKS, PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,6 @@ class Claim:
     how_to_test: str
 
 
-# Every item of KT that prints or plots results, in the order of the notebooks that measure them.
-_KT = {
-    "01_rare_concepts": (
-        "KT Fig. 1", "KT Tab. 1", "KT Fig. 4", "KT Fig. 5", "KT v2 Tab. 2", "KT v2 Tab. 9", "KT v2 Tab. 10",
-        "KT v2 Tab. 12", "KT v2 Fig. 5", "KT v2 Fig. 6",
-    ),
-    "02_medclip": ("KT Tab. 2", "KT Tab. 3"),
-    "03_segmentation": ("KT Tab. 4", "KT Tab. 7"),
-    "04_flickr30k_retrieval": ("KT Tab. 5", "KT Tab. 8", "KT Tab. 11"),
-    "05_coco_captioning": ("KT Tab. 6", "KT Tab. 9", "KT Tab. 10"),
-}  # fmt: skip
-_NOTEBOOKS = {item: notebook for notebook, items in _KT.items() for item in items}
-ZOOM_SHOT = "06_zoom_shot"
-
 # What v2 prints again without changing a number (`data_manifests/published/v2_differences.md`).
 REPEATED = {
     "KT v2 Fig. 2": "KT Fig. 1", "KT v2 Tab. 11": "KT Tab. 1",
@@ -78,7 +64,13 @@ REPEATED = {
     "KT v2 Tab. 4": "KT Tab. 3", "KT v2 Tab. 7": "KT Tab. 4", "KT v2 Tab. 8": "KT Tab. 5", "KT v2 Tab. 5": "KT Tab. 6",
     "KT v2 Tab. 14": "KT Tab. 7", "KT v2 Tab. 15": "KT Tab. 8", "KT v2 Tab. 16": "KT Tab. 9",
     "KT v2 Tab. 17": "KT Tab. 10", "KT v2 Tab. 6": "KT Tab. 10", "KT v2 Tab. 18": "KT Tab. 11",
-    "KT v2 Fig. 12": "KT Fig. 4", "KT v2 Fig. 13": "KT Fig. 5",
+    "KT v2 Fig. 8": "KT Fig. 3", "KT v2 Fig. 12": "KT Fig. 4", "KT v2 Fig. 13": "KT Fig. 5",
+}  # fmt: skip
+
+# Items that show numbers of another one: its rows are theirs, and so is its notebook unless one writes their own file.
+FROM = {
+    "KT Fig. 1": "KT Tab. 1", "KT v2 Fig. 3": "KT Tab. 1", "KT v2 Fig. 9": "KT Tab. 1", "ZS Fig. 1": "ZS Tab. 1",
+    "ZS Fig. 3": "ZS Tab. 6",
 }  # fmt: skip
 
 
@@ -120,24 +112,51 @@ def claims() -> dict[str, Claim]:
     return {line["id"]: Claim(**line) for line in _lines(PUBLISHED / "claims.csv")}
 
 
+@functools.cache
+def figures() -> dict[str, str]:
+    """What each figure that shows results shows, in the order of `figures.csv`."""
+    lines = _lines(PUBLISHED / "figures.csv")
+    return {item_name(line["paper"], line["version"], line["item"]): line["shows"] for line in lines}
+
+
+@functools.cache
+def _items() -> tuple[str, ...]:
+    return tuple(sorted({*figures(), *(number.item for number in _numbers())}, key=_order))
+
+
+def _order(item: str) -> tuple[str, bool, str, int]:
+    paper, *version, kind, number = item.split()
+    return paper, bool(version), kind, int(number)
+
+
 def items() -> list[str]:
-    """All items that print or plot results: KT in the order of the notebooks, then ZS."""
-    printed = dict.fromkeys(number.item for number in _numbers())
-    return list(dict.fromkeys([*_NOTEBOOKS, *printed]))
+    """All items that print or plot results: KT, its second version, ZS; figures, then tables."""
+    return list(_items())
 
 
-def notebook(item: str) -> str:
-    """The notebook that measures an item.
+def notebook(item: str, folder: Path = NOTEBOOKS) -> str | None:
+    """The notebook that writes the rows or the figure of an item; None where none does.
 
-    Raises:
-        ValueError: no notebook does.
+    Args:
+        item: of a paper, or one that we added.
+        folder: of the notebooks; each says in its metadata what it writes.
     """
-    item = REPEATED.get(item, item)
-    if item.startswith("ZS "):
-        return ZOOM_SHOT
-    if item not in _NOTEBOOKS:
-        raise ValueError(f"expected one of {', '.join(_NOTEBOOKS)} or an item of ZS; found {item!r}")
-    return _NOTEBOOKS[item]
+    known = _written(folder)
+    own = REPEATED.get(item, item)
+    return known.get(stem(own)) or known.get(stem(FROM.get(own, own)))
+
+
+@functools.cache
+def _written(folder: Path) -> dict[str, str]:
+    """Stems of rows and figures, and the notebook that writes each."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("[0-9]*.ipynb")):
+        declared = notebooks.read(path)
+        for line in (*declared.writes, *declared.sometimes):
+            file = PurePosixPath(line)
+            if file.parts[0] in ("results", "figures"):
+                found.setdefault(file.stem, path.stem)
+    return found
 
 
 def items_of(claim: Claim) -> tuple[str, ...]:
@@ -195,18 +214,18 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
     same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
     same = select(same, model=_MODELS.get(number.model), method=_METHODS.get(number.variant))
     if number.concept not in ("Average", ""):
-        same = select(same, concept=number.concept.lower())
+        same = select(same, subject=number.concept.lower())
     if number.learning_rate:
-        same = [row for row in same if row.lr() == float(number.learning_rate)]
+        same = [row for row in same if row.lr == float(number.learning_rate)]
     if number.batch_size:
-        same = [row for row in same if row.varied().get("batch", number.batch_size) == number.batch_size]
+        same = [row for row in same if row.varied.get("batch", number.batch_size) == number.batch_size]
     parts = [tuple(part.split("=", 1)) for part in number.other.split(";") if "=" in part]
     wanted = {
         ("tv", f"{float(value):g}") if key == "tv_alpha" else _VARIED[key, value]
         for key, value in parts
         if key == "tv_alpha" or (key, value) in _VARIED
     }
-    return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied().items()}]
+    return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied.items()}]
 
 
 _ENCODERS = {
@@ -217,29 +236,29 @@ _ENCODERS = {
     "DINOv2 ViT-B/14": "timm/vit_base_patch14_dinov2.lvd142m",
     "CLIP ViT-B/16": "openai/ViT-B-16",
 }
-# What ZS varies, in our words: (method, setting) of a printed variant, by item where the item decides.
-_VARIANTS = {
-    "clip_zero_shot": ("clip", ""),
-    "LM": ("zoom_shot", "losses=PG-KD;matching=cosines"),
-    "HT-CE": ("zoom_shot", "losses=PG-KD;matching=ht_ce;temperature=20"),
+# What ZS varies, in our words: method and what was varied, of a printed variant; elsewhere the item decides.
+_VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
+    "clip_zero_shot": ("clip", {}),
+    "LM": ("zoom_shot", {"losses": "PG-KD", "matching": "cosines"}),
+    "HT-CE": ("zoom_shot", {"losses": "PG-KD", "matching": "ht_ce", "temperature": "20"}),
 }
 
 
 def _beside_zoom_shot(number: Number, rows: Iterable[Row]) -> list[Row]:
     """The set stands where KT has a concept; an average has the rows of all sets."""
     stated = dict(part.split("=", 1) for part in number.other.split(";") if "=" in part)
-    method, setting = _VARIANTS.get(number.variant, (number.variant, ""))
+    method, varied = _VARIANTS.get(number.variant, (number.variant, {}))
     if number.variant in ("MSE", "MSE+PG-KD", "MSE+CC", "PG-KD", "CC", "CC+PG-KD", "All"):
-        method, setting = "zoom_shot", f"losses={number.variant}"
+        method, varied = "zoom_shot", {"losses": number.variant}
     elif number.item == "ZS Tab. 2":
-        setting = "mapping=h_inv"
+        varied = {"mapping": "h_inv"}
     elif number.item == "ZS Tab. 6":
-        setting = "train=target"
+        varied = {"train": "target"}
     elif number.item != "ZS Tab. 1" and number.variant in ("zoom_shot", "linear_aligner"):
-        setting = f"share={_plain(stated['train_fraction'])};epochs={stated['epochs']}"
-    same = select(rows, item=number.item, split="test", metric=number.metric, method=method, setting=setting)
+        varied = {"share": _plain(stated["train_fraction"]), "epochs": stated["epochs"]}
+    same = select(rows, item=number.item, split="test", metric=number.metric, method=method, varied=varied)
     same = select(same, model=_ENCODERS[number.model])
-    return same if number.dataset == "Average" else select(same, concept=number.dataset)
+    return same if number.dataset == "Average" else select(same, subject=number.dataset)
 
 
 def _plain(value: str) -> str:

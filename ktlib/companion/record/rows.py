@@ -1,8 +1,8 @@
-"""Tidy rows: one measured number a line, one file a published item, with where it comes from.
+"""Tidy rows: one measured number a line, one file an item, with where it comes from.
 
-`results/<scale>/<item>.csv` holds the rows and is the same, byte for byte, whenever the same
-numbers come out. `<item>.json` beside it holds what changes from run to run: date, commit,
-seconds, machine, and the command.
+`<item>.csv` holds the rows and is the same, byte for byte, whenever the same numbers come out. `<item>.json`
+beside it holds what changes from run to run: date, commit, seconds, machine, and the command. A notebook writes
+to its run's folder (`places.output`); what is published lies in `results/<scale>/` (`places.committed`).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import csv
 import dataclasses
 import json
 import os
-import platform
-import subprocess
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
-from ktlib import store
-from ktlib.evaluate.intervals import Estimate
-from ktlib.places import ROOT
+from ktlib import places, store
+from ktlib.companion.record.provenance import provenance
+from ktlib.evaluate.intervals import Estimate, over_concepts
+from ktlib.places import ROOT  # noqa: F401  # others still take it from here
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,15 @@ class Row:
     Attributes:
         item: the published item it stands beside, `KT Tab. 1` or `KT v2 Tab. 9`.
         scale: `pocket`, `rehearsal` or `paper`.
-        dataset, model, concept: what was measured on what.
+        dataset, model: what was measured on what.
+        subject: the concept, or the test set; empty for retrieval, which has neither.
         method: `base`, `kt`, or a control: `noise`, `wrong`, `real`, `prompt` …
-        setting: what was varied, `lr=2e-4` or `tv=0;augmentation=off`; empty for the base.
-        metric: `target_accuracy`, `retention` …; fractions, never percent.
+        varied: what was varied, `{"lr": "0.0002", "tv": "0"}`, in this order; empty for the base.
+        metric: `target_accuracy`, `retention`, `tr@1`, `top1` …; fractions, never percent.
+        over: what was taken away, `base` or `least_squares`, where the row is a paired difference; else empty.
         value, low, high: the number and its 95 % interval.
         n: images (or other trials) behind it.
-        seed: of inversion and transfer; -1 where nothing is random.
+        seed: of inversion and transfer; None where nothing is random, or where seeds were drawn again.
         split: `validation` (settings are chosen on it) or `test` (verdicts come from it).
         settings, weights: digests of all settings and of the model before transfer.
     """
@@ -47,29 +49,51 @@ class Row:
     scale: str
     dataset: str
     model: str
-    concept: str
+    subject: str
     method: str
-    setting: str
+    varied: Mapping[str, str] = field(hash=False)
     metric: str
+    over: str
     value: float
     low: float
     high: float
     n: int
-    seed: int
+    seed: int | None
     split: str
     settings: str
     weights: str
 
-    def varied(self) -> dict[str, str]:
-        """`setting` as a dictionary."""
-        return dict(part.split("=", 1) for part in self.setting.split(";") if part)
-
+    @property
     def lr(self) -> float:
-        """The learning rate in `setting`; 0 where there is none (the base)."""
-        return float(self.varied().get("lr", 0))
+        """The learning rate that was varied; 0 where none was (the base)."""
+        return float(self.varied.get("lr", 0))
 
 
-COLUMNS = [field.name for field in dataclasses.fields(Row)]
+COLUMNS = [column.name for column in dataclasses.fields(Row)]
+
+
+def written(varied: Mapping[str, str]) -> str:
+    """What was varied as text: `lr=0.0002;tv=0`.
+
+    Raises:
+        ValueError: a name or value that could not be read back.
+    """
+    for name, value in varied.items():
+        if not name or set(name) & set("=;\n") or set(value) & set(";\n"):
+            raise ValueError(f"expected a name without '=' and ';' and a value without ';', found {name!r}: {value!r}")
+    return ";".join(f"{name}={value}" for name, value in varied.items())
+
+
+def parsed(text: str) -> dict[str, str]:
+    """`lr=0.0002;tv=0` as a dictionary in the same order.
+
+    Raises:
+        ValueError: a part without `=`.
+    """
+    parts = [part.partition("=") for part in text.split(";") if part]
+    if not all(name and equals for name, equals, _ in parts):
+        raise ValueError(f"expected parts such as lr=0.0002, separated by ';', found {text!r}")
+    return {name: value for name, _, value in parts}
 
 
 def stem(item: str) -> str:
@@ -77,32 +101,43 @@ def stem(item: str) -> str:
     return item.lower().replace(".", "").replace(" ", "_")
 
 
-def folder(scale: str, root: Path = ROOT) -> Path:
-    """Where the rows of a scale lie."""
-    return root / "results" / scale
-
-
-def write(rows: Sequence[Row], *, seconds: float, command: str, root: Path = ROOT) -> Path:
+# -- files --------------------------------------------------------------------------------------------
+def write(rows: Sequence[Row], *, seconds: float, command: str, folder: Path | None = None) -> Path:
     """Write the rows of one item at one scale, and their provenance beside them.
 
     Args:
         rows: all of the same item and scale; sorted before writing.
         seconds: that it took to compute them.
         command: that computes them again.
-        root: of the repository.
+        folder: for the files; by default that of the run, or the scratch folder outside a run.
 
     Raises:
         ValueError: no rows, or rows of several items or scales.
     """
     if len({(row.item, row.scale) for row in rows}) != 1:
         raise ValueError(f"expected rows of one item and scale, found {sorted({(r.item, r.scale) for r in rows})}")
-    path = folder(rows[0].scale, root) / f"{stem(rows[0].item)}.csv"
-    ordered = sorted(rows, key=lambda r: (r.model, r.split, r.concept, r.method, r.setting, r.seed, r.metric))
-    store.write_atomically(path, lambda temporary: _write_csv(temporary, ordered))
+    path = (folder or places.output(rows[0].scale) / "results") / f"{stem(rows[0].item)}.csv"
+    store.write_atomically(path, lambda temporary: _write_csv(temporary, sorted(rows, key=_place)))
     record = provenance() | {"item": rows[0].item, "rows": len(rows), "seconds": round(seconds, 1), "command": command}
     text = json.dumps(record, indent=2) + "\n"
     store.write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(text))
     return path
+
+
+def _place(row: Row) -> tuple[str, str, str, str, str, int, str, str]:
+    """Where a row stands in its file."""
+    text = written(row.varied)
+    return row.model, row.split, row.subject, row.method, text, in_order(row.seed), row.metric, row.over
+
+
+def in_order(seed: int | None) -> int:
+    """A number to sort seeds by; what has none comes first."""
+    return -1 if seed is None else seed
+
+
+def ordered(seeds: Mapping[int | None, T]) -> list[tuple[int | None, T]]:
+    """Seeds and what belongs to each, sorted by seed."""
+    return sorted(seeds.items(), key=lambda one: in_order(one[0]))
 
 
 def _write_csv(path: Path, rows: Iterable[Row]) -> None:
@@ -110,18 +145,43 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
-            values = dataclasses.asdict(row).values()
+            values = (vars(row) | {"varied": written(row.varied)}).values()  # None is written as nothing
             writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])
 
 
-def read(scale: str, item: str | None = None, root: Path = ROOT) -> list[Row]:
+def read(scale: str, item: str | None = None, *, folder: Path | None = None) -> list[Row]:
     """The rows of a scale, or of one item of it; none when it was never run.
+
+    Args:
+        scale: whose rows.
+        item: all of them by default.
+        folder: with the files. By default, inside a run, that of the run; outside of one, the published rows, and
+            in their place the scratch rows of every item that was measured again.
 
     Raises:
         ValueError: a file whose columns are not those of `Row`.
     """
+    if folder is not None:
+        return _read(folder, item)
+    own = _read(places.output(scale) / "results", item)
+    if os.environ.get("KT_OUTPUT"):
+        return own
+    measured = {row.item for row in own}
+    return sorted([*own, *(row for row in committed(scale, item) if row.item not in measured)], key=_file)
+
+
+def _file(row: Row) -> str:
+    return stem(row.item)
+
+
+def committed(scale: str, item: str | None = None) -> list[Row]:
+    """The published rows of a scale, or of one item of it."""
+    return _read(places.committed(scale), item)
+
+
+def _read(folder: Path, item: str | None) -> list[Row]:
     pattern = "*.csv" if item is None else f"{stem(item)}.csv"
-    return [row for path in sorted(folder(scale, root).glob(pattern)) for row in _read_csv(path)]
+    return [row for path in sorted(folder.glob(pattern)) for row in _read_csv(path)]
 
 
 def _read_csv(path: Path) -> list[Row]:
@@ -134,70 +194,52 @@ def _read_csv(path: Path) -> list[Row]:
 
 def _row(line: dict[str, str]) -> Row:
     numbers: dict[str, Any] = {c: float(line[c]) for c in ("value", "low", "high")}
-    numbers |= {c: int(line[c]) for c in ("n", "seed")}
-    return Row(**(line | numbers))
+    numbers |= {"n": int(line["n"]), "seed": int(line["seed"]) if line["seed"] else None}
+    return Row(**(line | numbers | {"varied": parsed(line["varied"])}))
 
 
-def provenance() -> dict[str, str]:
-    """Date, commit, machine and versions of this moment."""
-    import torch
-
-    cuda = torch.cuda.is_available()
-    device = torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores, {platform.machine()}"
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "commit": commit(),
-        "device": device,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def commit(root: Path = ROOT) -> str:
-    """The commit of the working tree, `+` behind it when files differ; `unknown` outside git."""
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty=+"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
+# -- rows chosen and averaged -----------------------------------------------------------------------------
 def select(rows: Iterable[Row], **wanted: object) -> list[Row]:
-    """Rows whose columns have the wanted values; a tuple or list allows several.
+    """Rows whose columns equal what is wanted; a tuple or list allows several.
+
+    A metric alone means the value itself: differences are chosen with `over`.
 
     Example:
-        `select(rows, method=("base", "kt"), split="test", metric="retention")`
+        `select(rows, method=("base", "kt"), split="test", metric="retention")`;
+        `select(rows, varied={"losses": "All"})`; `select(rows, metric="tr@1", over="base")`
     """
-    allowed = {column: set(v) if isinstance(v, tuple | list) else {v} for column, v in wanted.items()}
+    if "metric" in wanted:
+        wanted = {"over": ""} | wanted
+    allowed = {column: v if isinstance(v, tuple | list) else (v,) for column, v in wanted.items()}
     return [row for row in rows if all(getattr(row, column) in values for column, values in allowed.items())]
 
 
-def by_concept(rows: Iterable[Row]) -> dict[str, list[float]]:
-    """Values of each concept in the order of their seeds: what `intervals.over_concepts` takes."""
-    table: dict[str, dict[int, float]] = {}
+def by_subject(rows: Iterable[Row]) -> dict[str, list[float]]:
+    """Values of each concept or set in the order of their seeds: what `intervals.over_concepts` takes.
+
+    Raises:
+        ValueError: two rows for one subject and seed.
+    """
+    table: dict[str, dict[int | None, float]] = {}
     for row in rows:
-        seeds = table.setdefault(row.concept, {})
+        seeds = table.setdefault(row.subject, {})
         if row.seed in seeds:
-            raise ValueError(f"two rows for {row.concept}, seed {row.seed}: narrow the selection")
+            raise ValueError(f"two rows for {row.subject}, seed {row.seed}: narrow the selection")
         seeds[row.seed] = row.value
-    return {concept: [v for _, v in sorted(seeds.items())] for concept, seeds in sorted(table.items())}
+    return {name: [value for _, value in ordered(seeds)] for name, seeds in sorted(table.items())}
 
 
 def mean(rows: Iterable[Row]) -> Estimate:
-    """Mean over concepts and seeds with its nested interval.
+    """Mean over subjects and seeds with its nested interval.
 
-    A concept measured once (a base, where nothing is random) counts as one seed.
+    A subject measured once (a base, where nothing is random) counts as one seed.
     """
-    from ktlib.evaluate.intervals import over_concepts
-
-    return over_concepts(list(by_concept(rows).values()))
+    return over_concepts(list(by_subject(rows).values()))
 
 
 def mean_over_models(rows: Iterable[Row]) -> Estimate:
-    """Mean over models, concepts and seeds; the interval draws concepts, then seeds, of the models' mean."""
-    from ktlib.evaluate.intervals import over_concepts
-
-    table: dict[str, dict[int, list[float]]] = {}
+    """Mean over models, subjects and seeds; the interval draws subjects, then seeds, of the models' mean."""
+    table: dict[str, dict[int | None, list[float]]] = {}
     for row in rows:
-        table.setdefault(row.concept, {}).setdefault(row.seed, []).append(row.value)
-    return over_concepts([[fmean(values) for _, values in sorted(seeds.items())] for _, seeds in sorted(table.items())])
+        table.setdefault(row.subject, {}).setdefault(row.seed, []).append(row.value)
+    return over_concepts([[fmean(values) for _, values in ordered(seeds)] for _, seeds in sorted(table.items())])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from functools import cache
 
 from ktlib.companion import studies
 from ktlib.companion.record import published
@@ -10,25 +12,34 @@ from ktlib.companion.record.compare import NotMeasuredError
 from ktlib.companion.record.judging import NOT_RUN, Verdict, items_of
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
-from ktlib.places import ROOT
 
 NO_WEIGHTS = "weights and data are not at hand"
+# Claims that no study can judge yet, and why.
 _REASONS = {
     "K20": "the comparison needs SDXL, which cannot be had offline",
-    "K22": "the experiment that varies familiarity belongs to notebook 07",
+    "K22": "no experiment varies how familiar the parts are yet",
 }
-# Not the notebook of the items they name.
-_ELSEWHERE = {"K22": "07_open_questions", "Z13": published.ZOOM_SHOT}
 
 
-def notebook(claim: str) -> str:
-    """The notebook that tests a claim."""
-    return _ELSEWHERE.get(claim) or published.notebook(items_of(claim)[0])
+@cache
+def _notebooks() -> dict[str, str]:
+    """The notebook of the study that judges each claim."""
+    found: dict[str, str] = {}
+    for name in studies.names():
+        study = f"{studies.__name__}.{name}"
+        judged = importlib.import_module(f"{study}.claims").CLAIMS
+        found |= dict.fromkeys(judged, importlib.import_module(study).NOTEBOOK)
+    return found
+
+
+def notebook(claim: str) -> str | None:
+    """The notebook that tests a claim: that of the first item it rests on, or its study's; None where none does."""
+    return next((found for item in items_of(claim)[:1] if (found := published.notebook(item))), _notebooks().get(claim))
 
 
 def of_notebook(number: str) -> tuple[str, ...]:
     """The claims that a notebook tests, by the notebook's number: `of_notebook("01")`."""
-    return tuple(claim for claim in published.claims() if notebook(claim).startswith(f"{number}_"))
+    return tuple(claim for claim in published.claims() if (notebook(claim) or "").startswith(f"{number}_"))
 
 
 def verdict(claim: str, rows: Sequence[Row], scale: str) -> Verdict:
@@ -54,11 +65,10 @@ def verdict(claim: str, rows: Sequence[Row], scale: str) -> Verdict:
                 raise NotMeasuredError("there are no rows")
             return judges[claim](own)
         except NotMeasuredError as error:
-            reason = f"{error}; ./run_all.sh --scale {scale} --only {notebook(claim)[:2]} writes them"
+            reason = f"{error}; ./run_all.sh --scale {scale} --only {(notebook(claim) or '')[:2]} writes them"
     elif reason is None:
         name = notebook(claim)
-        there = (ROOT / "notebooks" / f"{name}.ipynb").exists()
-        reason = f"notebook {name[:2]} does not test it yet" if there else f"notebook {name[:2]} is not there yet"
+        reason = f"notebook {name[:2]} does not test it yet" if name else "no notebook tests it yet"
     return Verdict(claim, scale, NOT_RUN, reason, None, items_of(claim))
 
 

@@ -1,68 +1,245 @@
-"""The part of `RESULTS.md` that shows retrieval: recalls of each method and setting, and their paired changes."""
+"""The tables of an item, one function a layout; a study names the layout of each of its items.
+
+`transfer`: what was learnt against what was forgotten, of every method and rate; at equal retention; concept by
+concept. `recalls`: six recalls and their paired changes. `sets`: a column for each test set.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
-from ktlib.companion.record.rows import Row, select
+from ktlib.companion.record import rows as results
+from ktlib.companion.record.compare import at_budget, choose_rate
+from ktlib.companion.record.rows import Row, parsed, select, written
+from ktlib.companion.report.markdown import NONE, described, interval, joined, mean, percent, points, unique, value
+from ktlib.companion.scales import Teaching, scale
+from ktlib.companion.sources import kinds
+from ktlib.evaluate.intervals import over_concepts
 from ktlib.evaluate.retrieval import METRICS
 
-
-def is_retrieval(rows: Sequence[Row]) -> bool:
-    """Whether rows are recalls."""
-    return any(row.metric in METRICS for row in rows)
+TRANSFER = {"target_accuracy": "target accuracy", "retention": "known classes kept", "similarity": "similarity"}
+Line = tuple[str, str, str]  # model, method, what was varied
 
 
-def recalls(rows: Sequence[Row]) -> str:
-    """Two Markdown tables: recalls as means over seeds, and changes with intervals over images and seeds.
+def _lines(rows: Iterable[Row]) -> list[Line]:
+    """Models, methods and what was varied: the untouched model first, numbers from small to large."""
+    ordered = sorted(rows, key=lambda row: (row.model, row.method != "base", row.method, _size(row.varied)))
+    return unique((row.model, row.method, written(row.varied)) for row in ordered)
+
+
+def _size(varied: Mapping[str, str]) -> list[tuple[float, str]]:
+    """What sorts varied values: the rate first, numbers as numbers, and words in their order."""
+    rate_first = sorted(varied, key=lambda name: name != "lr")
+    return [(_number(varied[name]), varied[name]) for name in rate_first]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _names(rows: Iterable[Row]) -> list[str]:
+    """The names of all that was varied."""
+    return unique(name for row in rows for name in row.varied)
+
+
+def _cells(line: Line, names: Sequence[str]) -> list[str]:
+    varied = parsed(line[2])
+    return [line[0], line[1], *(varied.get(name, "") for name in names)]
+
+
+def _own(rows: Iterable[Row], line: Line) -> list[Row]:
+    return select(rows, model=line[0], method=line[1], varied=parsed(line[2]))
+
+
+def _extent(rows: Sequence[Row], subjects: str, trials: str) -> str:
+    """On how much rows rest: `6 concepts, 3 seeds, 50 pictures of each`."""
+    counts = sorted({row.n for row in rows})
+    among = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    seeds = len({row.seed for row in rows} - {None})
+    things = len({row.subject for row in rows} - {""})
+    parts = [f"{things} {subjects}" if things else "", f"{seeds} seeds", f"{among} {trials}"]
+    return ", ".join(part for part in parts if part)
+
+
+# -- transfer -----------------------------------------------------------------------------------------
+def transfer(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """What was learnt and what was forgotten.
 
     Args:
         rows: of one item and split.
+        everything: of the scale; the untouched model and the choice of a rate may stand beside another item.
     """
-    kinds = sorted(
-        {(r.model, r.method, r.setting) for r in rows}, key=lambda k: (k[0], k[1] != "base", k[1], _order(k[2]))
-    )
-    lines = ["| model | method | setting | " + " | ".join(METRICS) + " |", "| --- " * (3 + len(METRICS)) + "|"]
-    for model, method, setting in kinds:
-        own = select(rows, model=model, method=method, setting=setting)
-        cells = [_mean(select(own, metric=metric)) for metric in METRICS]
-        if any(cell != "–" for cell in cells):
-            lines.append(f"| {model} | {method} | {setting} | " + " | ".join(cells) + " |")
-    images = max(row.n for row in rows)
-    seeds = len({row.seed for row in rows} - {-1})
-    text = f"{images} images, {seeds} seeds; means over seeds, a single search with its interval over images.\n\n"
-    return "\n\n".join(part for part in (text + "\n".join(lines), _changes(rows)) if part)
+    return joined([_sweep(rows), _at_budget(rows, everything), _by_concept(rows, everything)])
 
 
-def _order(setting: str) -> tuple[float, float, str]:
-    """Rates from small to large, then batches."""
-    parts = dict(part.split("=", 1) for part in setting.split(";") if part)
-    return float(parts.get("lr", 0)), float(parts.get("batch", 0)), setting
+def _sweep(rows: Sequence[Row]) -> str:
+    metrics, names = [metric for metric in TRANSFER if select(rows, metric=metric)], _names(rows)
+    lines = []
+    for line in _lines(rows):
+        own = _own(rows, line)
+        lines.append([*_cells(line, names), *(mean(select(own, metric=metric)) for metric in metrics)])
+    extent = _extent(select(rows, metric="target_accuracy"), "concepts", "pictures of each")
+    shown = described(["model", "method", *names], lines, [TRANSFER[metric] for metric in metrics])
+    return joined(["### Every method and rate", f"{extent}.", shown])
 
 
-def _mean(rows: Sequence[Row]) -> str:
-    if not rows:
-        return "–"
-    if len(rows) == 1:
-        return f"{100 * rows[0].value:.1f} [{100 * rows[0].low:.1f}, {100 * rows[0].high:.1f}]"
-    return f"{100 * fmean(row.value for row in rows):.1f}"
+def _rest(row: Row) -> str:
+    """What was varied beside the rate."""
+    return written({name: what for name, what in row.varied.items() if name != "lr"})
 
 
-def _changes(rows: Sequence[Row]) -> str:
-    found = [row for row in rows if " minus " in row.metric]
-    if not found:
+def _at_budget(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """Methods that were run at several rates, where the budget of retention is spent."""
+    budget, lines = scale(rows[0].scale).budget, []
+    names = [name for name in _names(rows) if name != "lr"]
+    for model in unique(row.model for row in rows):
+        base = _untouched(everything, rows[0], model)
+        taught = [row for row in select(rows, model=model) if row.seed is not None and base]
+        for method, rest in sorted({(row.method, _rest(row)) for row in taught}):
+            own = [row for row in taught if (row.method, _rest(row)) == (method, rest)]
+            if len({row.lr for row in own}) > 1:
+                reached = over_concepts(list(at_budget([*base, *own], budget).values()))
+                lines.append([*_cells((model, method, rest), names), percent(reached)])
+    if not lines:
         return ""
-    others = list(dict.fromkeys(row.metric.split(" minus ")[1] for row in found))
-    lines = ["| method | setting | minus | " + " | ".join(METRICS) + " |", "| --- " * (3 + len(METRICS)) + "|"]
-    for method, setting in sorted({(row.method, row.setting) for row in found}):
-        for other in others:
-            cells = []
-            for metric in METRICS:
-                one = select(found, method=method, setting=setting, metric=f"{metric} minus {other}")
-                cells.append(
-                    f"{100 * one[0].value:+.1f} [{100 * one[0].low:+.1f}, {100 * one[0].high:+.1f}]" if one else "–"
-                )
-            if any(cell != "–" for cell in cells):
-                lines.append(f"| {method} | {setting} | {other} | " + " | ".join(cells) + " |")
-    return "Paired changes in points, with 95 % intervals over images and seeds.\n\n" + "\n".join(lines)
+    where = f"Target accuracy where {100 * budget:g} points of the known classes are lost, or at the last rate."
+    return joined(["### At equal retention", where, described(["model", "method", *names], lines, ["target accuracy"])])
+
+
+def _untouched(everything: Sequence[Row], like: Row, model: str) -> list[Row]:
+    """The untouched model on the concepts of a split, beside the same item or, where it has none, beside another."""
+    known = select(everything, method="base", model=model, split=like.split, metric=("target_accuracy", "retention"))
+    own_last = sorted(known, key=lambda row: (row.item == like.item, row.item))
+    return list({(row.subject, row.metric): row for row in own_last}.values())
+
+
+def _rate(rows: Sequence[Row], everything: Sequence[Row], model: str) -> float | None:
+    """The one rate there is, the scale's, or the one chosen on validation rows: the item's, or KT Tab. 1's."""
+    rates = {row.lr for row in select(rows, model=model) if row.lr}
+    if len(rates) == 1:
+        return rates.pop()
+    here = scale(rows[0].scale)
+    stated = next((t.rate for t in (here.clip, here.vilt) if isinstance(t, Teaching) and model in t.models), None)
+    if stated is not None:
+        return stated
+    for item in (rows[0].item, "KT Tab. 1"):
+        known = select(everything, item=item, model=model, split="validation")
+        if any(set(row.varied) == {"lr"} for row in select(known, method="kt")):
+            return choose_rate(known, model, here.budget)
+    return None
+
+
+def _by_concept(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """Each concept at the chosen rate: target accuracy / known classes kept."""
+    rates = {model: _rate(rows, everything, model) for model in unique(row.model for row in rows)}
+    kept = [row for row in rows if not row.lr or row.lr == rates[row.model]]
+    arms = sorted({(row.method != "base", row.method, _rest(row)) for row in kept})
+    lines = []
+    for model, concept in sorted({(row.model, row.subject) for row in kept}):
+        own, cells = select(kept, model=model, subject=concept), []
+        for _, method, rest in arms:
+            cell = [row for row in own if (row.method, _rest(row)) == (method, rest)]
+            means = [value(select(cell, metric=metric)) for metric in ("target_accuracy", "retention")]
+            cells.append(" / ".join(means) if cell else NONE)
+        rate = rates[model]
+        lines.append([model, f"{rate:g}" if rate else "not chosen: no validation rows", concept, *cells])
+    title = "### Each concept at the chosen rate\n\nTarget accuracy / known classes kept, means over seeds."
+    heads = [f"{method}, {rest.replace(';', ', ')}" if rest else method for _, method, rest in arms]
+    return joined([title, described(["model", "lr", "concept"], lines, heads)])
+
+
+# -- recalls ------------------------------------------------------------------------------------------
+def recalls(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """Recalls as means over seeds, and changes with intervals over images and seeds.
+
+    Args:
+        rows: of one item and split.
+        everything: not needed here.
+    """
+    values, names = select(rows, metric=METRICS), _names(rows)
+    lines = []
+    for line in _lines(values):
+        own = _own(values, line)
+        lines.append([*_cells(line, names), *(_recall(select(own, metric=metric)) for metric in METRICS)])
+    extent = f"{_extent(values, 'concepts', 'images')}; means over seeds; one search has its interval over images."
+    shown = described(["model", "method", *names], lines, METRICS)
+    return joined(["### Recall", extent, shown, _changes(rows, names)])
+
+
+def _recall(rows: Sequence[Row]) -> str:
+    if not rows:
+        return NONE
+    return percent(interval(rows[0])) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"
+
+
+def _changes(rows: Sequence[Row], names: Sequence[str]) -> str:
+    found, lines = [row for row in rows if row.over], []
+    for line in _lines(found):
+        for other in unique(row.over for row in found):
+            own = select(_own(found, line), over=other)
+            if own:
+                numbers = [select(own, metric=metric, over=other) for metric in METRICS]
+                lines.append([*_cells(line, names), other, *(points(interval(n[0])) if n else NONE for n in numbers)])
+    if not lines:
+        return ""
+    title = "### Paired changes\n\nIn points, with 95 % intervals over images and seeds."
+    return joined([title, described(["model", "method", *names, "minus"], lines, METRICS)])
+
+
+# -- sets ---------------------------------------------------------------------------------------------
+def sets(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """Accuracy on each test set and the mean over them; then paired gains with intervals over images.
+
+    Args:
+        rows: of one item and split.
+        everything: not needed here.
+    """
+    shown = [row for row in rows if not row.over]
+    heads, names = _sets(shown), _names(shown)
+    lines = []
+    for line in _by_encoder(shown):
+        for metric in unique(row.metric for row in _own(shown, line)):
+            own = select(_own(shown, line), metric=metric)
+            cells = [value(select(own, subject=name)) for name in heads]
+            lines.append([*_cells(line, names), *cells, percent(results.mean(own))])
+    given = " (`probe`: of a ridge classifier that was given labels)" if select(shown, metric="probe") else ""
+    extent = f"Top-1 accuracy{given}; {_extent(shown, 'sets', 'images')}."
+    table = described(["encoder", "method", *names], lines, [*heads.values(), "mean over sets"])
+    return joined(["### Every set", extent, table, _gains(rows, heads)])
+
+
+def _sets(rows: Sequence[Row]) -> dict[str, str]:
+    """The sets in their order, coarse ones first, each with what it is called; in brackets whose part it plays."""
+    known = kinds(scale(rows[0].scale).zoom_shot.sets)
+    there = {row.subject for row in rows}
+    names = [*(name for name in known if name in there), *sorted(there - set(known))]  # validation sets play no part
+    return {n: n if n not in known or known[n].like == n else f"{n} ({known[n].like})" for n in names}
+
+
+def _by_encoder(rows: Sequence[Row]) -> list[Line]:
+    """Encoders in the order of the paper, CLIP first."""
+    here = scale(rows[0].scale).zoom_shot
+    order = {name: place for place, name in enumerate([here.clip, *here.encoders])}
+    return sorted(_lines(rows), key=lambda line: (order.get(line[0], len(order)), line[0]))
+
+
+def _gains(rows: Sequence[Row], heads: Mapping[str, str]) -> str:
+    found, lines = [row for row in rows if row.over], []
+    for model, method, _ in _by_encoder(found) if found else []:
+        for other in unique(row.over for row in found):
+            own = select(found, model=model, method=method, over=other)
+            cells = [points(interval(one[0])) if (one := select(own, subject=n)) else NONE for n in heads]
+            lines.append([model, method, other, *cells])
+    if not lines:
+        return ""
+    title = "### Paired gains\n\nIn points on the same images, means over seeds; intervals from drawing images again."
+    return joined([title, described(["encoder", "method", "over"], lines, list(heads.values()))])
+
+
+LAYOUTS: dict[str, Callable[[Sequence[Row], Sequence[Row]], str]] = {
+    "transfer": transfer, "recalls": recalls, "sets": sets,
+}  # fmt: skip

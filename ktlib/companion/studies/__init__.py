@@ -21,3 +21,11 @@ def claims() -> dict[str, Callable[[Sequence[Row]], Verdict]]:
     for name in names():
         found |= importlib.import_module(f"{__name__}.{name}.claims").CLAIMS
     return found
+
+
+def layouts() -> dict[str, str]:
+    """The named layout of the table of every item that some study writes."""
+    found: dict[str, str] = {}
+    for name in names():
+        found |= importlib.import_module(f"{__name__}.{name}").LAYOUTS
+    return found

@@ -1,12 +1,11 @@
-"""Experiments of notebook 01, a verb each: every combination of concept, seed and rate, in rows.
+"""What the studies of Knowledge Transfer share: a subject, lessons and their controls, and sweeps, a verb each.
 
-Nothing here is specific to a scale. Each transfer is remembered by the digest of everything it
-depends on, so a killed sweep goes on where it stopped.
+Nothing here is specific to a scale, nor to a family of models. Each transfer is remembered by the digest
+of everything it depends on, so a killed sweep goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,26 +17,28 @@ from scipy import stats
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ktlib.companion.record.rows import ROOT, Row
-from ktlib.companion.scales import Scale
-from ktlib.companion.sources import Concept, Examination, examination
+from ktlib import places
+from ktlib.companion.record.rows import Row
+from ktlib.companion.scales import Scale, Teaching
+from ktlib.companion.sources import examination
+from ktlib.data.sets import Concept, Examination
 from ktlib.evaluate.intervals import Estimate, wilson
-from ktlib.evaluate.recognition import encode, recognition, zero_shot
-from ktlib.inversion import InversionSettings, invert
-from ktlib.models import DualEncoder, load
+from ktlib.evaluate.recognition import recognition, zero_shot
+from ktlib.inversion import Inversion, InversionSettings, invert
+from ktlib.models import DualEncoder, PairScorer, VisionEncoder, load
 from ktlib.store import key, remembered
-from ktlib.transfer import TransferSettings, named_caption, transfer
+from ktlib.transfer import Recipe, named_caption, transfer
 
-Lessons = Mapping[tuple[str, int], Tensor]  # images to learn from, by concept and seed
-_VERSION = 1  # raise it when the same settings give other scores
+_VERSION = 2  # raise it when the same settings give other scores
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model, what it is examined with, and the scale that says how."""
+    """A model, what it is examined with, and how it is taught."""
 
-    model: DualEncoder
+    model: DualEncoder | PairScorer
     exam: Examination
+    teaching: Teaching
     scale: Scale
     cache: Path
 
@@ -47,91 +48,178 @@ class Subject:
         return self.model.digest()
 
 
-def subject(name: str, scale: Scale, *, cache: Path | None = None) -> Subject:
-    """A model by name, on a GPU where there is one, with the examination of a scale.
+@dataclass(frozen=True)
+class Lesson:
+    """Images to learn from.
+
+    Attributes:
+        images: float32 (count, 3, side, side), RGB in [0, 1].
+        inversion: that they were found by; None for noise and for real pictures.
+    """
+
+    images: Tensor
+    inversion: Inversion | None = None
+
+    @property
+    def settings(self) -> InversionSettings | None:
+        """How the images were inverted, if they were."""
+        return self.inversion.settings if self.inversion else None
+
+
+Lessons = Mapping[tuple[str, int], Lesson]  # by concept and seed
+
+
+@dataclass(frozen=True)
+class Course:
+    """A transfer that is only carried out when what it leads to is not known yet.
+
+    Attributes:
+        lesson: the images.
+        captions: one for all of them, or one each.
+        negatives: captions of other concepts.
+        seed: of the transfer.
+        recipe: how it is done.
+    """
+
+    lesson: Lesson
+    captions: str | Sequence[str]
+    negatives: Sequence[str]
+    seed: int
+    recipe: Recipe
+
+    def __call__(self, model: DualEncoder | PairScorer) -> DualEncoder | PairScorer:
+        """A copy of the model that took it."""
+        return transfer(
+            model, self.lesson.images, self.captions, negatives=self.negatives, seed=self.seed, settings=self.recipe
+        )
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Everything that it depends on beside the model."""
+        return self.lesson.images, self.captions, self.negatives, self.seed, self.recipe
+
+    @property
+    def used(self) -> tuple[object, ...]:
+        """The settings of its inversion and its recipe."""
+        return self.lesson.settings, self.recipe
+
+
+def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None = None) -> Subject:
+    """A model by name, on a GPU where there is one, with its examination.
 
     Args:
         name: for `ktlib.load`.
-        scale: whose examination and recipes.
-        cache: where inversions and scores are kept; by default `KT_CACHE`, or `cache/` in the repository.
+        scale: whose seeds.
+        teaching: whose examination and recipes: `scale.clip` or `scale.vilt`.
+        cache: where inversions and scores are kept; by default `places.cache()`.
+
+    Raises:
+        ValueError: the model reads no text.
     """
-    cache = cache or Path(os.environ.get("KT_CACHE", ROOT / "cache"))
-    model = load(name).to("cuda" if torch.cuda.is_available() else "cpu")
-    return Subject(model, examination(scale.dataset), scale, cache)
+    model = load(name)
+    if isinstance(model, VisionEncoder):
+        raise ValueError(f"expected a model that reads text, found {name}, which only sees")
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return Subject(model, examination(teaching.examination), teaching, scale, cache or places.cache())
+
+
+# -- lessons and their controls -------------------------------------------------------------------------
+def dream(
+    subject: Subject,
+    jobs: Sequence[tuple[str, int]],
+    count: int,
+    *,
+    settings: InversionSettings | None = None,
+    progress: bool = True,
+) -> list[Lesson]:
+    """Images inverted from descriptions, all in one batch.
+
+    Args:
+        subject: whose model inverts.
+        jobs: descriptions and seeds.
+        count: of images for each.
+        settings: other than the subject's.
+        progress: show a bar.
+    """
+    found = invert(
+        subject.model,
+        [description for description, _ in jobs],
+        seed=[seed for _, seed in jobs],
+        images_per_concept=count,
+        settings=settings or subject.teaching.inversion,
+        store=subject.cache / "inversions",
+        progress=progress,
+    )
+    return [Lesson(images, found) for images in found.images]
 
 
 def inverted(
-    who: Subject,
+    subject: Subject,
     concepts: Sequence[Concept],
     *,
     length: str = "main",
     settings: InversionSettings | None = None,
     progress: bool = True,
-) -> dict[tuple[str, int], Tensor]:
+) -> dict[tuple[str, int], Lesson]:
     """Images inverted from the concepts' descriptions, all concepts and seeds in one batch.
 
     Args:
-        who: the model that inverts.
+        subject: whose model inverts.
         concepts: whose descriptions.
         length: which description: `main`, `short`, `medium` or `long`.
-        settings: other than the scale's.
+        settings: other than the subject's.
         progress: show a bar.
     """
-    jobs = [(concept, seed) for concept in concepts for seed in who.scale.seeds]
-    found = invert(
-        who.model,
-        [getattr(concept, length) for concept, _ in jobs],
-        seed=[seed for _, seed in jobs],
-        images_per_concept=who.scale.images_per_concept,
-        settings=settings or who.scale.inversion,
-        store=who.cache / "inversions",
-        progress=progress,
-    )
-    return {(c.name, seed): images for (c, seed), images in zip(jobs, found.images, strict=True)}
+    jobs = [(concept, seed) for concept in concepts for seed in subject.scale.seeds]
+    texts = [(getattr(concept, length), seed) for concept, seed in jobs]
+    lessons = dream(subject, texts, subject.teaching.images_per_concept, settings=settings, progress=progress)
+    return {(concept.name, seed): lesson for (concept, seed), lesson in zip(jobs, lessons, strict=True)}
 
 
-def noise(who: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Tensor]:
-    """The control with uniform noise for images: the caption's pull without any picture."""
-    side, count = who.model.image_size, who.scale.images_per_concept
+def noise(subject: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Lesson]:
+    """The control with noise, as inversion starts from it: the caption's pull without any picture.
+
+    For a pair scorer these are also the images of implicit transfer (KT v1, Sec. 8.9; D30).
+    """
+    count = subject.teaching.images_per_concept
     return {
-        (c.name, seed): torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1000 + seed))
+        (c.name, seed): Lesson(subject.model.noise(count, torch.Generator().manual_seed(1000 + seed)))
         for c in concepts
-        for seed in who.scale.seeds
+        for seed in subject.scale.seeds
     }
 
 
-def wrong(lessons: Lessons, concepts: Sequence[Concept]) -> dict[tuple[str, int], Tensor]:
+def wrong(lessons: Lessons, concepts: Sequence[Concept]) -> dict[tuple[str, int], Lesson]:
     """The control with images of another concept: each gets those of the next in the list."""
     following = {c.name: concepts[(i + 1) % len(concepts)].name for i, c in enumerate(concepts)}
     return {(name, seed): lessons[following[name], seed] for name, seed in lessons if name in following}
 
 
-def real(who: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Tensor]:
+def real(subject: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Lesson]:
     """The control with real pictures, none of them examined; empty where there are none to spare."""
     found = {
-        (c.name, seed): who.exam.lessons(c.name, who.scale.images_per_concept, seed)
+        (c.name, seed): subject.exam.lessons(c.name, subject.teaching.images_per_concept, seed)
         for c in concepts
-        for seed in who.scale.seeds
+        for seed in subject.scale.seeds
     }
-    return {k: v for k, v in found.items() if v is not None}
+    return {k: Lesson(images) for k, images in found.items() if images is not None}
 
 
-def base(who: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
+# -- what becomes of them -------------------------------------------------------------------------------
+def base(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
     """What the model scores before anything is done to it."""
-    return [row for c in concepts for row in _score(who, item, "base", "", c, who.model, seed=-1, parts=("base",))]
+    return [row for c in concepts for row in _scored(subject, item, "base", c)]
 
 
-def prompted(who: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
+def prompted(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
     """The description in the concept's class prompt, no training at all (KT v2, Tab. 2)."""
-    rows = []
-    for c in concepts:
-        prompts = [named_caption(c.name, c.main)]
-        rows += _score(who, item, "prompt", "", c, who.model, seed=-1, parts=("prompt", *prompts), prompts=prompts)
-    return rows
+    return [
+        row for c in concepts for row in _scored(subject, item, "prompt", c, prompts=[named_caption(c.name, c.main)])
+    ]
 
 
 def sweep(
-    who: Subject,
+    subject: Subject,
     item: str,
     method: str,
     concepts: Sequence[Concept],
@@ -139,62 +227,79 @@ def sweep(
     *,
     rates: Iterable[float] | None = None,
     captions: Mapping[str, str] | None = None,
-    settings: TransferSettings | None = None,
-    setting: str = "",
+    recipe: Recipe | None = None,
+    varied: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> list[Row]:
     """Transfer and score every concept, seed and rate.
 
     Args:
-        who: the model before transfer.
+        subject: the model before transfer.
         item: the published item the rows stand beside.
         method: its name in the rows.
-        concepts: to be taught, each in a model of its own.
+        concepts: to be taught, each in a model of its own; the captions of all others are its negatives.
         lessons: images for each concept and seed.
-        rates: learning rates; the scale's by default.
-        captions: by concept; `A NAME is DESCRIPTION` by default.
-        settings: other than the scale's; the rate is replaced.
-        setting: further `key=value` parts for the rows.
+        rates: learning rates; the subject's by default.
+        captions: by concept; `A NAME is DESCRIPTION` where there is none.
+        recipe: other than the subject's; its rate is replaced.
+        varied: what else was varied, for the rows.
         progress: show a bar.
     """
-    rates = who.scale.rates if rates is None else tuple(rates)
-    captions = captions or {c.name: named_caption(c.name, c.main) for c in concepts}
-    settings = settings or who.scale.transfer
-    jobs = [(c, s, r) for c in concepts for s in who.scale.seeds for r in rates if (c.name, s) in lessons]
+    rates = subject.teaching.rates if rates is None else tuple(rates)
+    recipe = recipe or subject.teaching.transfer
+    told = {c.name: named_caption(c.name, c.main) for c in subject.exam.concepts} | dict(captions or {})
+    jobs = [(c, s, r) for c in concepts for s in subject.scale.seeds for r in rates if (c.name, s) in lessons]
     rows = []
     for concept, seed, rate in tqdm(jobs, desc=f"{item}: {method}", disable=not progress):
-        recipe = replace(settings, lr=rate)
-        images, caption = lessons[concept.name, seed], captions[concept.name]
-        varied = ";".join(part for part in (f"lr={rate:g}", setting) if part)
-        teach = _Lesson(who.model, images, caption, seed, recipe)
-        parts = (images, caption, seed, recipe)
-        rows += _score(who, item, method, varied, concept, teach, seed=seed, parts=parts, recipe=recipe)
+        others = [caption for name, caption in told.items() if name != concept.name]
+        course = Course(lessons[concept.name, seed], told[concept.name], others, seed, replace(recipe, lr=rate))
+        own = {"lr": f"{rate:g}"} | dict(varied or {})
+        rows += _scored(subject, item, method, concept, course=course, varied=own)
     return rows
 
 
-def similarity(who: Subject, item: str, concepts: Sequence[Concept], lessons: Lessons, *, setting: str) -> list[Row]:
+def similarity(
+    subject: Subject, item: str, concepts: Sequence[Concept], lessons: Lessons, *, varied: Mapping[str, str]
+) -> list[Row]:
     """Cosine of finished images to the description they were inverted from: mean and 95 % t-interval."""
-    rows = []
+    model, rows = _dual(subject), []
     for concept in concepts:
         with torch.no_grad():
-            target = who.model.encode_text([concept.main])[0]
-        for seed in who.scale.seeds:
-            cosines = (encode(who.model, lessons[concept.name, seed]) @ target).tolist()
+            target = model.encode_text([concept.main])[0]
+        for seed in subject.scale.seeds:
+            lesson = lessons[concept.name, seed]
+            cosines = (model.encode_many(lesson.images) @ target).tolist()
             value, spread = fmean(cosines), stdev(cosines) * stats.t.ppf(0.975, len(cosines) - 1) / len(cosines) ** 0.5
-            estimate = Estimate(value, value - spread, value + spread)
-            rows.append(_row(who, item, "kt", setting, concept, "similarity", estimate, n=len(cosines), seed=seed))
+            rows.append(
+                row(
+                    subject, item, "kt", "similarity", Estimate(value, value - spread, value + spread),
+                    about=concept.name, split=concept.split, n=len(cosines), seed=seed, varied=varied,
+                    used=(lesson.settings,),
+                )
+            )  # fmt: skip
     return rows
 
 
-def binding(who: Subject, concepts: Sequence[Concept]) -> dict[str, float]:
+def binding(subject: Subject, concepts: Sequence[Concept]) -> dict[str, float]:
     """How near the text tower puts a concept's class prompt to its named description: a cosine each."""
-    found = {}
+    model, found = _dual(subject), {}
     for concept in concepts:
-        texts = [who.exam.templates[0].format(concept.name), named_caption(concept.name, concept.main)]
+        texts = [subject.exam.templates[0].format(concept.name), named_caption(concept.name, concept.main)]
         with torch.no_grad():
-            prompt, named = who.model.encode_text(texts)
+            prompt, named = model.encode_text(texts)
         found[concept.name] = float(prompt @ named)
     return found
+
+
+def _dual(subject: Subject) -> DualEncoder:
+    """The model of a subject, where vectors of texts are asked for.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not isinstance(subject.model, DualEncoder):
+        raise ValueError(f"expected a dual encoder, found {subject.model.name}, which has no vectors of texts")
+    return subject.model
 
 
 def top_names(
@@ -206,41 +311,25 @@ def top_names(
     return {method: zero_shot(model, picture, names, exam.templates)[0] for method, model in models.items()}
 
 
-@dataclass(frozen=True)
-class _Lesson:
-    """A transfer that is only carried out when its scores are not known yet."""
-
-    model: DualEncoder
-    images: Tensor
-    caption: str
-    seed: int
-    settings: TransferSettings
-
-    def __call__(self) -> DualEncoder:
-        return transfer(self.model, self.images, self.caption, seed=self.seed, settings=self.settings)
-
-
-def _score(
-    who: Subject,
+def _scored(
+    subject: Subject,
     item: str,
     method: str,
-    setting: str,
     concept: Concept,
-    model: DualEncoder | _Lesson,
     *,
-    seed: int,
-    parts: tuple[object, ...],
+    course: Course | None = None,
     prompts: Sequence[str] | None = None,
-    recipe: TransferSettings | None = None,
+    varied: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Rows of target accuracy and retention; `parts` is what the scores depend on beside the subject."""
-    path = who.cache / "scores" / f"{key(_VERSION, who.weights, who.exam.digest, concept.name, *parts)}.json"
+    """Rows of target accuracy and retention, of the model itself or after a course."""
+    exam = subject.exam
+    parts = (subject.weights, exam.digest, exam.templates, concept.name, prompts, *(course.parts if course else ()))
+    path = subject.cache / "scores" / f"{key('recognition', _VERSION, *parts)}.json"
 
     def compute() -> dict[str, list[int]]:
-        examined = model() if isinstance(model, _Lesson) else model
         result = recognition(
-            examined, concept.name, who.exam.pictures(concept.name), who.exam.known, who.exam.known_names,
-            templates=who.exam.templates, concept_prompts=prompts,
+            course(subject.model) if course else subject.model, concept.name, exam.pictures(concept.name), exam.known,
+            exam.known_names, templates=exam.templates, concept_prompts=prompts,
         )  # fmt: skip
         hits = {
             "target_accuracy": result.target,
@@ -249,41 +338,59 @@ def _score(
         }
         return {metric: [int(t.sum()), len(t)] for metric, t in hits.items()}
 
-    rows = []
-    for metric, (hits, count) in remembered(path, compute).items():
-        estimate = wilson(hits, count)
-        rows.append(_row(who, item, method, setting, concept, metric, estimate, n=count, seed=seed, recipe=recipe))
-    return rows
+    return [
+        row(
+            subject, item, method, metric, wilson(hits, count), about=concept.name, split=concept.split, n=count,
+            seed=course.seed if course else None, varied=varied, used=course.used if course else (),
+        )
+        for metric, (hits, count) in remembered(path, compute).items()
+    ]  # fmt: skip
 
 
-def _row(
-    who: Subject,
+def row(
+    subject: Subject,
     item: str,
     method: str,
-    setting: str,
-    concept: Concept,
     metric: str,
     estimate: Estimate,
     *,
+    split: str,
     n: int,
-    seed: int,
-    recipe: TransferSettings | None = None,
+    seed: int | None = None,
+    about: str = "",
+    dataset: str = "",
+    over: str = "",
+    varied: Mapping[str, str] | None = None,
+    used: Iterable[object] = (),
 ) -> Row:
+    """One measured number of a subject.
+
+    Args:
+        subject: whose it is.
+        item, method, metric, split, n, seed, over: as `Row` has them.
+        estimate: the number and its interval.
+        about: the concept; empty for retrieval.
+        dataset: the examination's by default.
+        varied: what was varied.
+        used: settings that the number depends on; their digest is kept with it.
+    """
+    varied = dict(varied or {})
     return Row(
         item=item,
-        scale=who.scale.name,
-        dataset=who.exam.dataset,
-        model=who.model.name,
-        concept=concept.name,
+        scale=subject.scale.name,
+        dataset=dataset or subject.exam.dataset,
+        model=subject.model.name,
+        subject=about,
         method=method,
-        setting=setting,
+        varied=varied,
         metric=metric,
+        over=over,
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,
         n=n,
         seed=seed,
-        split=concept.split,
-        settings=key(who.scale.inversion, recipe, setting)[:12],
-        weights=who.weights,
+        split=split,
+        settings=key(*used, varied)[:12],
+        weights=subject.weights,
     )

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from ktlib import places
-from ktlib.pocket import weights
+from ktlib.models import checkpoints
 from ktlib.pocket.rare import FAMILIARITY, RARE
 from ktlib.pocket.training.loop import Learner, write_json
 from ktlib.store import write_atomically
@@ -64,7 +64,7 @@ def write(family: Family, name: str, folder: Path) -> None:
     files = sorted(p.name for p in folder.iterdir() if p.suffix in (".safetensors", ".json") and p.name != CARD)
     card = {
         "name": name,
-        "sha256": {file: weights.digest(folder / file) for file in files},
+        "sha256": {file: checkpoints.digest(folder / file) for file in files},
         "training": json.loads((folder / "training.json").read_text()),
         **_measured(family, folder),
     }
@@ -83,10 +83,10 @@ def check(family: Family, name: str) -> list[str]:
     if not (folder / CARD).exists():
         return [f"{name} is not there; train it with `python -m ktlib pocket train {name}`"]
     try:
-        weights.verify(folder)
+        checkpoints.verify(folder)
     except RuntimeError as error:
         return [str(error)]
-    problems, card = [], weights.card(name)
+    problems, card = [], checkpoints.card(name)
     if any(card["training"][what] != found for what, found in family.drawn_from().items()):
         problems.append(f"{name} was trained on another version of the drawn world; train it anew")
     found = _measured(family, folder)["scores"]

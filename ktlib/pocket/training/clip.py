@@ -17,10 +17,9 @@ from open_clip.model import CLIP
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from ktlib.companion.sources import pocket
 from ktlib.evaluate.recognition import recognition
-from ktlib.models import load
-from ktlib.pocket import world
+from ktlib.models import DualEncoder, load
+from ktlib.pocket import exams, world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.training import cards, words
 from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
@@ -133,7 +132,7 @@ def drawn_from() -> dict[str, str]:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Zero-shot accuracy on the known objects, and on each rare concept among them."""
-    model, exam = load(f"local-dir:{folder}"), pocket()
+    model, exam = load(f"local-dir:{folder}", DualEncoder), exams.examination()
     found: dict[str, float] = {}
     for concept in exam.concepts:
         result = recognition(model, concept.name, exam.pictures(concept.name), exam.known, exam.known_names)

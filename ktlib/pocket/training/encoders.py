@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ktlib.models import architectures, load_encoder
+from ktlib.models import VisionEncoder, architectures, load
 from ktlib.pocket import world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.known import KNOWN
@@ -224,7 +224,7 @@ def drawn_from() -> dict[str, str]:
 
 def measure(folder: Path) -> dict[str, Any]:
     """What a linear probe reads from the features; the numbers of pictures, and the architecture."""
-    encoder = load_encoder(f"local-dir:{folder}")
+    encoder = load(f"local-dir:{folder}", VisionEncoder)
     return {
         "scores": probe.scores(encoder.features),
         "pictures": probe.sizes(),

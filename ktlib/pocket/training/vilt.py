@@ -19,12 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, ViltConfig
 
-from ktlib.companion import galleries
-from ktlib.companion import pair_sources as pair_examination
 from ktlib.evaluate.retrieval import chosen_score, retrieve, score_matrix
-from ktlib.models import load
-from ktlib.models.vilt import MATCH, WEIGHTS, PairScorer, from_folder
-from ktlib.pocket import flickr, world
+from ktlib.models import DualEncoder, load
+from ktlib.models.checkpoints import PAIR
+from ktlib.models.scoring import MATCH
+from ktlib.models.vilt import PairScorer, from_folder
+from ktlib.pocket import exams, flickr, world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.rare import RARE
 from ktlib.pocket.training import cards, clip, words
@@ -69,7 +69,7 @@ def untrained(recipe: Recipe, name: str) -> PairScorer:
     CLIP normalises its patches before the first block and ViLT does not, so they are scaled to the
     size that they have after that norm.
     """
-    clip = load(recipe.start)
+    clip = load(recipe.start, DualEncoder)
     tower, text = clip.clip.visual, clip.clip.token_embedding.weight
     words = tokenizer()
     width = tower.class_embedding.shape[0]
@@ -187,7 +187,7 @@ class Matching(Learner):
 
     def write(self, folder: Path) -> None:
         """Write the layout of `vilt-b32-mlm-itm`."""
-        write_halves(folder / WEIGHTS, self.network, without="mlm_score.decoder.weight")  # tied to the embedding
+        write_halves(folder / PAIR, self.network, without="mlm_score.decoder.weight")  # tied to the embedding
         write_json(folder / "config.json", self.network.config.to_diff_dict())
         words.write(self.network.tokenizer, folder)
 
@@ -216,7 +216,7 @@ def scores(model: PairScorer) -> dict[str, float]:
     with torch.no_grad():
         right = [losses(model, *batches(i), recipe, i)[2].item() for i in range(4)]
     found = {"matching, half of the captions masked": sum(right) / len(right)}
-    exam = pair_examination.pocket()
+    exam = exams.small_examination()
     prompts = [exam.templates[0].format(name) for name in exam.known_names]
     ((pictures, labels),) = exam.known
     chosen = chosen_score(score_matrix(model, pictures, prompts)).argmax(1)
@@ -225,7 +225,7 @@ def scores(model: PairScorer) -> dict[str, float]:
         beside = [*prompts, exam.templates[0].format(concept.name)]
         chosen = chosen_score(score_matrix(model, exam.pictures(concept.name), beside)).argmax(1)
         found[concept.name] = (chosen == len(prompts)).float().mean().item()
-    rates = retrieve(model, galleries.gallery("pocket", "validation")).rates()
+    rates = retrieve(model, exams.gallery("validation")).rates()
     found |= {f"{metric}, validation scenes": rates[metric] for metric in ("tr@1", "ir@1")}
     return found
 
@@ -251,7 +251,7 @@ A ViLT for the drawn world, small enough to ship: transformers' `ViltModel`, 64 
 - **Meant for** showing the methods of the papers at small scale. It knows {len(world.vocabulary())} words and nothing
   of the real world.
 
-Names are judged by the match logit of "a photo of a NAME" among {len(pair_examination.pocket().known_names)} known
+Names are judged by the match logit of "a photo of a NAME" among {len(exams.small_examination().known_names)} known
 names (a rare concept competes with all of them), before any transfer; matching on pairs that no training drew:
 
 {cards.table("| | | share right |", [*known, *cards.rare_rows(found)])}

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import fmean
 
-from ktlib.companion.record.compare import difference, forgotten, rows_of, targets, trend
-from ktlib.companion.record.judging import (
-    EQUIVALENCE,
-    Verdict,
-    decide,
-    directed,
-    equivalent,
-    plain,
-    points,
-)
+from ktlib.companion.record.compare import difference, forgotten, rows_of, scores, trend
+from ktlib.companion.record.judging import EQUIVALENCE, Verdict, above, decide, plain, points, within
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
 
@@ -25,8 +16,8 @@ def _beats(
 ) -> Verdict:
     """A method against others at equal retention."""
     budget = scale_of(rows[0].scale).budget
-    own = targets(rows, item, method, budget)
-    found = [difference(f"{method} minus {other}", own, targets(rows, item, other, budget)) for other in others]
+    own = scores(rows, item, method, budget=budget)
+    found = [difference(f"{method} minus {other}", own, scores(rows, item, other, budget=budget)) for other in others]
     how = f"target accuracy at a retention loss of at most {100 * budget:.1f} points"
     return decide(claim, rows, item, found, how=how, remark=remark)
 
@@ -36,7 +27,7 @@ def inversion_teaches(rows: Sequence[Row]) -> Verdict:
     item, budget = "KT Tab. 1", scale_of(rows[0].scale).budget
     remark = ""
     if select(rows, item=item, method="real", split="test"):
-        bound = difference("real minus base", targets(rows, item, "real", budget), targets(rows, item, "base"))
+        bound = difference("real minus base", scores(rows, item, "real", budget=budget), scores(rows, item, "base"))
         remark = f"; ten real pictures in their place gain {points(bound.estimate)}"
     return _beats("K1", rows, item, "kt", ("base", "noise", "wrong"), remark=remark)
 
@@ -50,11 +41,11 @@ def rate_trades(rows: Sequence[Row]) -> Verdict:
     """K3: a larger rate teaches more and forgets more."""
     kt = rows_of(rows, "KT Tab. 1", "kt")
     found = [
-        trend("rate with target accuracy", select(kt, metric="target_accuracy"), Row.lr),
-        trend("rate with retention, sign reversed", select(kt, metric="retention"), Row.lr, sign=-1),
+        trend("rate with target accuracy", select(kt, metric="target_accuracy"), lambda row: row.lr),
+        trend("rate with retention, sign reversed", select(kt, metric="retention"), lambda row: row.lr, sign=-1),
     ]
-    how = f"Spearman's rank correlation over {len({row.lr() for row in kt})} rates"
-    return decide("K3", rows, "KT Tab. 1", found, how=how, rule=directed, write=plain)
+    how = f"Spearman's rank correlation over {len({row.lr for row in kt})} rates"
+    return decide("K3", rows, "KT Tab. 1", found, how=how, rule=above(None), write=plain)
 
 
 def visual_alone(rows: Sequence[Row]) -> Verdict:
@@ -72,7 +63,7 @@ def name_is_needed(rows: Sequence[Row]) -> Verdict:
 def patterns_transfer(rows: Sequence[Row]) -> Verdict:
     """K21: patterns gain too, and more than with noise."""
     item = "KT v2 Tab. 12"
-    count = len({row.concept for row in rows_of(rows, item, "kt")})
+    count = len({row.subject for row in rows_of(rows, item, "kt")})
     remark = "; so few concepts make the interval a rough guide only" if count < 4 else ""
     return _beats("K21", rows, item, "kt", ("base", "noise"), remark=remark)
 
@@ -81,16 +72,16 @@ def steps_help(rows: Sequence[Row]) -> Verdict:
     """K16: more steps of inversion, higher target accuracy."""
     kt = rows_of(rows, "KT v2 Fig. 5", "kt")
     accuracies = select(kt, metric="target_accuracy")
-    found = trend("steps with target accuracy", accuracies, lambda row: float(row.varied()["steps"]))
-    how = f"Spearman's rank correlation over {len({row.varied()['steps'] for row in kt})} step counts"
-    return decide("K16", rows, "KT v2 Fig. 5", [found], how=how, rule=directed, write=plain)
+    found = trend("steps with target accuracy", accuracies, lambda row: float(row.varied["steps"]))
+    how = f"Spearman's rank correlation over {len({row.varied['steps'] for row in kt})} step counts"
+    return decide("K16", rows, "KT v2 Fig. 5", [found], how=how, rule=above(None), write=plain)
 
 
 def augmentation_helps(rows: Sequence[Row]) -> Verdict:
     """K17: augmentation and total variation together beat neither."""
     item = "KT v2 Tab. 9"
-    full = targets(rows, item, "kt", augmentation="on", tv=0.005)
-    none = targets(rows, item, "kt", augmentation="off", tv=0.0)
+    full = scores(rows, item, "kt", augmentation="on", tv=0.005)
+    none = scores(rows, item, "kt", augmentation="off", tv=0.0)
     found = difference("augmentation with total variation 0.005 minus neither", full, none)
     return decide("K17", rows, item, [found], how="target accuracy at the chosen rate")
 
@@ -98,24 +89,22 @@ def augmentation_helps(rows: Sequence[Row]) -> Verdict:
 def any_length_serves(rows: Sequence[Row]) -> Verdict:
     """K18: short descriptions serve as well as medium and long ones, within a margin."""
     item = "KT v2 Tab. 10"
-    short = targets(rows, item, "kt", description="short")
+    short = scores(rows, item, "kt", description="short")
     found = [
-        difference(f"short minus {length}", short, targets(rows, item, "kt", description=length))
+        difference(f"short minus {length}", short, scores(rows, item, "kt", description=length))
         for length in ("medium", "long")
     ]
     how = f"target accuracy at the chosen rate, equal within {100 * EQUIVALENCE:.0f} points or not"
-    return decide("K18", rows, item, found, how=how, rule=equivalent)
+    return decide("K18", rows, item, found, how=how, rule=within())
 
 
 def transfer_beats_prompting(rows: Sequence[Row]) -> Verdict:
     """K19: transfer beats the description as the class prompt."""
     item = "KT v2 Tab. 2"
-    prompt = targets(rows, item, "prompt")
-    found = difference("kt minus prompt", targets(rows, item, "kt"), prompt)
-    wins = sum(fmean(seeds.values()) > 0 for seeds in found.table.values())
+    prompt = scores(rows, item, "prompt")
+    found = difference("kt minus prompt", scores(rows, item, "kt"), prompt)
     remark = (
-        f"; kt is ahead on {wins} of {len(found.table)} concepts; change of retention with kt "
-        f"{points(-forgotten(rows, item, 'kt'))}"
+        f"; kt is ahead on {found.ahead} concepts; change of retention with kt {points(-forgotten(rows, item, 'kt'))}"
     )
     return decide("K19", rows, item, [found], how="target accuracy at the chosen rate", remark=remark)
 

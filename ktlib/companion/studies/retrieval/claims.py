@@ -1,128 +1,102 @@
-"""The claims about ViLT, one function each; `ktlib.judging` says how they are judged.
+"""The claims about ViLT, one function each; `record.judging` says how they are judged.
 
 Differences in recall are paired by image, and their intervals come from drawing images again, then
-seeds within them (`experiments_pairs.change_rows`): a claim about recall holds when the interval
-lies above 0, against the untouched model and against its controls.
+seeds within them: a claim about recall holds when the interval lies above 0, against the untouched
+model and against its controls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ktlib.companion.pair_scales import pair_scale
-from ktlib.companion.record.compare import Difference, NotMeasuredError, Table, difference, rows_of, targets
-from ktlib.companion.record.judging import (
-    EQUIVALENCE,
-    FAILS,
-    HOLDS,
-    UNDECIDED,
-    Verdict,
-    decide,
-    directed,
-    items_of,
-    judge,
-    points,
-    together,
-)
-from ktlib.companion.record.rows import Row, select
-from ktlib.evaluate.intervals import Estimate
+from ktlib.companion.record.compare import Difference, NotMeasuredError, change, difference, rows_of, scores
+from ktlib.companion.record.judging import EQUIVALENCE, Verdict, above, at_most, decide, points
+from ktlib.companion.record.rows import Row, select, written
+from ktlib.companion.scales import scale as scale_of
 
 TABLE_1 = "KT Tab. 1 ViLT"  # the ViLT rows of KT Tab. 1; those of CLIP have a file of their own
-SEEDS = 3  # fewer decide nothing (D10)
-
-
-def no_gain(estimate: Estimate) -> str:
-    """The verdict on a gain that should be none, up to one image of ten (D10)."""
-    return HOLDS if estimate.high <= EQUIVALENCE else FAILS if estimate.low > EQUIVALENCE else UNDECIDED
 
 
 def weaker_on_shared_parameters(rows: Sequence[Row]) -> Verdict:
     """K4: the gain is smaller on ViLT than on a CLIP of its size, and at the smallest rate known classes gain."""
-    scale = pair_scale(rows[0].scale)
+    scale = scale_of(rows[0].scale)
     clip = "pocket/clip-b" if scale.name == "pocket" else "openai/ViT-B-32"
-    other = [r for r in select(rows, item="KT Tab. 1", model=clip) if r.method in ("base", "kt")]
+    (vilt,) = {row.model for row in rows_of(rows, TABLE_1, "kt")}
     gains = []
-    rows_of(rows, TABLE_1, "kt")  # says so where there are none
-    for own, item in ((other, "KT Tab. 1"), (select(rows, item=TABLE_1), TABLE_1)):
-        taught, before = targets(own, item, "kt", scale.budget), targets(own, item, "base")
-        gains.append({"gain": difference("gain", taught, before).table})
-    found = [difference("gain of CLIP minus gain of ViLT", gains[0], gains[1]), _kept(rows)]
-    how = f"target accuracy at a retention loss of at most {100 * scale.budget:.1f} points ({clip}, {scale.model})"
-    return decide("K4", rows, TABLE_1, found, how=how, rule=[judge, directed])
+    for model, item in ((clip, "KT Tab. 1"), (vilt, TABLE_1)):
+        own = select(rows, item=item, model=model, method=("base", "kt"))
+        gain = difference("gain", scores(own, item, "kt", budget=scale.budget), scores(own, item, "base"))
+        gains.append({f"{clip}, {vilt}": gain.table})
+    found = [difference("gain of CLIP minus gain of ViLT", *gains), _kept(rows)]
+    how = f"target accuracy at a retention loss of at most {100 * scale.budget:.1f} points ({clip}, {vilt})"
+    return decide("K4", rows, TABLE_1, found, how=how, rule=[above(), above(None)])
 
 
 def _kept(rows: Sequence[Row]) -> Difference:
-    kt = select(rows_of(rows, TABLE_1, "kt"), metric="retention")
-    least = min(row.lr() for row in kt)
-    after: Table = {}
-    for row in kt:
-        if row.lr() == least:
-            after.setdefault(row.concept, {})[row.seed] = row.value
-    before = {r.concept: {-1: r.value} for r in select(rows_of(rows, TABLE_1, "base"), metric="retention")}
-    return difference(f"known classes kept after lr {least:g} minus before", {"ViLT": after}, {"ViLT": before})
+    """What is known after transfer at the smallest rate, minus before."""
+    least = min(row.lr for row in rows_of(rows, TABLE_1, "kt"))
+    after = scores(rows, TABLE_1, "kt", metric="retention", lr=least)
+    before = scores(rows, TABLE_1, "base", metric="retention")
+    return difference(f"known classes kept after lr {least:g} minus before", after, before)
+
+
+def _changes(rows: Sequence[Row], item: str) -> tuple[list[Row], int]:
+    """The paired changes of both recalls at 1, and how many seeds stand behind each.
+
+    Raises:
+        NotMeasuredError: there are none.
+    """
+    kt = rows_of(rows, item, "kt")
+    found = [row for row in kt if row.over and row.metric in ("tr@1", "ir@1")]
+    if not found:
+        raise NotMeasuredError(f"there are no paired changes beside {item}")
+    return found, len({row.seed for row in kt} - {None})
 
 
 def retrieval_rises(rows: Sequence[Row]) -> Verdict:
     """K10: both recalls at 1 rise, above the untouched model and above noise images with the same captions."""
-    changes = [
-        row for row in rows_of(rows, "KT Tab. 5", "kt") if " minus " in row.metric and "chosen=test" not in row.setting
-    ]
-    wanted = [f"{way} minus {other}" for way in ("tr@1", "ir@1") for other in ("base", "noise")]
-    found = {row.metric: row for row in changes if row.metric in wanted}
-    if set(found) != set(wanted):
-        raise NotMeasuredError(f"there are no rows of {', '.join(sorted(set(wanted) - set(found)))} beside KT Tab. 5")
-    seeds = len({row.seed for row in rows_of(rows, "KT Tab. 5", "kt")} - {-1})
-    estimates = {name: Estimate(found[name].value, found[name].low, found[name].high) for name in wanted}
-    each = {name: directed(e) if seeds >= SEEDS else UNDECIDED for name, e in estimates.items()}
-    last = min(wanted, key=lambda name: estimates[name].value)
-    listed = ", ".join(f"{name} {points(estimates[name])} ({each[name]})" for name in wanted)
-    best = [
-        row
-        for row in rows
-        if row.item == "KT Tab. 5" and "chosen=test" in row.setting and row.metric == "tr@1 minus base"
-    ]
-    practice = f"; the best cell picked on the test images would show {points(best[0].value)} in tr@1" if best else ""
-    text = (
-        f"{listed}; {last} decides; kt at {found[last].setting.replace(';', ', ')}, chosen on validation images; "
-        f"{found[last].n} test images, {seeds} seeds{practice}."
-    )
-    return Verdict("K10", rows[0].scale, together(each.values()), text, estimates[last], items_of("K10"))
+    item = "KT Tab. 5"
+    changes, seeds = _changes(rows, item)
+    own = {(row.metric, row.over): row for row in changes if "chosen" not in row.varied}
+    wanted = [(way, other) for way in ("tr@1", "ir@1") for other in ("base", "noise")]
+    if missing := sorted(f"{way} minus {other}" for way, other in wanted if (way, other) not in own):
+        raise NotMeasuredError(f"there are no rows of {', '.join(missing)} beside {item}")
+    found = [change(f"{way} minus {other}", own[way, other], seeds) for way, other in wanted]
+    cell = written(own["tr@1", "base"].varied).replace(";", ", ")
+    best = [row for row in select(changes, metric="tr@1", over="base") if row.varied.get("chosen") == "test"]
+    remark = f"; the best cell picked on the test images would show {points(best[0].value)} in tr@1" if best else ""
+    how = f"kt at {cell}, chosen on validation images"
+    return decide("K10", rows, item, found, how=how, rule=above(None), remark=remark)
 
 
 def large_rates_hurt(rows: Sequence[Row]) -> Verdict:
     """K11: at one batch size, recall falls below that of the untouched model at the largest rate."""
     item = "KT Tab. 8"
-    changes = [row for row in rows_of(rows, item, "kt") if row.metric in ("tr@1 minus base", "ir@1 minus base")]
-    if not changes:
-        raise NotMeasuredError(f"there are no paired changes beside {item}")
-    largest, least = (f(row.lr() for row in changes) for f in (max, min))
-    seeds = len({row.seed for row in rows_of(rows, item, "kt")} - {-1})
-    falls = {r.metric: Estimate(-r.value, -r.high, -r.low) for r in changes if r.lr() == largest}
-    each = {name: directed(e) if seeds >= SEEDS else UNDECIDED for name, e in falls.items()}
-    last = min(falls, key=lambda name: falls[name].value)
-    listed = ", ".join(f"fall of {name.split()[0]} {points(falls[name])} ({each[name]})" for name in falls)
-    small = ", ".join(f"{r.metric.split()[0]} {points(r.value)}" for r in changes if r.lr() == least)
-    batch, images = changes[0].varied()["batch"], changes[0].n
-    text = (
-        f"{listed}; {last.split()[0]} decides; rate {largest:g}, batch {batch}, {images} test images, {seeds} seeds; "
-        f"at the smallest rate {least:g}: {small}."
+    changes, seeds = _changes(rows, item)
+    changes = [row for row in changes if row.over == "base"]
+    least, largest = min(row.lr for row in changes), max(row.lr for row in changes)
+    found = [change(f"fall of {row.metric}", row, seeds, sign=-1) for row in changes if row.lr == largest]
+    small = ", ".join(f"{row.metric} {points(row.value)}" for row in changes if row.lr == least)
+    how = f"rate {largest:g}, batch {changes[0].varied['batch']}"
+    return decide(
+        "K11", rows, item, found, how=how, rule=above(None), remark=f"; at the smallest rate {least:g}: {small}"
     )
-    return Verdict("K11", rows[0].scale, together(each.values()), text, falls[last], items_of("K11"))
 
 
 def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
     """K15: guessing masked words brings no gain beyond one image of ten, with noise images or with inverted ones."""
-    item, budget = "KT Tab. 11", pair_scale(rows[0].scale).budget
-    base = targets(rows, item, "base")
-    found = [
-        difference(f"{method} minus base", targets(rows, item, method, budget), base)
-        for method in ("implicit", "explicit")
-    ]
-    matching = difference("kt minus base", targets(rows, item, "kt", budget), base)
-    least = f"no gain above {100 * EQUIVALENCE:.0f} points"
-    how = f"target accuracy at a retention loss of at most {100 * budget:.1f} points, {least}"
-    remark = f"; matching the same inverted images gains {points(matching.estimate)}"
-    return decide("K15", rows, item, found, how=how, rule=[no_gain, no_gain], remark=remark)
+    item, budget = "KT Tab. 11", scale_of(rows[0].scale).budget
+    base = scores(rows, item, "base")
+    gains = {
+        method: difference(f"{method} minus base", scores(rows, item, method, budget=budget), base)
+        for method in ("implicit", "explicit", "kt")
+    }
+    how = (
+        f"target accuracy at a retention loss of at most {100 * budget:.1f} points, "
+        f"no gain above {100 * EQUIVALENCE:.0f} points"
+    )
+    remark = f"; matching the same inverted images gains {points(gains.pop('kt').estimate)}"
+    return decide("K15", rows, item, list(gains.values()), how=how, rule=at_most(), remark=remark)
 
 
 CLAIMS: dict[str, Callable[[Sequence[Row]], Verdict]] = {

@@ -1,4 +1,4 @@
-"""The claims of Zoom-shot, one function each; `ktlib.judging` says how they are judged.
+"""The claims of Zoom-shot, one function each; `record.judging` says how they are judged.
 
 A test set stands where a concept stands in Knowledge Transfer: differences in top-1 accuracy are paired by
 set and seed, averaged over the encoders, and drawn again by set. Nine sets make rough intervals. The margins
@@ -8,76 +8,30 @@ settings are equally good within two points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
-from ktlib.companion.classification_sets import Kind, kinds
-from ktlib.companion.record.compare import Difference, NotMeasuredError, Table, difference
-from ktlib.companion.record.judging import FAILS, HOLDS, UNDECIDED, Verdict, decide, directed, equivalent, judge, points
-from ktlib.companion.record.rows import Row, select
+from ktlib.companion.record.compare import Difference, Table, difference, only, rows_of, scores
+from ktlib.companion.record.judging import Verdict, above, at_most, decide, points, within
+from ktlib.companion.record.rows import Row, select, written
 from ktlib.companion.scales import scale as scale_of
-from ktlib.evaluate.intervals import Estimate
+from ktlib.companion.sources import Kind, kinds
+from ktlib.companion.studies.zoom_shot import ALIGNER_SIZES, LOSSES, RESCALING, SIZES, WEIGHTS
 
 MARGIN = 0.01  # a smaller gain in mean top-1 accuracy is none: ours (D26)
 NEAR = 0.02  # "about as good", "nearly matches": ZS prints differences of up to 2.1 points: ours (D26)
 NOTHING = 0.1  # "learns almost nothing": no more than this above chance: ours (D26)
 
-# One table an encoder, in the order of ZS Tab. 1.
-LOSSES = ("ZS Tab. 3", "ZS Tab. 9", "ZS Tab. 10", "ZS Tab. 11", "ZS Tab. 12")
-SIZES = ("ZS Tab. 4", "ZS Tab. 13", "ZS Tab. 15", "ZS Tab. 17", "ZS Tab. 19")
-ALIGNER_SIZES = ("ZS Tab. 5", "ZS Tab. 14", "ZS Tab. 16", "ZS Tab. 18", "ZS Tab. 20")
-# Not items of the paper: what the verdicts on Z6 and Z13 need, and where learning rates were chosen.
-WEIGHTS, RESCALING, RATES = "weight_of_distillation", "rescaling_of_variance", "learning_rates_of_maps"
+Scores = Mapping[str, Table]  # of each encoder, set and seed
+GAIN, ANY, AS_GOOD = above(MARGIN), above(None), within(NEAR)
+WITHIN = f"top-1 accuracy, equal within {100 * NEAR:g} points"
 
-Tables = dict[str, Table]  # model -> set -> seed -> accuracy
-_gain = partial(judge, margin=MARGIN)
+_top1 = partial(scores, metric="top1")
+_decide = partial(decide, how="top-1 accuracy", rule=GAIN, metric="top1", things="sets")
 
 
-def tables(
-    rows: Iterable[Row], items: str | Sequence[str], method: str, setting: str | None = None, *, metric: str = "top1"
-) -> Tables:
-    """Accuracy of a method for each encoder, set and seed.
-
-    Args:
-        rows: of one scale.
-        items: one published item, or several that hold an encoder each.
-        method, setting: which rows; any setting where None is given.
-        metric: `top1` or `probe`.
-
-    Raises:
-        NotMeasuredError: there are no such rows.
-        ValueError: a set was measured twice.
-    """
-    items = (items,) if isinstance(items, str) else tuple(items)
-    found: Tables = {}
-    for row in select(rows, item=items, method=method, split="test", metric=metric):
-        if setting is not None and row.setting != setting:
-            continue
-        seeds = found.setdefault(row.model, {}).setdefault(row.concept, {})
-        if row.seed in seeds:
-            raise ValueError(f"two rows beside {row.item}: {method}, {row.setting}, {row.concept}, seed {row.seed}")
-        seeds[row.seed] = row.value
-    if not found:
-        raise NotMeasuredError(
-            f"there are no test rows of {f'{method}, {setting}' if setting else method} beside {items[0]}"
-        )
-    return found
-
-
-def _decide(
-    claim: str, rows: Sequence[Row], item: str, found: Sequence[Difference], *, how: str = "top-1 accuracy",
-    rule: Callable[[Estimate], str] | Sequence[Callable[[Estimate], str]] = _gain, remark: str = "",
-) -> Verdict:  # fmt: skip
-    return decide(claim, rows, item, found, how=how, rule=rule, remark=remark, metric="top1", things="sets")
-
-
-def _only(found: Tables, names: Iterable[str]) -> Tables:
-    wanted = set(names)
-    return {model: {name: seeds for name, seeds in table.items() if name in wanted} for model, table in found.items()}
-
-
-def _kinds(rows: Sequence[Row]) -> dict[str, Kind]:
+def _kinds(rows: Sequence[Row]) -> Mapping[str, Kind]:
     return kinds(scale_of(rows[0].scale).zoom_shot.sets)
 
 
@@ -85,84 +39,74 @@ def _coarse(rows: Sequence[Row], coarse: bool = True) -> list[str]:
     return [name for name, kind in _kinds(rows).items() if kind.coarse == coarse]
 
 
-def _chance(found: Tables, rows: Sequence[Row]) -> Tables:
-    known = _kinds(rows)
-    return {
-        model: {name: dict.fromkeys(seeds, 1 / known[name].classes) for name, seeds in table.items()}
-        for model, table in found.items()
-    }
-
-
-def _wins(one: Difference) -> str:
-    ahead = sum(fmean(seeds.values()) > 0 for seeds in one.table.values())
-    return f"ahead on {ahead} of {len(one.table)} sets"
-
-
 # -- one function a claim ---------------------------------------------------------------------------
 def beats_the_aligner(rows: Sequence[Row]) -> Verdict:
     """Z1: higher accuracy than the Linear Aligner, as published and put right."""
     item = "ZS Tab. 1"
-    own = tables(rows, item, "zoom_shot")
+    own = _top1(rows, item, "zoom_shot")
     arms = ("linear_aligner", "linear_aligner_fixed")
-    found = [difference(f"Zoom-shot minus {name}", own, tables(rows, item, name)) for name in arms]
+    found = [difference(f"Zoom-shot minus {name}", own, _top1(rows, item, name)) for name in arms]
     controls = []
     for name in ("linear_aligner_tuned", "mse_adam", "least_squares"):
-        control = difference(name, own, tables(rows, item, name))
-        controls.append(f"{name} {points(control.estimate)} ({_wins(control)})")
+        control = difference(name, own, _top1(rows, item, name))
+        controls.append(f"{name} {points(control.estimate)} (ahead on {control.ahead} sets)")
     return _decide("Z1", rows, item, found, remark=f"; Zoom-shot minus the controls: {', '.join(controls)}")
 
 
 def beats_clip(rows: Sequence[Row]) -> Verdict:
     """Z2: the strongest encoder, mapped, beats CLIP itself on coarse sets."""
     item, here = "ZS Tab. 1", scale_of(rows[0].scale).zoom_shot
-    strongest, coarse = here.strongest, _coarse(rows)
+    coarse = _coarse(rows)
 
-    def of(model: str, method: str, metric: str = "top1") -> Tables:
-        return {strongest: _only(tables(rows, item, method, metric=metric), coarse)[model]}
+    def of(model: str, method: str, metric: str = "top1") -> Scores:
+        return {here.strongest: only(scores(rows, item, method, metric=metric), coarse)[model]}
 
-    found = difference(f"{strongest} mapped minus CLIP", of(strongest, "zoom_shot"), of(here.clip, "clip"))
-    probed = difference("", of(strongest, "probe", "probe"), of(here.clip, "probe", "probe")).estimate
+    found = difference(f"{here.strongest} mapped minus CLIP", of(here.strongest, "zoom_shot"), of(here.clip, "clip"))
+    probed = difference("", of(here.strongest, "probe", "probe"), of(here.clip, "probe", "probe")).estimate
     remark = (
-        f"; {_wins(found)}; given labels, and where there is a target, it beats CLIP's image tower by {points(probed)}"
+        f"; ahead on {found.ahead} sets; given labels, and where there is a target, it beats CLIP's image tower by "
+        f"{points(probed)}"
     )
     return _decide("Z2", rows, item, [found], how="top-1 accuracy on coarse sets", remark=remark)
 
 
 def forward_is_better(rows: Sequence[Row]) -> Verdict:
     """Z3: images into CLIP's space beats texts into the encoder's."""
-    forward, back = tables(rows, "ZS Tab. 1", "zoom_shot"), tables(rows, "ZS Tab. 2", "zoom_shot")
-    controls = []
-    for name in ("mse_adam", "least_squares"):
-        gap = difference("", tables(rows, "ZS Tab. 1", name), tables(rows, "ZS Tab. 2", name)).estimate
-        controls.append(f"{name} {points(gap)}")
-    remark = f"; the same of maps without the multimodal losses: {', '.join(controls)}"
-    return _decide("Z3", rows, "ZS Tab. 2", [difference("h minus h⁻¹", forward, back)], remark=remark)
+    forward, back = "ZS Tab. 1", "ZS Tab. 2"
+
+    def gap(method: str) -> Difference:
+        return difference("h minus h⁻¹", _top1(rows, forward, method), _top1(rows, back, method))
+
+    controls = ", ".join(f"{name} {points(gap(name).estimate)}" for name in ("mse_adam", "least_squares"))
+    remark = f"; the same of maps without the multimodal losses: {controls}"
+    return _decide("Z3", rows, back, [gap("zoom_shot")], remark=remark)
 
 
-def _losses(rows: Sequence[Row], name: str) -> Tables:
-    return tables(rows, LOSSES, "zoom_shot", f"losses={name}")
+def _losses(rows: Sequence[Row], name: str) -> Scores:
+    return _top1(rows, LOSSES, "zoom_shot", losses=name)
 
 
 def reconstruction_is_needed(rows: Sequence[Row]) -> Verdict:
     """Z4: without reconstruction almost nothing is learnt."""
-    found: list[Difference] = []
-    rules: list[Callable[[Estimate], str]] = []
+    known, mse, found = _kinds(rows), _losses(rows, "MSE"), []
     for name in ("CC", "CC+PG-KD"):
         without = _losses(rows, name)
-        found.append(difference(f"MSE minus {name}", _losses(rows, "MSE"), without))
-        above = difference("", without, _chance(without, rows))
-        least = {c: {s: NOTHING - v for s, v in seeds.items()} for c, seeds in above.table.items()}
-        models = {model: NOTHING - value for model, value in above.models.items()}
-        found.append(Difference(f"{100 * NOTHING:g} points minus what {name} has above chance", least, models))
-        rules += [_gain, directed]
-    return _decide("Z4", rows, LOSSES[0], found, rule=rules)
+        chance: Scores = {
+            model: {one: dict.fromkeys(seeds, 1 / known[one].classes) for one, seeds in table.items()}
+            for model, table in without.items()
+        }
+        found.append(difference(f"MSE minus {name}", mse, without))
+        over = difference("", without, chance)
+        found.append(over.below(NOTHING, f"{100 * NOTHING:g} points minus what {name} has above chance"))
+    return _decide("Z4", rows, LOSSES[0], found, rule=[GAIN, ANY, GAIN, ANY])
 
 
 def cycle_helps(rows: Sequence[Row]) -> Verdict:
     """Z5: reconstruction with cycle consistency beats reconstruction alone."""
-    found = difference("MSE+CC minus MSE", _losses(rows, "MSE+CC"), _losses(rows, "MSE"))
-    exact = difference("", _losses(rows, "MSE+CC"), tables(rows, "ZS Tab. 1", "least_squares")).estimate
-    remark = f"; {_wins(found)}; minus least squares {points(exact)}"
+    own = _losses(rows, "MSE+CC")
+    found = difference("MSE+CC minus MSE", own, _losses(rows, "MSE"))
+    exact = difference("", own, _top1(rows, "ZS Tab. 1", "least_squares")).estimate
+    remark = f"; ahead on {found.ahead} sets; minus least squares {points(exact)}"
     return _decide("Z5", rows, LOSSES[0], [found], remark=remark)
 
 
@@ -170,57 +114,48 @@ def distillation_does_not_help_alone(rows: Sequence[Row]) -> Verdict:
     """Z6: distillation alone is poor, and at no weight clearly helps reconstruction."""
     mse = _losses(rows, "MSE")
     alone = difference("MSE minus PG-KD", mse, _losses(rows, "PG-KD"))
-    settings = sorted({row.setting for row in select(rows, item=WEIGHTS, split="test")}, key=lambda s: float(s[7:]))
-    if not settings:
-        raise NotMeasuredError(f"there are no test rows beside {WEIGHTS}")
-    gains = [difference(f"MSE+PG-KD ({s}) minus MSE", tables(rows, WEIGHTS, "zoom_shot", s), mse) for s in settings]
-
-    def no_gain(estimate: Estimate) -> str:
-        """Refuted by a gain above the margin; a gain within it is none."""
-        return FAILS if estimate.low > MARGIN else HOLDS if estimate.high < MARGIN else UNDECIDED
-
-    return _decide("Z6", rows, LOSSES[0], [alone, *gains], rule=[_gain, *[no_gain] * len(gains)])
+    weights = sorted({row.varied["weight"] for row in rows_of(rows, WEIGHTS, "zoom_shot")}, key=float)
+    gains = [
+        difference(f"MSE+PG-KD (weight={w}) minus MSE", _top1(rows, WEIGHTS, "zoom_shot", weight=w), mse)
+        for w in weights
+    ]
+    return _decide("Z6", rows, LOSSES[0], [alone, *gains], rule=[GAIN, *[at_most(MARGIN)] * len(gains)])
 
 
 def all_is_best(rows: Sequence[Row]) -> Verdict:
     """Z7: all three losses beat every other combination."""
     own = _losses(rows, "All")
     found = [difference(f"All minus {name}", own, _losses(rows, name)) for name in ("MSE+CC", "MSE+PG-KD", "MSE")]
-    return _decide("Z7", rows, LOSSES[0], found, rule=directed)
+    return _decide("Z7", rows, LOSSES[0], found, rule=ANY)
 
 
 def logits_beat_cross_entropy(rows: Sequence[Row]) -> Verdict:
     """Z8: for distillation, matching logits beats cross-entropy at a high temperature, in both directions."""
-    found = []
-    for item, direction in (("ZS Tab. 7", "h"), ("ZS Tab. 8", "h⁻¹")):
-        matched, entropy = (
-            tables(rows, item, "zoom_shot", f"losses=PG-KD;matching={m}") for m in ("cosines", "ht_ce;temperature=20")
+
+    def gap(item: str, losses: str, name: str = "") -> Difference:
+        matched = _top1(rows, item, "zoom_shot", losses=losses, matching="cosines")
+        return difference(
+            name, matched, _top1(rows, item, "zoom_shot", losses=losses, matching="ht_ce", temperature=20)
         )
-        found.append(difference(f"LM minus HT-CE, {direction}", matched, entropy))
-    whole = [
-        tables(rows, "ZS Tab. 7", "zoom_shot", f"losses=All;matching={m}") for m in ("cosines", "ht_ce;temperature=20")
-    ]
-    others = sorted({r.setting for r in select(rows, item="ZS Tab. 7", split="test") if "losses=PG-KD" in r.setting})
-    means = ", ".join(f"{s.split('matching=')[1]} {100 * _mean(rows, s):.1f} %" for s in others)
-    inside = difference("", *whole).estimate
-    remark = f"; inside the full loss, h: {points(inside)}; means of distillation alone, h: {means}"
+
+    directions = (("ZS Tab. 7", "h"), ("ZS Tab. 8", "h⁻¹"))
+    found = [gap(item, "PG-KD", f"LM minus HT-CE, {direction}") for item, direction in directions]
+    alone: dict[str, list[float]] = {}
+    for row in select(rows_of(rows, "ZS Tab. 7", "zoom_shot", losses="PG-KD"), metric="top1"):
+        how = written({name: value for name, value in row.varied.items() if name != "losses"})
+        alone.setdefault(how.removeprefix("matching="), []).append(row.value)
+    means = ", ".join(f"{how} {100 * fmean(values):.1f} %" for how, values in sorted(alone.items()))
+    inside = points(gap("ZS Tab. 7", "All").estimate)
+    remark = f"; inside the full loss, h: {inside}; means of distillation alone, h: {means}"
     return _decide("Z8", rows, "ZS Tab. 7", found, remark=remark)
 
 
-def _mean(rows: Sequence[Row], setting: str) -> float:
-    return fmean(row.value for row in select(rows, item="ZS Tab. 7", setting=setting, split="test", metric="top1"))
+def _size(rows: Sequence[Row], share: float, epochs: int) -> Scores:
+    return _top1(rows, SIZES, "zoom_shot", share=share, epochs=epochs)
 
 
-def _size(rows: Sequence[Row], share: float, epochs: int) -> Tables:
-    return tables(rows, SIZES, "zoom_shot", f"share={share:g};epochs={epochs}")
-
-
-def _aligner_size(rows: Sequence[Row], share: float, epochs: int) -> Tables:
-    return tables(rows, ALIGNER_SIZES, "linear_aligner", f"share={share:g};epochs={epochs}")
-
-
-WITHIN = f"top-1 accuracy, equal within {100 * NEAR:g} points"
-_near = partial(equivalent, margin=NEAR)
+def _aligner_size(rows: Sequence[Row], share: float, epochs: int) -> Scores:
+    return _top1(rows, ALIGNER_SIZES, "linear_aligner", share=share, epochs=epochs)
 
 
 def a_fifth_is_enough(rows: Sequence[Row]) -> Verdict:
@@ -230,9 +165,7 @@ def a_fifth_is_enough(rows: Sequence[Row]) -> Verdict:
         difference("20 % minus 100 %", fifth, _size(rows, 1, 1)),
         difference("20 % minus 5 %", fifth, _size(rows, 0.05, 1)),
     ]
-    return _decide(
-        "Z9", rows, SIZES[0], found, how=f"top-1 accuracy, equal within {100 * NEAR:g} points", rule=[_near, _gain]
-    )
+    return _decide("Z9", rows, SIZES[0], found, how=WITHIN, rule=[AS_GOOD, GAIN])
 
 
 def compute_replaces_data(rows: Sequence[Row]) -> Verdict:
@@ -242,49 +175,47 @@ def compute_replaces_data(rows: Sequence[Row]) -> Verdict:
         difference("1 % twenty times minus 20 % once", often, _size(rows, 0.2, 1)),
         difference("1 % twenty times minus 1 % once", often, _size(rows, 0.01, 1)),
     ]
-    return _decide("Z10", rows, SIZES[0], found, how=WITHIN, rule=[_near, _gain])
+    return _decide("Z10", rows, SIZES[0], found, how=WITHIN, rule=[AS_GOOD, GAIN])
 
 
 def the_aligner_trades_too(rows: Sequence[Row]) -> Verdict:
     """Z11: the Linear Aligner trades compute for data as well, and stays below at matched settings."""
+    often, usual, own = _aligner_size(rows, 0.01, 120), _aligner_size(rows, 0.2, 6), _size(rows, 0.2, 1)
     found = [
-        difference(
-            "Aligner: 1 % 120 times minus 20 % six times", _aligner_size(rows, 0.01, 120), _aligner_size(rows, 0.2, 6)
-        ),
-        difference("Zoom-shot minus Aligner at 20 %", _size(rows, 0.2, 1), _aligner_size(rows, 0.2, 6)),
-        difference("Zoom-shot minus Aligner at 1 %, often", _size(rows, 0.01, 20), _aligner_size(rows, 0.01, 120)),
+        difference("Aligner: 1 % 120 times minus 20 % six times", often, usual),
+        difference("Zoom-shot minus Aligner at 20 %", own, usual),
+        difference("Zoom-shot minus Aligner at 1 %, often", _size(rows, 0.01, 20), often),
     ]
-    right = difference("", _size(rows, 0.2, 1), tables(rows, "ZS Tab. 1", "linear_aligner_fixed")).estimate
+    right = difference("", own, _top1(rows, "ZS Tab. 1", "linear_aligner_fixed")).estimate
     remark = f"; all with the Aligner as published; put right, Zoom-shot minus it at 20 % is {points(right)}"
-    return _decide("Z11", rows, ALIGNER_SIZES[0], found, how=WITHIN, rule=[_near, _gain, _gain], remark=remark)
+    return _decide("Z11", rows, ALIGNER_SIZES[0], found, how=WITHIN, rule=[AS_GOOD, GAIN, GAIN], remark=remark)
 
 
 def target_images_help(rows: Sequence[Row]) -> Verdict:
     """Z12: unlabelled images of the target raise accuracy, above all on fine-grained sets."""
     item = "ZS Tab. 6"
-    own, usual, mixed = (tables(rows, item, "zoom_shot", f"train={name}") for name in ("target", "ImageNet", "mixed"))
+    own, usual, mixed = (_top1(rows, item, "zoom_shot", train=name) for name in ("target", "ImageNet", "mixed"))
     gain = difference("target minus ImageNet", own, usual)
     groups = [_coarse(rows, coarse) for coarse in (False, True)]
-    fine, coarse = (difference("", _only(own, names), _only(usual, names)) for names in groups)
+    fine, coarse = (difference("", only(own, names), only(usual, names)).estimate for names in groups)
     half = difference("", mixed, usual).estimate
     remark = (
-        f"; {_wins(gain)}; half and half minus ImageNet {points(half)}; "
-        f"fine-grained sets {points(fine.estimate)}, coarse ones {points(coarse.estimate)}"
+        f"; ahead on {gain.ahead} sets; half and half minus ImageNet {points(half)}; "
+        f"fine-grained sets {points(fine)}, coarse ones {points(coarse)}"
     )
     return _decide("Z12", rows, item, [gain], how="top-1 accuracy at equal steps", remark=remark)
 
 
 def rescaling_is_crucial(rows: Sequence[Row]) -> Verdict:
     """Z13: scaling both spaces to one variance is needed for quick convergence, with the rate chosen in both arms."""
-    scaled = tables(rows, RESCALING, "zoom_shot", "variance=4.5;rate=chosen")
-    found = difference(
-        "scaled minus unscaled", scaled, tables(rows, RESCALING, "zoom_shot", "variance=none;rate=chosen")
+    scaled, unscaled, same = (
+        _top1(rows, RESCALING, "zoom_shot", variance=variance, rate=rate)
+        for variance, rate in (("4.5", "chosen"), ("none", "chosen"), ("none", "of the scaled arm"))
     )
-    same = difference("", scaled, tables(rows, RESCALING, "zoom_shot", "variance=none;rate=of the scaled arm")).estimate
+    found = difference("scaled minus unscaled", scaled, unscaled)
     how = "top-1 accuracy after one epoch, each arm at the rate chosen on validation sets"
-    return _decide(
-        "Z13", rows, RESCALING, [found], how=how, remark=f"; unscaled at the rate of the scaled arm: {points(same)}"
-    )
+    remark = f"; unscaled at the rate of the scaled arm: {points(difference('', scaled, same).estimate)}"
+    return _decide("Z13", rows, RESCALING, [found], how=how, remark=remark)
 
 
 CLAIMS: Mapping[str, Callable[[Sequence[Row]], Verdict]] = {

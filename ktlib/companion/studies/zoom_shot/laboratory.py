@@ -1,13 +1,12 @@
 """What notebook 06 works with: features of everything, maps trained on them, and what each map answers.
 
-Nothing here is specific to a scale. Features are extracted once (`ktlib.features`). What a map answers on
+Nothing here is specific to a scale. Features are extracted once (`ktlib.extract`). What a map answers on
 every test image is remembered by the digest of everything it depends on, so a killed run goes on where it
 stopped, and two methods can be compared image by image.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,24 +18,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ktlib import store
-from ktlib.companion.classification_sets import Sets, sets
-from ktlib.companion.record.rows import ROOT, Row
+from ktlib import places, store
 from ktlib.companion.scales import Scale
-from ktlib.companion.testsets import class_names
+from ktlib.companion.sources import Sets, sets
 from ktlib.data.sets import LabelledImages
 from ktlib.evaluate.features import extract
-from ktlib.evaluate.intervals import Estimate, paired_bootstrap, wilson
-from ktlib.models import load, load_encoder
-from ktlib.models.vision import VisionEncoder
-from ktlib.zoom_shot import (
-    AlignerSettings,
-    Maps,
-    ZoomShotSettings,
-    align,
-    fit_many,
-    least_squares,
-)
+from ktlib.linear_maps import Maps, least_squares
+from ktlib.models import DualEncoder, VisionEncoder, load
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit_many
 
 _VERSION = 1  # raise it when the same settings give other answers
 TRAIN = "ImageNet"  # what a map is trained on unless a test set is named
@@ -49,11 +38,13 @@ class Answers:
     """Which images of which set were named right, by each seed's map.
 
     Attributes:
+        encoder: whose features were mapped.
         hits: for `(direction, set)` one row a seed, one column an image.
         parts: what they depend on beside the laboratory; part of the rows' settings digest.
         alike: nothing is random: the one row stands for every seed.
     """
 
+    encoder: str
     hits: Mapping[tuple[str, str], Bool[Tensor, "seeds images"]]
     parts: tuple[object, ...]
     alike: bool = False
@@ -110,24 +101,20 @@ def laboratory(here: Scale, *, cache: Path | None = None, progress: bool = True)
 
     Args:
         here: the scale.
-        cache: where features and answers are kept; by default `KT_CACHE`, or `cache/` in the repository.
+        cache: where features and answers are kept; by default `places.cache()`.
         progress: show bars.
-
-    Raises:
-        ValueError: a test set whose class names are missing.
     """
-    cache = cache or Path(os.environ.get("KT_CACHE", ROOT / "cache"))
+    cache = cache or places.cache()
     zoom, device = here.zoom_shot, "cuda" if torch.cuda.is_available() else "cpu"
     pictures = sets(zoom.sets)
-    clip = load(zoom.clip).to(device)
-    names = {name: class_names(images) for name, images in (pictures.tests | pictures.validation).items()}
+    clip = load(zoom.clip, DualEncoder).to(device)
     texts = {
-        name: class_features(clip.encode_text, names[name], images.templates)
+        name: class_features(clip.encode_text, images.names, images.templates)
         for name, images in (pictures.tests | pictures.validation).items()
     }
     with torch.no_grad():
         prompts = clip.encode_text(list(pictures.prompts), normalize=False)
-    models = [VisionEncoder.of(clip), *(load_encoder(name).to(device) for name in zoom.encoders)]
+    models = [VisionEncoder.of(clip), *(load(name, VisionEncoder).to(device) for name in zoom.encoders)]
     raw = VisionEncoder.of(clip, pixels="raw")
     features: dict[tuple[str, str], Tensor] = {}
     everything = {TRAIN: pictures.train} | {f"train: {name}": images for name, images in pictures.targets.items()}
@@ -213,7 +200,7 @@ def clip_itself(lab: Laboratory) -> Answers:
     for name in lab.examined:
         found = named(lab.features[lab.clip, name], lab.texts[name]) == lab.labels[name]
         hits |= {(IMAGES, name): found[None]}
-    return Answers(hits, ("clip",), alike=True)
+    return Answers(lab.clip, hits, ("clip",), alike=True)
 
 
 def probe(lab: Laboratory, encoder: str, *, ridge: float = 1e-3) -> Answers:
@@ -233,7 +220,7 @@ def probe(lab: Laboratory, encoder: str, *, ridge: float = 1e-3) -> Answers:
         gram = known.T @ known + ridge * len(known) * torch.eye(known.shape[1], dtype=torch.float64)
         weights = torch.linalg.solve(gram, known.T @ (wanted - wanted.mean(0)))
         hits[IMAGES, name] = ((new @ weights + wanted.mean(0)).argmax(1) == lab.labels[name])[None]
-    return Answers(hits, ("probe", encoder, ridge), alike=True)
+    return Answers(encoder, hits, ("probe", encoder, ridge), alike=True)
 
 
 def named(features: Float[Tensor, "images dim"], classes: Float[Tensor, "classes dim"]) -> Tensor:
@@ -278,7 +265,12 @@ def _answers(lab: Laboratory, encoder: str, parts: tuple[object, ...], maps: Cal
                 found.setdefault(f"{direction}/{name}", []).append(hit)
         known = {where: torch.stack(hits) for where, hits in found.items()}
         store.save_tensors(place, known)
-    return Answers({tuple(k.split("/", 1)): v for k, v in known.items()}, parts)  # type: ignore[misc]
+    return Answers(encoder, {_parted(where): hits for where, hits in known.items()}, parts)
+
+
+def _parted(where: str) -> tuple[str, str]:
+    direction, _, name = where.partition("/")
+    return direction, name
 
 
 def tried(lab: Laboratory, encoder: str, maps: Maps) -> dict[tuple[str, str], Bool[Tensor, " images"]]:
@@ -292,138 +284,7 @@ def tried(lab: Laboratory, encoder: str, maps: Maps) -> dict[tuple[str, str], Bo
     return hits
 
 
-# -- rows -------------------------------------------------------------------------------------------
-def rows(
-    lab: Laboratory,
-    item: str,
-    encoder: str,
-    method: str,
-    answers: Answers,
-    *,
-    setting: str = "",
-    direction: str = IMAGES,
-    split: str = "test",
-    metric: str = "top1",
-) -> list[Row]:
-    """Top-1 accuracy on every set of a split for every seed, with Wilson's intervals.
-
-    Args:
-        lab: the laboratory.
-        item: the published item the rows stand beside.
-        encoder, method, setting: what was done; `concept` holds the set.
-        answers: of that method.
-        direction: `h` or `h_inv`.
-        split: `test` or `validation`.
-        metric: `top1`, or `probe` for a classifier that was given labels.
-    """
-    chosen = lab.sets.tests if split == "test" else lab.sets.validation
-    found = []
-    for name in chosen:
-        if (direction, name) not in answers.hits:
-            continue
-        for seed, hits in zip([-1] if answers.alike else lab.scale.seeds, answers.hits[direction, name], strict=True):
-            estimate = wilson(int(hits.sum()), len(hits))
-            found.append(
-                _row(lab, item, encoder, method, setting, name, metric, estimate, len(hits), seed, split, answers)
-            )
-    return found
-
-
-def gains(
-    lab: Laboratory,
-    item: str,
-    encoder: str,
-    method: str,
-    one: Answers,
-    over: Mapping[str, Answers],
-    *,
-    setting: str = "",
-) -> list[Row]:
-    """What one method gains over others on the same images: a paired bootstrap over the images of each set.
-
-    Args:
-        lab, item, encoder, method, setting: as in `rows`.
-        one: answers of the method.
-        over: answers of others by name.
-    """
-    found = []
-    for other, answers in over.items():
-        for name in lab.sets.tests:
-            before, after = (a.hits[IMAGES, name].float().mean(0).tolist() for a in (answers, one))
-            estimate = paired_bootstrap(before, after, resamples=1000)
-            varied = ";".join(part for part in (setting, f"over={other}") if part)
-            found.append(_row(lab, item, encoder, method, varied, name, "gain", estimate, len(after), -1, "test", one))
-    return found
-
-
-def _row(
-    lab: Laboratory, item: str, encoder: str, method: str, setting: str, name: str, metric: str, estimate: Estimate,
-    count: int, seed: int, split: str, answers: Answers,
-) -> Row:  # fmt: skip
-    return Row(
-        item=item,
-        scale=lab.scale.name,
-        dataset=lab.sets.dataset,
-        model=encoder,
-        concept=name,
-        method=method,
-        setting=setting,
-        metric=metric,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=count,
-        seed=seed,
-        split=split,
-        settings=store.key(*answers.parts)[:12],
-        weights=lab.weights[encoder],
-    )
-
-
-# -- pictures of what happens -------------------------------------------------------------------------
-def plane(points: Float[Tensor, "count dim"]) -> tuple[Float[Tensor, " dim"], Float[Tensor, "dim 2"]]:
-    """The plane of largest variance, by principal components: its origin and its two directions.
-
-    Args:
-        points: of any space.
-    """
-    mean = points.mean(0)
-    directions = torch.linalg.svd(points - mean, full_matrices=False).Vh
-    return mean, directions[:2].T
-
-
-def plane_between(
-    one: Float[Tensor, "some dim"], other: Float[Tensor, "others dim"]
-) -> tuple[Float[Tensor, " dim"], Float[Tensor, "dim 2"]]:
-    """The plane in which two clouds are furthest apart: along the line of their means, and across it.
-
-    The second direction is that of largest variance among those at right angles to the first.
-
-    Args:
-        one, other: two clouds of one space.
-    """
-    middle = (one.mean(0) + other.mean(0)) / 2
-    along = F.normalize(other.mean(0) - one.mean(0), dim=0)
-    centred = torch.cat([one - one.mean(0), other - other.mean(0)])
-    rest = centred - (centred @ along)[:, None] * along
-    across = torch.linalg.svd(rest, full_matrices=False).Vh[0]
-    return middle, torch.stack([along, across], 1)
-
-
 def example(lab: Laboratory, encoder: str, settings: ZoomShotSettings) -> Maps:
     """The first seed's maps, to look at."""
     chosen, source, clip = _training(lab, encoder, None, TRAIN)
     return fit_many(source, clip, lab.prompts, settings, seeds=lab.scale.seeds[:1], rows=chosen[:1])[0]
-
-
-def distance(lab: Laboratory, target: str) -> float:
-    """How far a test set lies from the usual training images in CLIP's space: 1 minus the cosine of the two means.
-
-    Args:
-        lab: the laboratory.
-        target: a test set.
-
-    Source: ours, for Z12; the means are of unit features.
-    """
-    means = [F.normalize(lab.features[lab.clip, name].float(), dim=1).mean(0) for name in (TRAIN, target)]
-    return 1 - F.cosine_similarity(means[0], means[1], dim=0).item()

@@ -6,27 +6,28 @@ Every arm has a learning rate of its own, chosen on the validation sets, and eve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
-from typing import Any
 
 from tqdm.auto import tqdm
 
-from ktlib.companion.record.rows import Row
-from ktlib.companion.scales import ZoomShotScale
-from ktlib.companion.studies.zoom_shot.claims import ALIGNER_SIZES, LOSSES, RATES, RESCALING, SIZES, WEIGHTS
+from ktlib import store
+from ktlib.companion.record.rows import Row, written
+from ktlib.companion.scales import ZoomShot
+from ktlib.companion.studies.zoom_shot import ALIGNER_SIZES, LOSSES, RATES, RESCALING, SIZES, WEIGHTS
 from ktlib.companion.studies.zoom_shot.laboratory import (
+    IMAGES,
     TEXTS,
     Answers,
     Laboratory,
     clip_itself,
     closed_form,
-    gains,
     linear_aligner,
     probe,
-    rows,
     zoom_shot,
 )
+from ktlib.evaluate.intervals import Estimate, paired_bootstrap, wilson
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
 # The seven ways to combine the losses, as ZS Tab. 3 names them.
@@ -41,23 +42,50 @@ COMBINATIONS = {
 }
 
 # How distillation may compare, in the rows' words (ZS Tab. 7 and 8; LM is `cosines`).
-MATCHINGS: dict[str, dict[str, Any]] = {
-    "cosines": {"matching": "cosines"},
-    "softmax": {"matching": "softmax"},
-    "ht_ce;temperature=20": {"matching": "ht_ce", "temperature": 20.0},
-    "ht_ce;temperature=5": {"matching": "ht_ce", "temperature": 5.0},
-}
+MATCHINGS: tuple[Mapping[str, str], ...] = (
+    {"matching": "cosines"},
+    {"matching": "softmax"},
+    {"matching": "ht_ce", "temperature": "20"},
+    {"matching": "ht_ce", "temperature": "5"},
+)
 
-Rates = Mapping[str, float]  # learning rate of each arm
+Rates = Mapping[str, float]  # learning rate of each arm, by its name
 
 
-def arms(zoom: ZoomShotScale) -> dict[str, ZoomShotSettings | AlignerSettings]:
-    """Everything whose learning rate is chosen on its own, so that no arm is handicapped by another's."""
+@dataclass(frozen=True)
+class Arm:
+    """Something whose learning rate is chosen on its own, so that it is not handicapped by another's."""
+
+    method: str
+    varied: Mapping[str, str]
+    settings: ZoomShotSettings | AlignerSettings
+
+    @property
+    def name(self) -> str:
+        """What is varied; the method where nothing is."""
+        return written(self.varied) or self.method
+
+
+def arms(zoom: ZoomShot) -> list[Arm]:
+    """All arms: the Linear Aligner, each combination of losses, each way to distil, and no rescaling."""
     alone = combination(zoom.settings, "PG-KD")
-    found: dict[str, ZoomShotSettings | AlignerSettings] = {"linear_aligner": zoom.aligner}
-    found |= {f"losses={name}": combination(zoom.settings, name) for name in COMBINATIONS}
-    found |= {f"losses=PG-KD;matching={name}": replace(alone, **how) for name, how in MATCHINGS.items()}
-    return found | {"variance=none": replace(zoom.settings, variance=None)}
+    return [
+        Arm("linear_aligner", {}, zoom.aligner),
+        *(Arm("zoom_shot", {"losses": name}, combination(zoom.settings, name)) for name in COMBINATIONS),
+        *(Arm("zoom_shot", {"losses": "PG-KD"} | dict(how), matched(alone, how)) for how in MATCHINGS),
+        Arm("zoom_shot", {"variance": "none"}, replace(zoom.settings, variance=None)),
+    ]
+
+
+def combination(settings: ZoomShotSettings, name: str) -> ZoomShotSettings:
+    """Settings with one of the seven combinations of losses."""
+    reconstruction, cycle, distillation = COMBINATIONS[name]
+    return replace(settings, reconstruction=reconstruction, cycle=cycle, distillation=distillation)
+
+
+def matched(settings: ZoomShotSettings, how: Mapping[str, str]) -> ZoomShotSettings:
+    """Settings with one of the ways to distil."""
+    return replace(settings, matching=how["matching"], temperature=float(how.get("temperature", settings.temperature)))
 
 
 def choose_rates(lab: Laboratory, *, progress: bool = True) -> tuple[dict[str, float], list[Row]]:
@@ -71,19 +99,18 @@ def choose_rates(lab: Laboratory, *, progress: bool = True) -> tuple[dict[str, f
     """
     zoom = lab.scale.zoom_shot
     chosen, found = {}, []
-    for arm, settings in tqdm(arms(zoom).items(), desc=RATES, disable=not progress):
-        rates = zoom.aligner_rates if isinstance(settings, AlignerSettings) else zoom.rates
+    for arm in tqdm(arms(zoom), desc=RATES, disable=not progress):
+        rates = zoom.aligner_rates if isinstance(arm.settings, AlignerSettings) else zoom.rates
         scores = {}
         for rate in rates if lab.sets.validation else ():
             reached = []
             for encoder in lab.encoders:
-                answers = _trained(lab, encoder, replace(settings, lr=rate))
+                answers = _trained(lab, encoder, replace(arm.settings, lr=rate))
                 reached.append(answers.accuracy(lab.sets.validation))
-                setting = f"{arm};lr={rate:g}" if "=" in arm else f"lr={rate:g}"
-                method = "zoom_shot" if "=" in arm else arm
-                found += rows(lab, RATES, encoder, method, answers, setting=setting, split="validation")
+                varied = {**arm.varied, "lr": f"{rate:g}"}
+                found += rows(lab, RATES, arm.method, answers, varied=varied, split="validation")
             scores[rate] = fmean(reached)
-        chosen[arm] = max(scores, key=lambda rate: scores[rate]) if scores else settings.lr
+        chosen[arm.name] = max(scores, key=lambda rate: scores[rate]) if scores else arm.settings.lr
     return chosen, found
 
 
@@ -94,12 +121,6 @@ def _trained(lab: Laboratory, encoder: str, settings: ZoomShotSettings | Aligner
     return zoom_shot(lab, encoder, settings)
 
 
-def combination(settings: ZoomShotSettings, name: str) -> ZoomShotSettings:
-    """Settings with one of the seven combinations of losses."""
-    reconstruction, cycle, distillation = COMBINATIONS[name]
-    return replace(settings, reconstruction=reconstruction, cycle=cycle, distillation=distillation)
-
-
 def losses(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str, list[Row]]:
     """ZS Tab. 3 and 9 to 12: every combination of the losses, one item an encoder."""
     found: dict[str, list[Row]] = {}
@@ -107,9 +128,8 @@ def losses(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str,
         found[item] = []
         for name in COMBINATIONS:
             settings = replace(combination(lab.scale.zoom_shot.settings, name), lr=rates[f"losses={name}"])
-            found[item] += rows(
-                lab, item, encoder, "zoom_shot", zoom_shot(lab, encoder, settings), setting=f"losses={name}"
-            )
+            answers = zoom_shot(lab, encoder, settings)
+            found[item] += rows(lab, item, "zoom_shot", answers, varied={"losses": name})
     return found
 
 
@@ -117,9 +137,7 @@ def methods(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str
     """ZS Tab. 1 and 2: Zoom-shot and the Linear Aligner in CLIP's space, and texts in the encoder's, with controls."""
     one, two, zoom = "ZS Tab. 1", "ZS Tab. 2", lab.scale.zoom_shot
     own = clip_itself(lab)
-    found = rows(lab, one, lab.clip, "clip", own) + rows(
-        lab, one, lab.clip, "probe", probe(lab, lab.clip), metric="probe"
-    )
+    found = rows(lab, one, "clip", own) + rows(lab, one, "probe", probe(lab, lab.clip), metric="probe")
     back = []
     full = replace(zoom.settings, lr=rates["losses=All"])
     alone = replace(combination(zoom.settings, "MSE"), lr=rates["losses=MSE"])
@@ -134,11 +152,11 @@ def methods(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str
             "least_squares": exact,
         }
         for name, answers in (others | {"zoom_shot": best}).items():
-            found += rows(lab, one, encoder, name, answers)
-        found += rows(lab, one, encoder, "probe", probe(lab, encoder), metric="probe")
-        found += gains(lab, one, encoder, "zoom_shot", best, others | {"clip": own})
+            found += rows(lab, one, name, answers)
+        found += rows(lab, one, "probe", probe(lab, encoder), metric="probe")
+        found += gains(lab, one, "zoom_shot", best, others | {"clip": own})
         for name, answers in (("zoom_shot", best), ("mse_adam", others["mse_adam"]), ("least_squares", exact)):
-            back += rows(lab, two, encoder, name, answers, setting="mapping=h_inv", direction=TEXTS)
+            back += rows(lab, two, name, answers, varied={"mapping": TEXTS}, direction=TEXTS)
     return {one: found, two: back}
 
 
@@ -152,14 +170,14 @@ def sizes(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str, 
         found[item] = []
         for share, epochs in ((1.0, once), (0.2, once), (0.05, once), (0.01, once), (0.01, 20 * once)):
             answers = zoom_shot(lab, encoder, replace(full, epochs=epochs), share=share)
-            setting = f"share={share:g};epochs={epochs}"
-            found[item] += rows(lab, item, encoder, "zoom_shot", answers, setting=setting)
+            varied = {"share": f"{share:g}", "epochs": f"{epochs}"}
+            found[item] += rows(lab, item, "zoom_shot", answers, varied=varied)
     for item, encoder in _paired(ALIGNER_SIZES, lab, "sizes, Linear Aligner", progress):
         found[item] = []
         for share, epochs in ((1.0, often), (0.2, often), (0.01, often), (0.01, 20), (0.01, 20 * often)):
             answers = linear_aligner(lab, encoder, replace(zoom.aligner, epochs=epochs), share=share)
-            setting = f"share={share:g};epochs={epochs}"
-            found[item] += rows(lab, item, encoder, "linear_aligner", answers, setting=setting)
+            varied = {"share": f"{share:g}", "epochs": f"{epochs}"}
+            found[item] += rows(lab, item, "linear_aligner", answers, varied=varied)
     return found
 
 
@@ -177,9 +195,8 @@ def targets(lab: Laboratory, rates: Rates, *, progress: bool = True) -> list[Row
                 ("target", zoom_shot(lab, encoder, settings, train=target)),
                 ("mixed", zoom_shot(lab, encoder, settings, train=f"mixed: {target}")),
             ):
-                own = [row for row in rows(lab, item, encoder, "zoom_shot", answers, setting=f"train={name}")
-                       if row.concept == target]  # fmt: skip
-                found += own
+                every = rows(lab, item, "zoom_shot", answers, varied={"train": name})
+                found += [row for row in every if row.subject == target]
     return found
 
 
@@ -192,16 +209,17 @@ def equal_steps(lab: Laboratory, settings: ZoomShotSettings, target: str) -> Zoo
 def matchings(lab: Laboratory, rates: Rates, *, progress: bool = True) -> dict[str, list[Row]]:
     """ZS Tab. 7 and 8: how distillation compares, alone in both directions and inside the full loss."""
     settings = lab.scale.zoom_shot.settings
+    full = replace(settings, lr=rates["losses=All"])
     found: dict[str, list[Row]] = {"ZS Tab. 7": [], "ZS Tab. 8": []}
     for encoder in tqdm(lab.encoders, desc="matchings", disable=not progress):
-        for name, how in MATCHINGS.items():
-            alone = f"losses=PG-KD;matching={name}"
-            answers = zoom_shot(lab, encoder, replace(combination(settings, "PG-KD"), lr=rates[alone], **how))
-            found["ZS Tab. 7"] += rows(lab, "ZS Tab. 7", encoder, "zoom_shot", answers, setting=alone)
-            found["ZS Tab. 8"] += rows(lab, "ZS Tab. 8", encoder, "zoom_shot", answers, setting=alone, direction=TEXTS)
-            whole = zoom_shot(lab, encoder, replace(settings, lr=rates["losses=All"], **how))
-            inside = f"losses=All;matching={name}"
-            found["ZS Tab. 7"] += rows(lab, "ZS Tab. 7", encoder, "zoom_shot", whole, setting=inside)
+        for how in MATCHINGS:
+            alone, inside = {"losses": "PG-KD"} | dict(how), {"losses": "All"} | dict(how)
+            own = replace(combination(settings, "PG-KD"), lr=rates[written(alone)])
+            answers = zoom_shot(lab, encoder, matched(own, how))
+            found["ZS Tab. 7"] += rows(lab, "ZS Tab. 7", "zoom_shot", answers, varied=alone)
+            found["ZS Tab. 8"] += rows(lab, "ZS Tab. 8", "zoom_shot", answers, varied=alone, direction=TEXTS)
+            whole = zoom_shot(lab, encoder, matched(full, how))
+            found["ZS Tab. 7"] += rows(lab, "ZS Tab. 7", "zoom_shot", whole, varied=inside)
     return found
 
 
@@ -212,7 +230,7 @@ def weights_of_distillation(lab: Laboratory, rates: Rates, *, progress: bool = T
     for encoder in tqdm(lab.encoders, desc=WEIGHTS, disable=not progress):
         for weight in (0.1, 1.0, 10.0, 100.0):
             answers = zoom_shot(lab, encoder, replace(settings, distillation=weight))
-            found += rows(lab, WEIGHTS, encoder, "zoom_shot", answers, setting=f"weight={weight:g}")
+            found += rows(lab, WEIGHTS, "zoom_shot", answers, varied={"weight": f"{weight:g}"})
     return found
 
 
@@ -226,11 +244,104 @@ def rescalings(lab: Laboratory, rates: Rates, *, progress: bool = True) -> list[
             (None, rates["losses=All"], "of the scaled arm"),
         ):
             answers = zoom_shot(lab, encoder, replace(settings, variance=variance, lr=rate))
-            setting = f"variance={'none' if variance is None else f'{variance:g}'};rate={which}"
-            found += rows(lab, RESCALING, encoder, "zoom_shot", answers, setting=setting)
+            varied = {"variance": "none" if variance is None else f"{variance:g}", "rate": which}
+            found += rows(lab, RESCALING, "zoom_shot", answers, varied=varied)
     return found
 
 
 def _paired(items: Sequence[str], lab: Laboratory, title: str, progress: bool) -> Iterable[tuple[str, str]]:
     """Each item with the encoder it is about."""
     return tqdm(list(zip(items, lab.encoders, strict=False)), desc=title, disable=not progress)
+
+
+# -- rows -------------------------------------------------------------------------------------------
+def rows(
+    lab: Laboratory,
+    item: str,
+    method: str,
+    answers: Answers,
+    *,
+    varied: Mapping[str, str] | None = None,
+    direction: str = IMAGES,
+    split: str = "test",
+    metric: str = "top1",
+) -> list[Row]:
+    """Top-1 accuracy on every set of a split for every seed, with Wilson's intervals.
+
+    Args:
+        lab: the laboratory.
+        item: the item the rows stand beside.
+        method, varied: what was done.
+        answers: that it led to.
+        direction: `h` or `h_inv`.
+        split: `test` or `validation`.
+        metric: `top1`, or `probe` for a classifier that was given labels.
+    """
+    made = partial(_row, lab, item, method, answers, varied=varied, split=split, metric=metric)
+    found = []
+    for name in lab.sets.tests if split == "test" else lab.sets.validation:
+        if (direction, name) in answers.hits:
+            seeds = [None] if answers.alike else lab.scale.seeds
+            for seed, hits in zip(seeds, answers.hits[direction, name], strict=True):
+                found.append(made(name, wilson(int(hits.sum()), len(hits)), n=len(hits), seed=seed))
+    return found
+
+
+def gains(
+    lab: Laboratory,
+    item: str,
+    method: str,
+    answers: Answers,
+    others: Mapping[str, Answers],
+    *,
+    varied: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """What one method gains over others on the same images: a paired bootstrap over the images of each set.
+
+    Args:
+        lab, item, method, answers, varied: as in `rows`.
+        others: answers of others by name.
+    """
+    found = []
+    for other, theirs in others.items():
+        for name in lab.sets.tests:
+            before, after = (a.hits[IMAGES, name].float().mean(0).tolist() for a in (theirs, answers))
+            estimate = paired_bootstrap(before, after, resamples=1000)
+            found.append(_row(lab, item, method, answers, name, estimate, n=len(after), varied=varied, over=other))
+    return found
+
+
+def _row(
+    lab: Laboratory,
+    item: str,
+    method: str,
+    answers: Answers,
+    name: str,
+    estimate: Estimate,
+    *,
+    n: int,
+    seed: int | None = None,
+    varied: Mapping[str, str] | None = None,
+    over: str = "",
+    split: str = "test",
+    metric: str = "top1",
+) -> Row:
+    return Row(
+        item=item,
+        scale=lab.scale.name,
+        dataset=lab.sets.dataset,
+        model=answers.encoder,
+        subject=name,
+        method=method,
+        varied=dict(varied or {}),
+        metric=metric,
+        over=over,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=n,
+        seed=seed,
+        split=split,
+        settings=store.key(*answers.parts)[:12],
+        weights=lab.weights[answers.encoder],
+    )

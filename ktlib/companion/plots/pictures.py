@@ -1,0 +1,130 @@
+"""Pictures: what is shown, what it is taken for, what is looked at, and where features lie."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch.nn.functional as F
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ktlib.companion.plots.style import BLUE, COLOURS, GREEN, LABELS, ORANGE, WIDE, axes_of, figure_of
+
+
+def picture_grid(
+    pictures: Sequence[Float[Tensor, "columns 3 height width"]],
+    rows: Sequence[str],
+    *,
+    columns: Sequence[str] = (),
+    width: float = WIDE,
+    title: str = "",
+) -> Figure:
+    """Pictures in rows with a name in front of each row.
+
+    Args:
+        pictures: one tensor a row, RGB in [0, 1].
+        rows: names of the rows.
+        columns: names above the columns.
+        width: of the figure in inches.
+        title: above all.
+    """
+    count = max(len(row) for row in pictures)
+    side = (width - 1.0) / count
+    figure, axes = plt.subplots(len(pictures), count, figsize=(width, side * len(pictures) + 0.3), squeeze=False)
+    for i, (row, name) in enumerate(zip(pictures, rows, strict=True)):
+        for j in range(count):
+            ax = axes[i, j]
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            if j < len(row):
+                ax.imshow(row[j].permute(1, 2, 0).numpy())
+            if i == 0 and j < len(columns):
+                ax.set_title(columns[j], fontsize=7)
+        axes[i, 0].set_ylabel(name, rotation=0, ha="right", va="center")
+    if title:
+        figure.suptitle(title, fontsize=8, x=0.01, ha="left")
+    return figure
+
+
+def predictions(
+    picture: Float[Tensor, "3 height width"],
+    ranked: Mapping[str, Sequence[tuple[str, float]]],
+    concept: str,
+    axes: Iterable[Axes],
+) -> None:
+    """A picture and its most likely names before and after, as KT Fig. 1 has them.
+
+    Args:
+        picture: RGB in [0, 1].
+        ranked: for `base` and `kt` the names with their probabilities, best first.
+        concept: drawn in blue wherever it stands.
+        axes: one for the picture and one each for the lists.
+    """
+    first, *others = axes
+    first.imshow(picture.permute(1, 2, 0).numpy())
+    first.axis("off")
+    for ax, (method, names) in zip(others, ranked.items(), strict=True):
+        labels, values = zip(*reversed(names), strict=True)
+        colours = [COLOURS["kt"] if label == concept else "0.75" for label in labels]
+        ax.barh(range(len(values)), values, color=colours)
+        for i, label in enumerate(labels):
+            ax.text(0.02, i, label, va="center", fontsize=6.5)
+        ax.set(xlim=(0, 1), xticks=[], yticks=[], title=LABELS[method] if method == "base" else "after")
+        ax.spines[:].set_visible(False)
+
+
+def attention_pictures(
+    pictures: Sequence[Float[Tensor, "3 height width"]],
+    maps: Mapping[str, Sequence[Float[Tensor, "rows columns"]]],
+    titles: Sequence[str],
+    probabilities: Mapping[str, Sequence[float]],
+) -> Figure:
+    """A row a pair: the picture, then where each model looks, bright where it looks more than on average.
+
+    Args:
+        pictures: RGB in [0, 1].
+        maps: for each model, one map a picture.
+        titles: the texts.
+        probabilities: of a match, for each model and picture.
+    """
+    side = 1.15  # inches
+    size = (side * (1 + len(maps)) + 1.5, side * len(pictures) + 0.25)
+    figure, axes = plt.subplots(len(pictures), 1 + len(maps), figsize=size, squeeze=False)
+    for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        axes[i, 0].imshow(picture.permute(1, 2, 0).numpy())
+        axes[i, 0].set_ylabel(textwrap.fill(title, 26), rotation=0, ha="right", va="center", fontsize=6.5)
+        for j, (name, found) in enumerate(maps.items(), 1):
+            relative = found[i] * found[i].numel()  # 1 is the average patch
+            large = F.interpolate(relative[None, None], picture.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
+            axes[i, j].imshow(picture.mean(0).numpy(), cmap="gray", vmin=0, vmax=1)
+            axes[i, j].imshow(large.numpy(), cmap="magma", alpha=0.55, vmin=0, vmax=3)
+            axes[i, j].set_title(f"{name} {probabilities[name][i]:.2f}", fontsize=6.5)
+        for ax in axes[i]:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+    return figure
+
+
+def clouds(groups: Mapping[str, Float[Tensor, "count 2"]], ax: Axes | None = None, *, first: int = 0) -> Figure:
+    """Points of several kinds in one plane.
+
+    Args:
+        groups: points by name.
+        ax: to draw on.
+        first: number of the first colour.
+    """
+    ax = axes_of(ax, (3.25, 2.6))
+    styles = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), ("0.3", "*")]
+    for (name, points), (colour, marker) in zip(groups.items(), styles[first:], strict=False):
+        x, y = points.T.numpy()
+        ax.plot(x, y, marker, color=colour, ms=2.5 if len(points) > 60 else 4, alpha=0.5, mew=0, ls="", label=name)
+    ax.set(xticks=[], yticks=[])
+    legend = ax.legend(markerscale=1.5)
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+    return figure_of(ax)

@@ -1,0 +1,130 @@
+"""How all figures look: one style sheet, one colour and one name a method, and how a figure is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ktlib import places, store
+from ktlib.companion.record.rows import Row, mean, provenance, select
+from ktlib.evaluate.intervals import Estimate
+
+STYLE = Path(__file__).with_name("paper.mplstyle")
+WIDE = 6.75  # inches, two columns
+GREY, BLUE, ORANGE, GREEN = "#7F7F7F", "#0072B2", "#E69F00", "#009E73"  # Okabe-Ito, and a neutral grey
+RED, PINK, SKY, BLACK = "#D55E00", "#CC79A7", "#56B4E9", "#000000"
+# In every figure the untouched is grey, the method blue, its rival or its noise orange, the ideal green.
+COLOURS = {
+    "base": GREY,
+    "kt": BLUE,
+    "noise": ORANGE,
+    "wrong": PINK,
+    "real": GREEN,
+    "prompt": BLACK,
+    "visual": BLUE,
+    "text": RED,
+    "both": SKY,
+    "named": BLUE,
+    "unnamed": RED,
+    "implicit": ORANGE,
+    "explicit": RED,
+    "clip": GREY,
+    "linear_aligner": ORANGE,
+    "linear_aligner_fixed": RED,
+    "linear_aligner_tuned": PINK,
+    "mse_adam": SKY,
+    "least_squares": GREEN,
+    "zoom_shot": BLUE,
+}
+LABELS = {
+    "base": "before",
+    "kt": "inverted images (KT)",
+    "noise": "noise images",
+    "wrong": "another concept's inversions",
+    "real": "ten real pictures",
+    "prompt": "description as prompt",
+    "visual": "visual tower",
+    "text": "text tower",
+    "both": "both towers",
+    "named": "caption with the name",
+    "unnamed": "caption without the name",
+    "implicit": "masked words, noise images",
+    "explicit": "masked words, inverted images",
+    "clip": "CLIP itself",
+    "linear_aligner": "Linear Aligner, as published",
+    "linear_aligner_fixed": "Linear Aligner, put right",
+    "linear_aligner_tuned": "… with its rate chosen",
+    "mse_adam": "its loss, Zoom-shot's optimiser",
+    "least_squares": "least squares",
+    "zoom_shot": "Zoom-shot",
+}
+
+
+def use_style() -> None:
+    """Make this and all later figures look alike."""
+    plt.style.use(STYLE)
+
+
+def axes_of(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
+    """The axes that were given, or those of a new figure.
+
+    Args:
+        ax: to draw on.
+        size: of a new figure in inches; the style's by default.
+    """
+    return ax or plt.subplots(figsize=size)[1]
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The figure that holds an axes."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def errors_of(estimates: Sequence[Estimate]) -> np.ndarray:
+    """How far the intervals reach down and up from their values, as matplotlib draws them: (2, estimates)."""
+    return np.clip([[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]], 0, None)
+
+
+def with_intervals(
+    ax: Axes, x: Sequence[float] | np.ndarray, estimates: Sequence[Estimate], *, colour: str, label: str,
+    marker: str = "o", style: str = "",
+) -> None:  # fmt: skip
+    """Draw values with their intervals."""
+    values = [e.value for e in estimates]
+    errors = errors_of(estimates)
+    ax.errorbar(x, values, errors, marker=marker, ls=style, color=colour, ms=3, elinewidth=0.6, lw=0.8, label=label)
+
+
+def base_line(ax: Axes, rows: Sequence[Row], metric: str) -> None:
+    """Draw what the untouched model reaches, where rows hold it."""
+    before = select(rows, method="base", metric=metric)
+    if before:
+        ax.axhline(mean(before).value, color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"])
+        ax.legend()
+
+
+def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: Path | None = None) -> Path:
+    """Write `<name>.png` and its provenance; the same figure gives the same bytes.
+
+    Args:
+        figure: to write.
+        name: of the file, without suffix.
+        scale: that it shows.
+        command: that draws it again.
+        folder: for the files; by default that of the run, or the scratch folder outside a run.
+    """
+    path = (folder or places.output(scale) / "figures") / f"{name}.png"
+    # No software version and no date in the file, so that a rerun gives identical bytes.
+    store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}))
+    record = {"figure": path.name, "scale": scale, "command": command} | provenance()
+    text = json.dumps(record, indent=2) + "\n"
+    store.write_atomically(path.with_suffix(".json"), lambda p: p.write_text(text))
+    return path

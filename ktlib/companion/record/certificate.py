@@ -1,0 +1,250 @@
+"""What a run shows beside the published results: rows equal, within and beyond a tolerance, and verdicts.
+
+Rows are paired by every column but the measured ones (value, low, high) and the digests (settings, weights). On
+another processor sums are rounded differently, so pictures on the border tip. The tolerance is two of them: 2/n,
+and a hundredth more for rounding in the files. Inversion and training multiply what is rounded, so single rows
+that rest on them may lie beyond it without anything being wrong; but not by more than `CAP`, and not all of an item
+in the mean by more than `MEAN`. What neither explains is named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ktlib.companion.record.rows import COLUMNS, Row, stem, written
+
+MEASURED = ("value", "low", "high", "settings", "weights")
+TIPPED = 2.01  # pictures (or other trials) that may tip: ours
+CAP = 0.7  # a single row that rests on inversion or training; 0.66 has been seen between two processors: ours
+MEAN = 0.05  # all rows of an item on average; 0.01 over all items has been seen: ours
+SETTLED = ("base", "prompt", "clip", "probe", "least_squares")  # methods without inversion and training
+LARGEST = 10  # differences that are listed one by one
+
+Key = tuple[str, ...]
+
+
+def key(row: Row) -> Key:
+    """What a row says beside its numbers: the same for the same row of another run."""
+    values = {column: getattr(row, column) for column in COLUMNS if column not in MEASURED}
+    return tuple(str(value) for value in (values | {"varied": written(row.varied)}).values())
+
+
+def tolerance(row: Row) -> float:
+    """How much a proportion, or a difference of two, may move: two items of its n."""
+    return TIPPED / row.n if row.n else 0.0
+
+
+def allowed(row: Row) -> float:
+    """How much another processor may move a row: two items, or `CAP` where inversion or training multiply rounding."""
+    return tolerance(row) if row.method in SETTLED else max(CAP, tolerance(row))
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A row whose value differs."""
+
+    row: str
+    before: float
+    after: float
+    tolerance: float
+
+    @property
+    def by(self) -> float:
+        """How far it moved."""
+        return abs(self.after - self.before)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The rows of one item: how many are equal, within and beyond the tolerance, missing, and new."""
+
+    item: str
+    equal: int
+    within: int
+    beyond: int
+    missing: int
+    new: int
+    mean: float  # over the rows of both, how far they moved
+    largest: tuple[Moved, ...]
+    unexplained: tuple[str, ...]  # what another processor does not explain, in words
+
+    @property
+    def same(self) -> bool:
+        """Nothing has changed."""
+        return not (self.within or self.beyond or self.missing or self.new)
+
+
+def compare(before: Iterable[Row], after: Iterable[Row]) -> list[Compared]:
+    """Two runs row by row, an item at a time.
+
+    Args:
+        before: the published rows.
+        after: those of a run.
+
+    Raises:
+        ValueError: two rows of one run with the same key.
+    """
+    old, new = _by_item(before), _by_item(after)
+    return [_compare(item, old.get(item, {}), new.get(item, {})) for item in sorted(old.keys() | new.keys())]
+
+
+def _by_item(rows: Iterable[Row]) -> dict[str, dict[Key, Row]]:
+    found: dict[str, dict[Key, Row]] = {}
+    for row in rows:
+        own = found.setdefault(row.item, {})
+        if key(row) in own:
+            raise ValueError(f"expected one row of each kind, found two of {_named(row)}")
+        own[key(row)] = row
+    return found
+
+
+def _compare(item: str, before: Mapping[Key, Row], after: Mapping[Key, Row]) -> Compared:
+    moved = [
+        Moved(_named(before[one]), before[one].value, after[one].value, tolerance(before[one]))
+        for one in before.keys() & after.keys()
+    ]
+    beyond = sum(not one.by <= one.tolerance for one in moved)  # not a number is beyond
+    equal = sum(one.before == one.after for one in moved)
+    gone, new = len(before.keys() - after.keys()), len(after.keys() - before.keys())
+    largest = sorted((one for one in moved if one.before != one.after), key=lambda one: (-one.by, one.row))[:LARGEST]
+    mean = sum(one.by for one in moved) / max(1, len(moved))
+    within = len(moved) - equal - beyond
+    counts = {"missing": gone, "new": new}
+    unexplained = [f"{item}: {count} rows are {what}" for what, count in counts.items() if count]
+    if not mean <= MEAN:
+        unexplained.append(f"{item}: its rows moved by {mean:.3f} on average, more than {MEAN}")
+    unexplained += [
+        f"{_named(before[one])}: moved from {before[one].value:.4g} to {after[one].value:.4g}"
+        for one in sorted(before.keys() & after.keys())
+        if not abs(after[one].value - before[one].value) <= allowed(before[one])
+    ]
+    return Compared(item, equal, within, beyond, gone, new, mean, tuple(largest), tuple(unexplained))
+
+
+def _named(row: Row) -> str:
+    parts = [row.item, row.model, row.subject, row.method, written(row.varied), row.split]
+    parts.append(f"{row.metric} over {row.over}" if row.over else row.metric)
+    return " · ".join(part for part in [*parts, "" if row.seed is None else f"seed {row.seed}"] if part)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A run beside the published results.
+
+    Attributes:
+        scale: of both.
+        items: how the rows compare, an item at a time.
+        verdicts: of each claim, before and after.
+        made: what made the published rows and what made these: commits and processors, each once.
+        borrowed: items that the run took from the repository, and which are not compared.
+    """
+
+    scale: str
+    items: tuple[Compared, ...]
+    verdicts: Mapping[str, tuple[str, str]]
+    made: Mapping[str, tuple[str, ...]]
+    borrowed: tuple[str, ...] = ()
+
+    def count(self, what: str) -> int:
+        """How many rows are `equal`, `within`, `beyond`, `missing` or `new`."""
+        return sum(getattr(item, what) for item in self.items)
+
+    @property
+    def unexplained(self) -> int:
+        """How many findings another processor does not explain."""
+        return sum(len(item.unexplained) for item in self.items)
+
+    @property
+    def changed(self) -> dict[str, tuple[str, str]]:
+        """The claims whose verdict is another now."""
+        return {claim: pair for claim, pair in self.verdicts.items() if pair[0] != pair[1]}
+
+    def text(self) -> str:
+        """One screen."""
+        if not self.items:
+            return f"Certificate, {self.scale} scale: nothing was computed that is published."
+        lines = [
+            f"Certificate, {self.scale} scale: this run beside the published results",
+            f"  rows      {self.count('equal')} equal, {self.count('within')} within and {self.count('beyond')} beyond "
+            f"the tolerance, {self.count('missing')} missing, {self.count('new')} new",
+            "            (within: moved by no more than two of the pictures behind the row)",
+            f"            {self.unexplained or 'none'} moved by more than another processor explains",
+            f"  verdicts  {len(self.verdicts) - len(self.changed)} equal, {len(self.changed)} changed",
+            *(f"            {claim}: published {old}, here {new}" for claim, (old, new) in self.changed.items()),
+        ]
+        lines += [f"  {name:9} {one}" for name, made in self.made.items() for one in made]
+        if self.borrowed:
+            lines.append(f"  not computed here, so not compared: {listed(self.borrowed)}")
+        differing = sorted((i for i in self.items if not i.same), key=lambda i: (-i.beyond, -i.mean, i.item))
+        if differing:
+            width = max(len(item.item) for item in differing[:LARGEST])
+            lines.append(f"  {'':{width}}   equal  within  beyond  missing  new  mean move  largest")
+            lines += [f"  {_line(item, width)}" for item in differing[:LARGEST]]
+        if len(differing) > LARGEST:
+            lines.append(f"  and {len(differing) - LARGEST} more items")
+        return "\n".join(lines)
+
+    def markdown(self) -> str:
+        """The same, with every item and the largest differences of each."""
+        lines = [f"# Certificate: {self.scale} scale", "", "```", self.text(), "```", ""]
+        head = ["item", "equal", "within", "beyond", "missing", "new", "mean move"]
+        lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        for item in self.items:
+            counts = (item.item, item.equal, item.within, item.beyond, item.missing, item.new, f"{item.mean:.4f}")
+            lines.append("| " + " | ".join(map(str, counts)) + " |")
+        strange = [one for item in self.items for one in item.unexplained]
+        lines += ["", "Not explained by another processor:", "", *(f"- {one}" for one in strange)] if strange else []
+        moved = [one for item in self.items for one in item.largest]
+        if moved:
+            lines += ["", "| row | published | here | tolerance |", "| --- | --- | --- | --- |"]
+            lines += [f"| {one.row} | {one.before:.4g} | {one.after:.4g} | {one.tolerance:.4g} |" for one in moved]
+        return "\n".join(lines) + "\n"
+
+    def json(self) -> str:
+        """The same for programs."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def _line(item: Compared, width: int) -> str:
+    largest = f"{item.largest[0].by:.3f}" if item.largest else ""
+    return (
+        f"{item.item:{width}}  {item.equal:6}  {item.within:6}  {item.beyond:6}  {item.missing:7}  {item.new:3}"
+        f"  {item.mean:9.4f}  {largest:>7}"
+    )
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """`KT Tab. 1, KT Tab. 5 and 3 more`."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def made(folder: Path, items: Iterable[str]) -> tuple[str, ...]:
+    """What made the rows of these items, each once: commit, processor and threads, from the records beside them."""
+    found: dict[str, None] = {}
+    for item in items:
+        path = folder / f"{stem(item)}.json"
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        threads = f", {record['threads']} threads" if "threads" in record else ""
+        device = record.get("processor", record.get("device", "unknown"))
+        found[f"commit {record.get('commit', 'unknown')}, {device}{threads}, torch {record.get('torch', '?')}"] = None
+    return tuple(found)
+
+
+def report(items: Sequence[Compared]) -> str:
+    """Two folders beside each other, for `python -m ktlib compare`: counts, then the largest differences."""
+    whole = Certificate("any", tuple(items), {}, {})
+    counts = ", ".join(f"{whole.count(what)} {what}" for what in ("equal", "within", "beyond", "missing", "new"))
+    lines = [f"{sum(item.same for item in items)} of {len(items)} items are the same; rows: {counts}"]
+    differing = [item for item in items if not item.same]
+    width = max((len(item.item) for item in differing), default=0)
+    if differing:
+        lines.append(f"{'':{width}}   equal  within  beyond  missing  new  mean move  largest")
+    lines += [_line(item, width) for item in differing]
+    moved = sorted((one for item in differing for one in item.largest), key=lambda one: -one.by)[: 2 * LARGEST]
+    lines += [f"{one.by:.6g}  {one.before:.6g} -> {one.after:.6g}  {one.row}" for one in moved]
+    return "\n".join(lines)

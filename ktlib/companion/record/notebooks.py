@@ -1,0 +1,112 @@
+"""The notebooks and what each declares in its metadata: the one place that reads it.
+
+`"kt": {"scales": ["pocket", ...], "reads": ["results/kt_tab_1.csv"], "writes": ["results/kt_tab_5.csv"],
+"sometimes": ["figures/zs_claims.png"], "needs": {"datasets": [...], "checkpoints": [...], "calibration": true}}`.
+Reads and writes are globs relative to the folder of a run; what is written *sometimes* has no rows at every scale.
+Needs are what the paper scale must be given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ktlib.places import ROOT
+
+SCALES = ("pocket", "rehearsal", "paper")
+KEYS = {"scales", "reads", "writes", "sometimes", "needs"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a notebook needs at paper scale: names of manifests, and whether class names must be frozen first (D8)."""
+
+    datasets: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    calibration: bool = False
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook's source and what its `kt` metadata declares."""
+
+    path: Path
+    cells: list[dict[str, Any]]
+    scales: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    sometimes: tuple[str, ...]
+    needs: Needs | None  # None: nobody has written it down
+
+    @property
+    def stem(self) -> str:
+        """`01_rare_concepts`."""
+        return self.path.stem
+
+    @property
+    def title(self) -> str:
+        """Its first heading, without the marks."""
+        return next((m.group(1) for c in self.cells if (m := re.match(r"#+ (.+)", c["source"]))), self.stem)
+
+    @property
+    def answer(self) -> str:
+        """What it finds, in the sentence that it opens with; empty where it has none."""
+        found = re.search(r"\*\*In one sentence\.\*\* (.+)", self.cells[0]["source"] if self.cells else "")
+        return found.group(1) if found else ""
+
+
+def find(root: Path = ROOT) -> list[Path]:
+    """The notebooks of a repository, in order."""
+    return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def read(path: Path) -> Notebook:
+    """Read a notebook's source (never its outputs) and its declarations.
+
+    Raises:
+        ValueError: a declaration that nobody reads.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    declared = content["metadata"].get("kt", {})
+    if unknown := sorted(declared.keys() - KEYS):
+        raise ValueError(f"{path}: expected `kt` metadata of {', '.join(sorted(KEYS))}, found {', '.join(unknown)}")
+    cells = [
+        {"type": cell["cell_type"], "source": "".join(cell["source"]), "tags": cell["metadata"].get("tags", [])}
+        for cell in content["cells"]
+    ]
+    reads, writes, sometimes = (tuple(declared.get(key, ())) for key in ("reads", "writes", "sometimes"))
+    needs = declared.get("needs")
+    if needs is not None:
+        needs = Needs(
+            tuple(needs.get("datasets", ())), tuple(needs.get("checkpoints", ())), needs.get("calibration", False)
+        )
+    return Notebook(path, cells, tuple(declared.get("scales", SCALES)), reads, writes, sometimes, needs)
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Tell whether some path could fit both globs; `*` may span folders, so this errs towards yes."""
+    simple = [re.sub(r"\[[^]]*\]", "?", pattern.replace("**/", "*")) for pattern in (one, other)]
+
+    @cache
+    def meet(a: str, b: str) -> bool:
+        if not a or not b:
+            return set(a + b) <= {"*"}
+        if a[0] == "*":
+            return meet(a[1:], b) or meet(a, b[1:])
+        if b[0] == "*":
+            return meet(a, b[1:]) or meet(a[1:], b)
+        return (a[0] == b[0] or "?" in (a[0], b[0])) and meet(a[1:], b[1:])
+
+    return meet(*simple)
+
+
+def matches(root: Path, patterns: Sequence[str]) -> list[Path]:
+    """The files under `root` that fit one of the globs, sorted, none hidden or cached; a final `**` means files."""
+    found = {path for one in patterns for path in root.glob(one + "/*" if one.endswith("**") else one)}
+    parts = {path: path.relative_to(root).parts for path in found if path.is_file()}
+    return sorted(path for path in parts if not any(part.startswith((".", "__pycache__")) for part in parts[path]))

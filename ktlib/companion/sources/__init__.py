@@ -1,0 +1,257 @@
+"""What is examined, searched and mapped: drawn, generated in the real formats, or real.
+
+This is the one place that chooses between the three. What is drawn comes from `ktlib.pocket`; what is real
+through the module `real` beside it; what `generated` writes is read as if it were real.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from ktlib import places
+from ktlib.companion.sources import generated, real
+from ktlib.data import flickr30k
+from ktlib.data.sets import Examination, Gallery, LabelledImages
+from ktlib.evaluate.calibration import CELLS
+from ktlib.evaluate.calibration import frozen as calibrated
+from ktlib.pocket import exams
+from ktlib.pocket import sets as drawn
+from ktlib.store import key
+
+T = TypeVar("T")
+SPLITS = {"validation": "val", "test": "test"}  # ours, and Flickr30k's word for it
+
+
+def _chosen(what: str, name: str, offered: Mapping[str, T]) -> T:
+    """One of what is offered.
+
+    Raises:
+        ValueError: it is not among them.
+    """
+    if name not in offered:
+        raise ValueError(f"expected {what} ({', '.join(offered)}), found {name!r}")
+    return offered[name]
+
+
+def _fixtures() -> Path:
+    """Where generated files lie."""
+    return places.data() / "fixtures"
+
+
+# -- examinations -----------------------------------------------------------------------------------
+@functools.cache
+def _imagenet() -> Examination:
+    return real.imagenet_1000(places.data(), dataset="imagenet", cell=calibrated())
+
+
+@functools.cache
+def _generated_imagenet() -> Examination:
+    root = _fixtures()
+    generated.rare_concepts(root)
+    generated.imagenet(root)
+    return real.imagenet_1000(root, dataset="fixtures", cell=CELLS[1], partial=True)
+
+
+@functools.cache
+def _generated_imagenet_small() -> Examination:
+    """Names and descriptions are the pocket's, whose words are all that the random ViLT reads."""
+    exam = _generated_imagenet()
+    spoken = {c.name: c.medium for c in exams.examination().concepts}
+    names = exams.examination().known_names[: len(exam.known_names)]
+    pictures, labels = (torch.cat(parts)[:4] for parts in zip(*exam.known, strict=True))
+    return replace(
+        exam,
+        known=[(pictures, labels)],
+        concepts=tuple(replace(c, main=spoken[c.name]) for c in exam.concepts if c.name in spoken),
+        known_names=names,
+        templates=("a photo of a {}",),
+        digest=key(exam.digest, names),
+    )
+
+
+@functools.cache
+def _imagenet_100() -> Examination:
+    return real.imagenet_100(places.data())
+
+
+def examination(name: str) -> Examination:
+    """Concepts to be taught, and everything that should be kept.
+
+    Args:
+        name: `pocket` (drawn), `fixtures` (generated files: proves the path, measures nothing) or `imagenet`
+            (RareConcepts and ImageNet-1k); and, where every class prompt costs a pass, the smaller
+            `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
+
+    Raises:
+        ValueError: there is no such one.
+        FileNotFoundError: files are absent, or the class names of `imagenet` are not calibrated yet.
+    """
+    return _chosen(
+        "an examination",
+        name,
+        {
+            "pocket": exams.examination,
+            "pocket small": exams.small_examination,
+            "fixtures": _generated_imagenet,
+            "fixtures small": _generated_imagenet_small,
+            "imagenet": _imagenet,
+            "imagenet-100": _imagenet_100,
+        },
+    )()
+
+
+# -- galleries ----------------------------------------------------------------------------------------
+@functools.cache
+def _generated_flickr30k(split: str) -> Gallery:
+    generated.flickr30k(_fixtures())
+    return flickr30k.read(_fixtures(), split=SPLITS[split], partial=True)
+
+
+def _flickr30k(split: str) -> Gallery:
+    return flickr30k.read(split=SPLITS[split])
+
+
+def gallery(name: str, split: str) -> Gallery:
+    """The images and captions of a split.
+
+    Args:
+        name: `pocket`, `fixtures` or `flickr30k`.
+        split: `validation` (settings are chosen on it; Karpathy's where there is one) or `test`.
+
+    Raises:
+        ValueError: there is no such gallery or split.
+        FileNotFoundError: files are absent.
+    """
+    _chosen("a split", split, SPLITS)
+    offered: Mapping[str, Callable[[str], Gallery]] = {
+        "pocket": exams.gallery,
+        "fixtures": _generated_flickr30k,
+        "flickr30k": _flickr30k,
+    }
+    return _chosen("a gallery", name, offered)(split)
+
+
+def everyday(name: str, seed: int = 0) -> dict[str, str]:
+    """Everyday concepts and a description of each: what is taught before a gallery is searched (KT v1, Sec. 8.7).
+
+    Args:
+        name: `pocket`: the known objects of the drawn world; `flickr30k` and `fixtures`: the papers' eighty
+            COCO categories (KT v1, Tab. 17).
+        seed: of the colours of drawn objects.
+
+    Raises:
+        ValueError: there is no such gallery.
+    """
+    coco = functools.partial(real.descriptions, "coco80")
+    told = {"pocket": functools.partial(exams.everyday, seed), "fixtures": coco, "flickr30k": coco}
+    return _chosen("a gallery", name, told)()
+
+
+# -- sets for Zoom-shot -------------------------------------------------------------------------------
+# Numbers of classes, in the order of ZS Tab. 1. Coarse sets tell kinds of things apart, fine-grained ones
+# kinds of one thing.
+COARSE = {"CIFAR-10": 10, "CIFAR-100": 100, "ImageNet-100": 100, "ImageNet-1000": 1000}
+FINE = {"CUB-200": 200, "Flowers-102": 102, "Herbarium-19": 683, "Oxford-IIIT Pets": 37, "Stanford Cars": 196}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Everything notebook 06 looks at.
+
+    Attributes:
+        dataset: name, for the rows.
+        train: unlabelled images that maps are trained on.
+        tests: the nine sets by name, in the order of ZS Tab. 1.
+        targets: training images of some of them, by the same names (ZS Tab. 6).
+        validation: sets that settings are chosen on; none where the paper's settings are taken.
+        left_out: sets that cannot be examined, and why.
+        prompts: that guide distillation (ZS Fig. 5).
+    """
+
+    dataset: str
+    train: LabelledImages
+    tests: dict[str, LabelledImages]
+    targets: dict[str, LabelledImages]
+    prompts: tuple[str, ...]
+    validation: dict[str, LabelledImages] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of a test set without reading it.
+
+    Attributes:
+        like: the published set that it is, or whose part it plays.
+        classes: how many.
+    """
+
+    like: str
+    classes: int
+
+    @property
+    def coarse(self) -> bool:
+        """Whether it tells kinds of things apart."""
+        return self.like in COARSE
+
+
+def kinds(name: str) -> dict[str, Kind]:
+    """The test sets of `sets(name)` in their order; no file is opened."""
+    if name == "pocket":
+        return {own: Kind(one.like, len(one.names)) for own, one in drawn.SETS.items()}
+    return {published: Kind(published, count) for published, count in (COARSE | FINE).items()}
+
+
+@functools.cache
+def _drawn_sets() -> Sets:
+    return Sets(
+        "pocket", drawn.everything(), drawn.tests(), drawn.targets(), drawn.PROMPTS, validation=drawn.validation()
+    )
+
+
+@functools.cache
+def _generated_sets() -> Sets:
+    """A handful of generated files; two prompts a class and a quarter of the images prove as much as all."""
+    found = _sets_from("fixtures", generated.zoom_shot(_fixtures()), partial=True)
+    return replace(
+        found,
+        tests={name: replace(one, templates=one.templates[:2]) for name, one in found.tests.items()},
+        train=found.train.take(list(range(0, len(found.train), 4))),
+    )
+
+
+@functools.cache
+def _real_sets() -> Sets:
+    return _sets_from("files", places.data())
+
+
+def _sets_from(dataset: str, root: Path, *, partial: bool = False) -> Sets:
+    tests, train = real.test_sets(root, partial=partial), real.train_sets(root, partial=partial)
+    left_out = {}
+    for name, one in list(tests.items()):
+        try:
+            real.class_names(one)
+        except ValueError as error:  # one set without names should not keep the other eight from being measured
+            left_out[name] = str(error)
+            del tests[name]
+            train.pop(name, None)
+    return Sets(dataset, train.pop("ImageNet"), tests, train, real.published_prompts(), left_out=left_out)
+
+
+def sets(name: str) -> Sets:
+    """The sets that Zoom-shot is trained and tested on.
+
+    Args:
+        name: `pocket`, `fixtures` or `files` (the real ones, where `KT_DATA` says they are).
+
+    Raises:
+        ValueError: there are no such ones.
+        FileNotFoundError: a set is absent or incomplete.
+    """
+    return _chosen("sets", name, {"pocket": _drawn_sets, "fixtures": _generated_sets, "files": _real_sets})()

@@ -1,0 +1,49 @@
+"""Low-rank adapters (LoRA): trained in place of the weights, and merged into them afterwards.
+
+Source: Hu et al. 2021, through peft; ours here, KT does not use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from torch import nn
+
+from ktlib.models.protocols import Contrastive
+
+
+def put_in(model: Contrastive, rank: int, towers: Collection[str]) -> list[nn.Parameter]:
+    """Put adapters into a model and return those of the chosen towers, unfrozen.
+
+    open_clip's attention is targeted as a whole (`attn`).
+
+    Args:
+        model: frozen; changed in place.
+        rank: of the adapters.
+        towers: `visual`, `text`, or both.
+    """
+    from peft import LoraConfig, inject_adapter_in_model  # here: seconds to import, and most transfers need none of it
+
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["attn", "c_fc", "c_proj"])
+    inject_adapter_in_model(config, model.clip)
+    visual = {id(p) for p in model.visual.parameters()}
+    adapters = [p for name, p in model.clip.named_parameters() if "lora_" in name]
+    for parameter in adapters:
+        parameter.requires_grad_(("visual" if id(parameter) in visual else "text") in towers)
+    return [p for p in adapters if p.requires_grad]
+
+
+def merge(model: Contrastive, plain: Contrastive) -> None:
+    """Add what a model's adapters learnt to the weights, and write the sum into a model without adapters.
+
+    Args:
+        model: with adapters.
+        plain: of the same layout; its weights are replaced.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer  # here: as above
+
+    for module in model.clip.modules():
+        if isinstance(module, BaseTunerLayer) and not module.merged:
+            module.merge()
+    state = model.clip.state_dict()
+    plain.clip.load_state_dict({n.replace(".base_layer", ""): t for n, t in state.items() if "lora_" not in n})

@@ -1,0 +1,138 @@
+"""Weights in files: the shipped ones and the published ones, whether they are whole, and how a file is read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ktlib import places
+from ktlib.data import manifests
+
+CLIP, PAIR, ENCODER = "open_clip_model.safetensors", "vilt_model.safetensors", "model.safetensors"  # one a family
+HERE = places.WEIGHTS
+
+
+# -- shipped ----------------------------------------------------------------------------------------
+def shipped_names(kind: Any = None) -> list[str]:
+    """The pocket models that ship with the repository, sorted by name within a family.
+
+    Args:
+        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`, which know what their weights are called; all by default.
+    """
+    files = (CLIP, PAIR, ENCODER) if kind is None else (kind.weights_file,)
+    return [path.parent.name for file in files for path in sorted(HERE.glob(f"*/{file}"))]
+
+
+def card(name: str) -> dict[str, Any]:
+    """The model card of a pocket model (`card.json`): data, steps, minutes, scores, digests."""
+    return json.loads((HERE / name / "card.json").read_text())
+
+
+@functools.cache
+def shipped(name: str) -> Path:
+    """The folder of a pocket model, its digests checked once a process.
+
+    Raises:
+        ValueError: there is no such model.
+        RuntimeError: the weights are damaged.
+    """
+    if name not in shipped_names():
+        raise ValueError(f"expected a pocket model ({', '.join(shipped_names())}), found {name!r}")
+    verify(HERE / name)
+    return HERE / name
+
+
+def verify(folder: Path) -> None:
+    """Compare a model folder with the digests on its card.
+
+    Raises:
+        RuntimeError: a file is missing or is not the recorded one.
+    """
+    recorded = json.loads((folder / "card.json").read_text())["sha256"]
+    for file, expected in recorded.items():
+        found = digest(folder / file) if (folder / file).exists() else "no file"
+        if found != expected:
+            raise RuntimeError(
+                f"{folder / file} is damaged: expected sha256 {expected[:16]}…, found {found[:16]}…; "
+                f"restore it with `git checkout -- {file}` in that folder, or train it anew with "
+                f"`python -m ktlib pocket train {folder.name}`"
+            )
+
+
+# -- published --------------------------------------------------------------------------------------
+def need(wanted: manifests.Checkpoint) -> None:
+    """Refuse to go on without published weights where nothing may be downloaded.
+
+    Raises:
+        FileNotFoundError: they are not on this machine, and `HF_HUB_OFFLINE` is 1; it says how to get them.
+    """
+    if os.environ.get("HF_HUB_OFFLINE") == "1" and (gap := manifests.missing_checkpoint(wanted)):
+        raise FileNotFoundError(str(gap))
+
+
+def published(wanted: manifests.Checkpoint) -> Path:
+    """The file of published weights; downloaded where it is not here and that is allowed.
+
+    Raises:
+        FileNotFoundError: as `need`.
+        RuntimeError: it is another file than the publisher's, or a damaged one.
+    """
+    need(wanted)
+    file = wanted.file()
+    if file is None and wanted.hub is not None:
+        return Path(huggingface_hub.hf_hub_download(wanted.hub["repository"], wanted.hub["file"]))
+    if file is None:
+        wanted.place.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(wanted.url, str(wanted.place), hash_prefix=wanted.sha256)
+        file = wanted.place
+    if wanted.hub is None and wanted.sha256:  # the digest is that of the file behind the address
+        verify_file(file, wanted.sha256)
+    return file
+
+
+def verify_file(file: Path, prefix: str) -> None:
+    """Compare a file with the sha256 its publisher states, or with as many digits as there are.
+
+    Raises:
+        RuntimeError: it is another file, or a damaged one.
+    """
+    found = digest(file)
+    if not found.startswith(prefix):
+        raise RuntimeError(f"{file} is damaged: expected sha256 {prefix}…, found {found[:8]}…; delete and download it")
+
+
+# -- files and weights ------------------------------------------------------------------------------
+def read(file: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file, on the CPU: safetensors, or a pickle of tensors and nothing that runs."""
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def weights_digest(network: nn.Module, *parts: object) -> str:
+    """sha256 of all weights, as float16 so that stored and computed halves agree; first 16 digits.
+
+    Args:
+        network: its `state_dict` is what counts.
+        parts: whatever else tells two models apart.
+    """
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(name.encode() + tensor.detach().cpu().half().contiguous().numpy().tobytes())
+    for part in parts:
+        found.update(repr(part).encode())
+    return found.hexdigest()[:16]

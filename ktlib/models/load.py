@@ -1,0 +1,168 @@
+"""One loader: a model by its name, whatever it is."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import open_clip
+import torch
+from transformers import AutoTokenizer, ViltConfig
+
+from ktlib.data import manifests
+from ktlib.models import architectures, checkpoints, vilt, vision
+from ktlib.models.dual import DualEncoder, from_open_clip
+from ktlib.models.vilt import PairScorer
+from ktlib.models.vision import VisionEncoder
+
+Model = DualEncoder | PairScorer | VisionEncoder
+Kind = type[DualEncoder] | type[PairScorer] | type[VisionEncoder]
+M = TypeVar("M", DualEncoder, PairScorer, VisionEncoder)
+
+KINDS: tuple[Kind, ...] = (DualEncoder, PairScorer, VisionEncoder)
+# The papers' checkpoints under short names. The `-quickgelu` architectures are the ones these
+# weights were trained with; open_clip would otherwise build GELU and only warn (3.3.0).
+PUBLISHED = {
+    "openai/ViT-B-32": ("ViT-B-32-quickgelu", "openai"),
+    "openai/ViT-B-16": ("ViT-B-16-quickgelu", "openai"),
+    "openai/ViT-L-14": ("ViT-L-14-quickgelu", "openai"),
+}
+RANDOM_VILT = "random/vilt-b32"
+TOKENIZER = "dandelin/vilt-b32-mlm"  # has the words of vilt.PUBLISHED, whose own repository has none
+WORDS = "vilt-b"  # the shipped model whose words the random one borrows
+
+
+def available(kind: Kind | None = None) -> list[str]:
+    """Names that `load` takes: pocket models, published ones, and random weights at published size.
+
+    Args:
+        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`; all by default. For dual encoders every
+            architecture of open_clip is a name too.
+    """
+    return [name for family in (KINDS if kind is None else (kind,)) for name in _names(family)]
+
+
+def _names(kind: Kind) -> list[str]:
+    others = {
+        DualEncoder: [*PUBLISHED, *(f"random/{name.removeprefix('openai/')}" for name in PUBLISHED)],
+        PairScorer: [vilt.PUBLISHED, RANDOM_VILT],
+        VisionEncoder: [*vision.HEADS, *(f"random/{name}" for name in vision.HEADS)],
+    }
+    return [*(f"pocket/{name}" for name in checkpoints.shipped_names(kind)), *others[kind]]
+
+
+@overload
+def load(name: str, kind: type[M], *, weights: str | Path | None = None) -> M: ...
+@overload
+def load(name: str, kind: None = None, *, weights: str | Path | None = None) -> Model: ...
+def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> Model:
+    """A model by name, ready to use: float32, evaluation mode, frozen, on the CPU.
+
+    CLIP as a source of features is `VisionEncoder.of(load(...))`.
+
+    Args:
+        name: `pocket/clip-b` (ours, shipped), `openai/ViT-B-32` (published weights), `random/ViT-B-32`
+            (the same architecture with random weights, seed 0), `local-dir:` and a folder, or any
+            open_clip architecture, or its `hf-hub:` names. `available` lists the rest.
+        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`: a model of another kind is refused. Whatever
+            has that name by default.
+        weights: a tag (`laion2b_s34b_b79k`) or a file, for an open_clip architecture or a published encoder.
+
+    Raises:
+        ValueError: no such model (the message lists the nearest names), one of another kind, a checkpoint
+            without its heads, or weights for a model that has its own.
+        FileNotFoundError: published weights that are not here, and downloads are switched off.
+        RuntimeError: damaged weights, or a key that is missing or unknown.
+    """
+    found = _kind_of(name, kind)
+    if kind is not None and found is not kind:
+        of_clip = kind is VisionEncoder and found is DualEncoder
+        hint = f"take VisionEncoder.of(load({name!r}))" if of_clip else "ask for that, or leave the kind out"
+        raise ValueError(f"expected a {kind.__name__}, found {name}, which is a {found.__name__}; {hint}")
+    if weights is not None and (found is PairScorer or name.startswith(("pocket/", "random/"))):
+        raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
+    if found is DualEncoder:
+        return _dual_encoder(name, weights)
+    return _pair_scorer(name) if found is PairScorer else _vision_encoder(name, weights)
+
+
+def _kind_of(name: str, kind: Kind | None) -> Kind:
+    for family in KINDS:
+        if name in _names(family):
+            return family
+    if name.startswith("local-dir:"):
+        return _kind_of_folder(Path(name.removeprefix("local-dir:")))
+    if name.startswith("hf-hub:") or name in open_clip.list_models():
+        return DualEncoder
+    known = available(kind) + (open_clip.list_models() if kind in (None, DualEncoder) else [])
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or available(kind)
+    what = "model" if kind is None else kind.__name__
+    raise ValueError(f"expected the name of a {what}, found {name!r}; did you mean {', '.join(near)}?")
+
+
+def _kind_of_folder(folder: Path) -> Kind:
+    """By what describes it: `config.json` of transformers or of ours; open_clip has a file of its own."""
+    described = folder / "config.json"
+    if (folder / "open_clip_config.json").exists() or not described.exists():
+        return DualEncoder
+    return PairScorer if json.loads(described.read_text()).get("model_type") == "vilt" else VisionEncoder
+
+
+def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
+    if name.startswith("pocket/"):
+        return from_open_clip(f"local-dir:{checkpoints.shipped(name.removeprefix('pocket/'))}", name=name)
+    if name.startswith("random/"):
+        return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"][0], name=name)
+    if name in PUBLISHED:
+        architecture, tag = PUBLISHED[name]
+        wanted = manifests.checkpoint(name)
+        if weights is None:
+            checkpoints.need(wanted)
+        return from_open_clip(architecture, pretrained=str(weights or wanted.file() or tag), name=name)
+    return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name)
+
+
+def _pair_scorer(name: str) -> PairScorer:
+    if name.startswith("pocket/"):
+        return vilt.from_folder(checkpoints.shipped(name.removeprefix("pocket/")), name=name)
+    if name.startswith("local-dir:"):
+        return vilt.from_folder(Path(name.removeprefix("local-dir:")), name=name)
+    if name == RANDOM_VILT:  # the pocket's words, and no error for any other: only the number of tokens matters
+        words = AutoTokenizer.from_pretrained(checkpoints.shipped(WORDS))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # transformers initialises from the global generator
+            model = PairScorer(ViltConfig(), words, name=name, closed=False)
+        return model.requires_grad_(False).eval()
+    file = checkpoints.published(manifests.checkpoint(name))
+    try:
+        words = AutoTokenizer.from_pretrained(TOKENIZER)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"expected the tokenizer of {TOKENIZER} in the hub's cache, found none; get it: hf download {TOKENIZER}"
+        ) from error
+    # ViltConfig's defaults are the published sizes.
+    return vilt.from_state(checkpoints.read(file), ViltConfig(), words, name=name, closed=False)
+
+
+def _vision_encoder(name: str, weights: str | Path | None) -> VisionEncoder:
+    if name.startswith(("pocket/", "local-dir:")):
+        family, _, rest = name.partition("/") if name.startswith("pocket/") else name.partition(":")
+        network, described = architectures.read(checkpoints.shipped(rest) if family == "pocket" else Path(rest))
+        facts = {key: described[key] for key in ("image_size", "dim", "mean", "std")}
+        return VisionEncoder(network.requires_grad_(False), name=name, **facts)
+    wanted = manifests.checkpoint(name.removeprefix("random/"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # timm and torchvision initialise from the global generator
+        network = vision.build(wanted)
+    if not name.startswith("random/"):
+        vision.fill(network, name, checkpoints.published(wanted) if weights is None else Path(weights))
+    return VisionEncoder(
+        network.requires_grad_(False),
+        name=name,
+        image_size=wanted.image_size,
+        dim=wanted.embedding_size,
+        mean=wanted.mean,
+        std=wanted.std,
+    )

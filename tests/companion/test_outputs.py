@@ -1,0 +1,159 @@
+"""What a run holds: when a notebook is run again, what it borrows, and what is published of it."""
+
+import json
+import time
+
+import nbformat
+import pytest
+
+from ktlib.companion import outputs
+from ktlib.companion.outputs import Run
+from ktlib.companion.record import notebooks
+from tests.companion.tiny_notebooks import WRITES, run, statuses, write_notebook
+
+# When a notebook is run again
+
+
+def test_an_unchanged_notebook_is_skipped_and_a_change_or_a_lost_output_runs_it_again(tmp_path):
+    kt = {"writes": ["results/a.csv"]}
+    write_notebook(tmp_path, "01_first", WRITES + "out.write_text('1')", kt=kt)
+    assert statuses(run(tmp_path)) == {"01_first": "ran"}
+    started = time.monotonic()
+    assert statuses(run(tmp_path)) == {"01_first": "unchanged"}
+    assert time.monotonic() - started < 2
+    written = tmp_path / "runs/pocket/results/a.csv"
+    for change in (written.unlink, lambda: written.write_text("2")):
+        change()
+        assert statuses(run(tmp_path)) == {"01_first": "ran"}
+        assert written.read_text() == "1"
+    assert statuses(run(tmp_path)) == {"01_first": "unchanged"}
+    (tmp_path / "runs/pocket/01_first.failed.ipynb").write_text("a later run that failed")
+    assert statuses(run(tmp_path)) == {"01_first": "ran"}
+    assert statuses(run(tmp_path, force=True)) == {"01_first": "ran"}
+
+
+def test_the_digest_covers_source_parameters_code_and_what_is_read(tmp_path):
+    def key(seed=0):
+        return outputs.digest(notebooks.read(path), Run(tmp_path, tmp_path / "runs/pocket", "pocket", seed))
+
+    kt = {"reads": ["results/*.csv"]}
+    path = write_notebook(tmp_path, "10_last", "1", kt=kt)
+    first = key()
+    assert key(seed=1) != first
+    for name in (
+        "ktlib/evaluate/deep.py",
+        "ktlib/ktlib.mplstyle",
+        "ktlib/pocket/weights/clip-b/model.safetensors",
+        "data_manifests/published/claims.csv",
+        "requirements.lock",
+        "runs/pocket/results/kt_tab_1.csv",
+    ):
+        before = key()
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("1")
+        assert key() != before, name
+    before = key()
+    (tmp_path / "runs/paper/results").mkdir(parents=True)
+    (tmp_path / "runs/paper/results/kt_tab_1.csv").write_text("of another scale")
+    (tmp_path / "data_manifests/.hidden").write_text("of an editor")
+    node = nbformat.read(path, as_version=4)
+    node.cells[1].outputs = [nbformat.v4.new_output("stream", text="1")]
+    nbformat.write(node, path)
+    assert key() == before  # another scale, hidden files and outputs do not count
+    write_notebook(tmp_path, "10_last", "2", kt=kt)
+    assert key() != before
+
+
+# What it wrote
+
+
+def test_what_was_written_last_time_and_not_this_time_goes(tmp_path):
+    kt = {"writes": ["results/a.csv"], "sometimes": ["results/b.csv"]}
+    both = (
+        WRITES + "out.write_text('1'); out.with_name('b.csv').write_text('1'); out.with_name('b.json').write_text('1')"
+    )
+    write_notebook(tmp_path, "01_first", both, kt=kt)
+    run(tmp_path)
+    folder = tmp_path / "runs/pocket"
+    assert {*json.loads((folder / "01_first.json").read_text())["wrote"]} == {
+        "results/a.csv", "results/b.csv", "results/b.json",
+    }  # fmt: skip
+    write_notebook(tmp_path, "01_first", WRITES + "out.write_text('1')", kt=kt)
+    assert statuses(run(tmp_path)) == {"01_first": "ran"}
+    assert {*json.loads((folder / "01_first.json").read_text())["wrote"]} == {"results/a.csv"}
+    assert [path.name for path in (folder / "results").iterdir()] == ["a.csv"]
+
+
+# What it borrows
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """One notebook that writes, one that reads, and committed results of both rows and figures."""
+    write_notebook(tmp_path, "01_writes", WRITES + "out.write_text('computed')", kt={"writes": ["results/a.csv"]})
+    write_notebook(tmp_path, "02_reads", "1", kt={"reads": ["results/*.csv"]})
+    for name in ("a.csv", "a.json", "b.csv"):
+        path = tmp_path / "results/pocket" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"item\n{name} committed\n")
+    return tmp_path
+
+
+def test_what_was_not_computed_is_taken_from_the_repository_and_said_to_be(repository, capsys):
+    assert statuses(run(repository, "02")) == {"02_reads": "ran"}
+    assert "a.csv committed, b.csv committed: taken from the repository, not computed here" in capsys.readouterr().err
+    taken = json.loads((repository / "runs/pocket/02_reads.json").read_text())["taken"]
+    assert {*taken} == {"results/a.csv", "results/b.csv"}
+    assert statuses(run(repository, "02")) == {"02_reads": "unchanged"}
+    (repository / "results/pocket/b.csv").write_text("item\nof the next commit\n")
+    assert statuses(run(repository, "02")) == {"02_reads": "ran"}
+
+
+def test_what_was_computed_is_read_and_never_overwritten(repository, capsys):
+    run(repository)
+    assert "b.csv committed: taken from the repository" in capsys.readouterr().err
+    written = repository / "runs/pocket/results/a.csv"
+    assert written.read_text() == "computed"
+    run(repository, "02", force=True)
+    assert written.read_text() == "computed"
+    assert "a.csv committed" not in capsys.readouterr().err
+    # the rows that were taken are no result of this run
+    everything = [notebooks.read(path) for path in notebooks.find(repository)]
+    this = Run(repository, repository / "runs/pocket", "pocket", 0)
+    assert outputs.computed(this, everything) == {"results/a.csv": "01_writes"}
+
+
+def test_rows_that_are_neither_computed_nor_committed_are_named(repository, capsys):
+    write_notebook(repository, "02_reads", "1", kt={"reads": ["results/*.csv", "results/z.csv"]})
+    left = repository / "runs/pocket/results/c.csv"
+    left.parent.mkdir(parents=True)
+    left.write_text("item\nhalf a table\n")
+    assert statuses(run(repository, "02")) == {"02_reads": "ran"}
+    said = capsys.readouterr().err
+    assert "half a table: of a notebook that did not run to its end, or of an older one" in said
+    assert "results/z.csv: 02_reads reads it; neither here nor in the repository" in said
+
+
+# What is published
+
+
+def test_publishing_replaces_the_committed_results_by_what_was_computed_and_keeps_other_scales(repository):
+    figure = "import os, pathlib; p = pathlib.Path(os.environ['KT_OUTPUT'], 'figures', 'a.png')\n"
+    figure += "p.parent.mkdir(exist_ok=True); p.write_text('drawn'); p.with_suffix('.json').write_text('1')"
+    write_notebook(repository, "03_draws", figure, kt={"writes": ["figures/a.png"]})
+    paper = repository / "results/paper/a.csv"
+    paper.parent.mkdir(parents=True)
+    paper.write_text("of another scale")
+    run(repository)
+    this = Run(repository, repository / "runs/pocket", "pocket", 0)
+    everything = [notebooks.read(path) for path in notebooks.find(repository)]
+    assert outputs.publish(this, everything) == ["figures/a.json", "figures/a.png", "results/a.csv"]
+    assert (repository / "results/pocket/a.csv").read_text() == "computed"
+    assert (repository / "figures/pocket/a.png").read_text() == "drawn"
+    # b.csv is measured by no notebook any more, and a.json told of other rows
+    assert sorted(path.name for path in (repository / "results/pocket").iterdir()) == ["a.csv", "times.json"]
+    times = json.loads((repository / "results/pocket/times.json").read_text())
+    assert times.keys() == {"01_writes", "02_reads", "03_draws"}
+    assert times["01_writes"]["seconds"] > 0 and "cell-1" in times["01_writes"]["cells"]
+    assert paper.read_text() == "of another scale"

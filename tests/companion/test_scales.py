@@ -1,0 +1,27 @@
+"""Scales are data, and hold what the papers state."""
+
+import pytest
+
+from ktlib.companion.scales import SCALES, scale
+
+
+def test_there_are_three_and_no_other():
+    assert set(SCALES) == {"pocket", "rehearsal", "paper"}
+    assert all(name == one.name for name, one in SCALES.items())
+    with pytest.raises(ValueError, match="expected a scale \\(pocket, rehearsal, paper\\), found 'huge'"):
+        scale("huge")
+
+
+def test_rehearsal_numbers_are_no_results():
+    assert [name for name, one in SCALES.items() if not one.is_result] == ["rehearsal"]
+
+
+def test_the_paper_scale_is_the_papers():
+    paper = scale("paper")
+    assert paper.clip.rates == paper.vilt.rates == (1e-5, 2e-5, 3e-5, 4e-5, 5e-5)
+    assert len(paper.retrieval.cells) == 55  # 11 rates, 5 batches: KT v1, Tab. 8
+    assert (paper.clip.transfer.weight_decay, paper.vilt.transfer.weight_decay) == (0.2, 0.01)
+    assert paper.clip.transfer.batch == paper.vilt.transfer.batch == 4
+    assert paper.clip.inversion.steps == paper.vilt.inversion.steps == 5000
+    assert paper.vilt.inversion.probability == 0
+    assert paper.zoom_shot.share == 0.2 and paper.zoom_shot.rates == (1e-4,)

@@ -1,0 +1,171 @@
+"""What is examined, searched and mapped: by name, in the paper's order, drawn, generated or real."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from ktlib.companion import sources
+from ktlib.companion.sources import generated as fixtures
+from ktlib.companion.sources import real
+from ktlib.data import manifests
+from ktlib.data.sets import LabelledImages
+from ktlib.models import load
+from ktlib.pocket import exams
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fixtures.zoom_shot(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path) -> dict[str, LabelledImages]:
+    return real.train_sets(root, partial=True)
+
+
+def printed(item: str) -> list[str]:
+    """Datasets of a table of ZS, in its order, as the published results have them."""
+    with (manifests.MANIFESTS / "published" / "results.csv").open(newline="", encoding="utf-8") as lines:
+        names = [row["dataset"] for row in csv.DictReader(lines) if row["paper"] == "ZS" and row["item"] == item]
+    return [name for name in dict.fromkeys(names) if name != "Average"]
+
+
+def test_the_test_sets_are_those_of_table_1_in_its_order(root: Path) -> None:
+    sets = real.test_sets(root, partial=True)
+    assert list(sets) == printed("Tab. 1")
+    assert len(sets) == 9
+    assert all(name == images.name for name, images in sets.items())
+    assert len({images.digest for images in sets.values()}) == 9
+
+
+def test_the_training_sets_are_those_of_table_6_and_imagenet(trained: dict[str, LabelledImages]) -> None:
+    assert list(trained) == [*printed("Tab. 6"), "ImageNet"]
+    assert len(trained["ImageNet"]) == 5 * 40
+
+
+def test_every_set_gives_pictures_and_labels_within_its_names(root: Path, trained: dict[str, LabelledImages]) -> None:
+    for images in [*real.test_sets(root, partial=True).values(), *trained.values()]:
+        pictures = next(images.batches(4, 32))
+        assert pictures.shape == (4, 3, 32, 32)
+        assert 0 <= pictures.min() < pictures.max() <= 1
+        assert not images.names or max(images.labels) < len(images.names)
+        assert all("{}" in template for template in images.templates)
+
+
+def test_fixtures_made_twice_are_the_same_bytes(root: Path, trained: dict[str, LabelledImages]) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert fixtures.zoom_shot(root) == root
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    again = real.train_sets(root, partial=True)
+    assert {name: images.digest for name, images in again.items()} == {n: i.digest for n, i in trained.items()}
+
+
+def test_real_sets_are_looked_for_in_the_data_folder_and_fixtures_do_not_pass_for_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KT_DATA", str(root))
+    with pytest.raises(ValueError, match=f"expected the published CIFAR-10 in {root}"):
+        sources.sets("files")
+
+
+def test_a_part_keeps_pictures_with_their_labels(trained: dict[str, LabelledImages]) -> None:
+    images = trained["ImageNet"]
+    label_of = {images.read(index).tobytes(): images.labels[index] for index in range(len(images))}
+    part = images.take([150, 3, 77])
+    assert [label_of[part.read(index).tobytes()] for index in range(3)] == list(part.labels)
+    assert part.read(0).tobytes() == images.read(150).tobytes()
+    assert part.digest not in (images.digest, images.take([3, 77, 150]).digest)
+
+
+def test_a_set_without_names_is_refused_where_names_are_needed(root: Path) -> None:
+    sets = real.test_sets(root, partial=True)
+    assert real.class_names(sets["CUB-200"]) == ("Black footed Albatross", "Laysan Albatross")
+    with pytest.raises(
+        ValueError, match=r"zero-shot evaluation on Herbarium-19, found none: .*class_names\.txt, or leave"
+    ):
+        real.class_names(sets["Herbarium-19"])
+
+
+@pytest.fixture
+def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Generated files in a folder of their own."""
+    cached = [f for f in vars(sources).values() if hasattr(f, "cache_clear") and "generated" in f.__name__]
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["fixtures", "fixtures small"])
+def test_generated_files_make_an_examination(name: str, generated: None) -> None:
+    exam = sources.examination(name)
+    assert [c.name for c in exam.concepts] == ["gyroscope", "moongate", "tonometer"]
+    assert exam.dataset == "fixtures" and exam.of("validation") == []
+    for walk in (exam.known, exam.known):  # again and again
+        assert sum(len(labels) for _, labels in walk) == (10 if name == "fixtures" else 4)
+    assert len(exam.known_names) == 5
+    assert exam.pictures("moongate").shape == (2, 3, 224, 224)
+    assert exam.lessons("moongate", 2, 0) is None
+    assert exam.concept("moongate").main.startswith("a " if name == "fixtures small" else "A ")
+
+
+def test_generated_files_make_a_gallery_and_sets(generated: None) -> None:
+    assert len(sources.gallery("fixtures", "validation").images) == 2
+    assert len(sources.gallery("fixtures", "test").images) == 4
+    found = sources.sets("fixtures")
+    assert list(found.tests) == [name for name in printed("Tab. 1") if name != "Herbarium-19"]
+    assert set(found.left_out) == {"Herbarium-19"} and "Herbarium-19" not in found.targets
+    assert all(len(images.templates) <= 2 for images in found.tests.values())
+    assert len(found.train) == 50
+
+
+def test_the_small_examination_is_a_part_of_the_whole_one() -> None:
+    whole, small = sources.examination("pocket"), sources.examination("pocket small")
+    ((images, labels),) = small.known
+    assert len(small.known_names) == 26
+    assert len(images) == len(labels) == 26 * exams.SMALL_KNOWN_PICTURES
+    assert small.concepts == whole.concepts
+    assert all(set(c.look_alikes) <= set(small.known_names) for c in small.concepts)
+    assert len(small.pictures("moongate")) == exams.SMALL_PICTURES
+    assert small.digest != whole.digest
+
+
+def test_real_lessons_are_not_among_the_examined_pictures() -> None:
+    exam = sources.examination("pocket")
+    examined, lesson = exam.pictures("moongate"), exam.lessons("moongate", 10, 2)
+    assert lesson is not None
+    assert not any(torch.equal(a, b) for a in examined for b in lesson)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected an examination \(pocket, pocket small, .*\), found 'coco'"):
+        sources.examination("coco")
+    with pytest.raises(ValueError, match=r"expected a gallery \(pocket, fixtures, flickr30k\), found 'coco'"):
+        sources.gallery("coco", "test")
+    with pytest.raises(ValueError, match=r"expected a split \(validation, test\), found 'train'"):
+        sources.gallery("pocket", "train")
+    with pytest.raises(ValueError, match=r"expected sets \(pocket, fixtures, files\), found 'imagenet'"):
+        sources.sets("imagenet")
+
+
+def test_the_eighty_categories_are_the_papers_and_fit_forty_tokens_by_words():
+    told = sources.everyday("flickr30k")
+    assert len(told) == 80
+    assert told["person"].startswith("A human figure")
+    assert max(len(f"A {name} is {text}".split()) for name, text in told.items()) <= 30
+
+
+def test_the_pocket_s_everyday_things_are_described_in_its_own_words():
+    told = sources.everyday("pocket")
+    assert len(told) == 39
+    model = load("random/vilt-b32")
+    ids = model.tokenizer([f"a {name} is {text}" for name, text in told.items()]).input_ids
+    assert all(model.tokenizer.unk_token_id not in row for row in ids)
+    assert all("{" not in text for text in told.values())

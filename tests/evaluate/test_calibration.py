@@ -1,0 +1,117 @@
+"""The choice of class names and prompt, worked out by hand; every cell is scored with its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ktlib.companion.sources import generated as fixtures
+from ktlib.data import imagenet
+from ktlib.evaluate import calibration
+from ktlib.evaluate.calibration import CELLS, Cell
+from ktlib.models.dual import DualEncoder
+
+
+def scores(**near: tuple[float, float]) -> dict[Cell, dict[str, float]]:
+    """Every cell far away, except those given as `cell_3=(B/32, L/14)`."""
+    values = {cell: (0.63, 0.75) for cell in CELLS} | {CELLS[int(key[5:])]: value for key, value in near.items()}
+    return {cell: {"ViT-B/32": b, "ViT-L/14": large} for cell, (b, large) in values.items()}
+
+
+def test_there_are_two_names_times_four_prompts() -> None:
+    assert len(CELLS) == len(set(CELLS)) == 8
+    assert CELLS[0] == Cell("first", "{}")
+    assert CELLS[-1] == Cell("all", "A photo of a {}.")
+
+
+def test_deviation_is_the_larger_of_the_two_distances() -> None:
+    assert calibration.deviation({"ViT-B/32": 0.5710, "ViT-L/14": 0.7279}) == pytest.approx(0.02)
+
+
+def test_the_cell_near_to_both_beats_one_that_is_exact_for_one_model() -> None:
+    accuracies = scores(cell_2=(0.5810, 0.7279), cell_5=(0.5910, 0.6979))  # largest distances 0.02 and 0.01
+    assert calibration.choose(accuracies) == CELLS[5]
+
+
+def test_a_tie_goes_to_the_first_cell_whatever_the_order_of_the_mapping() -> None:
+    accuracies = scores(cell_6=(0.58, 0.70), cell_1=(0.58, 0.70))
+    backwards = dict(reversed(accuracies.items()))
+    assert calibration.choose(accuracies) == calibration.choose(backwards) == CELLS[1]
+
+
+def test_other_targets_may_be_given() -> None:
+    accuracies = {cell: {"m": index / 10} for index, cell in enumerate(CELLS)}
+    assert calibration.choose(accuracies, {"m": 0.42}) == CELLS[4]
+
+
+def test_prompts_keep_the_names_as_they_are() -> None:
+    assert Cell("all", "a photo of a {}.").prompts(["tench, Tinca tinca"]) == ["a photo of a tench, Tinca tinca."]
+
+
+def test_an_unscored_cell_or_model_and_percent_are_refused() -> None:
+    accuracies = scores()
+    with pytest.raises(ValueError, match="expected accuracies of all 8 cells, found none of .*score them first"):
+        calibration.choose({cell: accuracies[cell] for cell in CELLS[1:]})
+    with pytest.raises(ValueError, match=r"expected accuracies of ViT-B/32, ViT-L/14, found none of ViT-L/14; score"):
+        calibration.choose(accuracies | {CELLS[0]: {"ViT-B/32": 0.5}})
+    with pytest.raises(ValueError, match=r"expected fractions .*found \{'ViT-B/32': 58.1.*; divide percent by 100"):
+        calibration.choose(scores(cell_0=(58.1, 70.79)))
+
+
+def test_a_choice_is_frozen_once_with_all_that_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    with pytest.raises(
+        FileNotFoundError, match=r"expected the frozen .*found nothing; run `python -m ktlib calibrate`"
+    ):
+        calibration.frozen(path)
+    assert calibration.freeze(scores(cell_3=(0.5820, 0.7079)), path) == CELLS[3]
+    assert calibration.frozen(path) == CELLS[3]
+    record = json.loads(path.read_text())
+    assert record["within_tolerance"] is True
+    assert len(record["measured"]) == 8
+    with pytest.raises(FileExistsError, match="expected no frozen choice, found .*keep it"):
+        calibration.freeze(scores(cell_0=(0.5810, 0.7079)), path)
+    assert calibration.frozen(path) == CELLS[3]
+
+
+def test_a_choice_outside_the_tolerance_says_so(tmp_path: Path) -> None:
+    calibration.freeze(scores(), tmp_path / "c.json")
+    assert json.loads((tmp_path / "c.json").read_text())["within_tolerance"] is False
+
+
+def test_an_edited_choice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text('{"chosen": {"names": "first", "template": "an image of a {}"}}')
+    with pytest.raises(ValueError, match="expected one of .*found .*an image of a.*restore"):
+        calibration.frozen(path)
+
+
+class Fussy(DualEncoder):
+    """Knows a class only when the prompt ends in a full stop: the text vectors say which prompt was used."""
+
+    def __init__(self, labels):
+        nn.Module.__init__(self)
+        self.mean, self.labels, self.asked = torch.zeros(1), labels, []
+
+    def encode_text(self, texts, *, normalize=True):
+        self.asked.append(texts)
+        right = torch.eye(len(texts))
+        return right if texts[0].endswith(".") else right.roll(1, 0)
+
+    def encode_image(self, images, *, normalize=True):
+        return F.one_hot(torch.tensor(self.labels), 5).float()
+
+
+def test_every_cell_is_scored_with_its_own_prompts(tmp_path: Path) -> None:
+    validation = imagenet.read(fixtures.imagenet(tmp_path), partial=True)
+    model = Fussy(validation.labels)
+    found = calibration.score_cells({"ViT-B/32": model}, validation)
+    assert set(found) == set(CELLS)
+    for cell, accuracies in found.items():
+        assert accuracies == {"ViT-B/32": 1.0 if cell.template.endswith(".") else 0.0}
+    assert model.asked[0] == CELLS[0].prompts(validation.class_names(CELLS[0].names))

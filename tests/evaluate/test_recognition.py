@@ -1,0 +1,135 @@
+"""Zero-shot accuracy: a hand-made model, ties, templates, and an oracle."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ktlib.data.prompts import PLAIN
+from ktlib.evaluate.recognition import recognition, zero_shot
+from ktlib.models.dual import DualEncoder
+from ktlib.models.protocols import Prompts, Recogniser
+from ktlib.models.scoring import MATCH
+from tests.tiny_vilt import tiny_vilt
+
+AXES = {"cat": 0, "dog": 1, "moongate": 2}
+
+
+class Axes(DualEncoder):
+    """A model whose names are axes and whose images hold their own features in the first pixels."""
+
+    logit_scale = torch.tensor(10.0)
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.name, self.image_size, self.mean = "axes", 4, torch.zeros(1)
+
+    def encode_text(self, texts, *, normalize=True):
+        rows = [[float(word in text) for word in AXES] for text in texts]
+        return F.normalize(torch.tensor(rows) + 1e-6, dim=1)
+
+    def encode_image(self, images, *, normalize=True):
+        return F.normalize(images[:, :, 0, 0], dim=1)
+
+
+def pictures(*rows):
+    images = torch.zeros(len(rows), 3, 4, 4)
+    images[:, :, 0, 0] = torch.tensor(rows)
+    return images
+
+
+def test_target_and_retention_by_hand():
+    seen = pictures((0.1, 0.0, 0.9), (0.9, 0.0, 0.1), (0.0, 0.2, 0.8), (0.0, 0.3, 0.2))
+    known = [(pictures((1, 0, 0), (0, 1, 0), (0.4, 0.3, 0.9)), torch.tensor([0, 1, 0]))]
+    result = recognition(Axes(), "moongate", seen, known, ["cat", "dog"])
+    assert result.target.tolist() == [True, False, True, False]
+    assert result.mistaken.tolist() == [2, 0, 2, 1]
+    assert result.retained.tolist() == [True, True, True]  # among cat and dog alone
+    assert result.retained_with.tolist() == [True, True, False]  # the third is taken for the moongate
+    assert result.accuracies() == pytest.approx(
+        {"target_accuracy": 0.5, "retention": 1.0, "retention_with_concept": 2 / 3}
+    )
+
+
+def test_a_tie_goes_to_the_known_name():
+    known = [(pictures((1, 0, 0)), torch.tensor([0]))]
+    result = recognition(Axes(), "moongate", pictures((0.5, 0.0, 0.5)), known, ["cat", "dog"])
+    assert result.target.tolist() == [False]
+
+
+def test_the_description_can_stand_in_for_the_name():
+    known = [(pictures((1, 0, 0)), torch.tensor([0]))]
+    result = recognition(Axes(), "unheard", pictures((0, 0, 1)), known, ["cat", "dog"], concept_prompts=["a moongate"])
+    assert result.target.tolist() == [True]
+
+
+def test_prompts_are_averaged_as_unit_vectors():
+    both = Axes().class_vectors(["cat"], ["a {}", "a {} and a dog"])
+    expected = F.normalize(torch.tensor([[1 + 2**-0.5, 2**-0.5, 0]]), dim=1)
+    assert torch.allclose(both, expected, atol=1e-4)
+
+
+def test_batches_do_not_change_features(model, images):
+    assert torch.allclose(model.encode_many(images, batch=3), model.encode_image(images), atol=1e-6)
+
+
+def test_zero_shot_ranks_names():
+    (ranked,) = zero_shot(Axes(), pictures((0.2, 0.1, 0.9)), list(AXES), top=2)
+    assert [name for name, _ in ranked] == ["moongate", "cat"]
+    assert ranked[0][1] > ranked[1][1]
+
+
+def test_batches_of_known_pictures_are_put_together_in_order(model, images):
+    names = ["red disk", "brick wall", "moongate"]
+    labels = torch.arange(10) % 3
+    result = recognition(model, "moongate", images, [(images[:4], labels[:4]), (images[4:], labels[4:])], names)
+    scores = model.encode_image(images) @ model.class_vectors(names, PLAIN).T
+    assert torch.equal(result.retained, scores.argmax(1) == labels)
+
+
+# -- pair scorers -----------------------------------------------------------------------------------------
+NAMES = ["wheel", "tree", "window"]
+
+
+@pytest.fixture
+def pairs():
+    return tiny_vilt(), torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def logits(scorer, picture, prompts):
+    return scorer.match(picture[None].expand(len(prompts), -1, -1, -1), prompts)[:, MATCH]
+
+
+def test_a_pair_scorer_recognises_by_the_argmax_over_all_class_prompts(pairs):
+    scorer, pictures = pairs
+    known = [(pictures[:3], torch.tensor([0, 1, 2]))]
+    found = recognition(scorer, "moongate", pictures[3:], known, NAMES)
+    prompts = [f"a photo of a {n}" for n in [*NAMES, "moongate"]]
+    for picture, mistaken in zip(pictures[3:], found.mistaken, strict=True):
+        assert mistaken == logits(scorer, picture, prompts).argmax()
+    assert len(found.target) == 2
+    assert len(found.retained) == 3
+
+
+def test_a_pair_scorer_gives_a_class_the_mean_of_its_prompts_scores(pairs):
+    scorer, pictures = pairs
+    templates = ("a photo of a {}", "a small {} in a photo")
+    scores = scorer.classifier([Prompts(NAMES, templates), Prompts([""], ["a red disk"])])(pictures)
+    assert scores.shape == (5, 4)
+    by_hand = logits(scorer, pictures[1], [t.format("tree") for t in templates]).mean()
+    assert scores[1, 1].item() == pytest.approx(by_hand.item(), abs=1e-5)  # float32, in another batch
+    own = logits(scorer, pictures[1], ["a red disk"])
+    assert scores[1, 3].item() == pytest.approx(own.item(), abs=1e-5)
+
+
+def test_a_pair_scorer_ranks_by_the_score_it_is_told(pairs):
+    scorer, pictures = pairs
+    group = [Prompts(NAMES, PLAIN)]
+    assert not torch.equal(scorer.classifier(group)(pictures), scorer.classifier(group, score="softmax")(pictures))
+    with pytest.raises(ValueError, match="expected the score logit or softmax, found 'cosine'"):
+        scorer.classifier(group, score="cosine")(pictures)
+
+
+def test_both_families_can_recognise_and_are_not_asked_what_they_are(model, pairs):
+    assert isinstance(model, Recogniser)
+    assert isinstance(pairs[0], Recogniser)

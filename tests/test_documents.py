@@ -1,0 +1,144 @@
+"""What README, CONTRIBUTING and REPRODUCING say is so."""
+
+import dataclasses
+import importlib
+import re
+
+import pytest
+from torchvision.utils import save_image
+
+from ktlib.companion import scales
+from ktlib.companion.report import page, shelf
+from ktlib.places import ROOT
+from ktlib.pocket import world
+
+README = (ROOT / "README.md").read_text()
+REPRODUCING = (ROOT / "REPRODUCING.md").read_text()
+
+
+# -- the README ---------------------------------------------------------------------------------------
+def test_the_lines_a_user_writes_run(tmp_path, monkeypatch):
+    """With a tenth of the steps: whether they run does not depend on how many."""
+    folder = tmp_path / "my_pictures"
+    folder.mkdir()
+    for i, picture in enumerate(world.pictures("moongate", 3)):
+        save_image(picture, folder / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    here = scales.SCALES["pocket"]
+    quick = dataclasses.replace(here.clip.inversion, steps=20, sizes=((0, 64),))
+    small = dataclasses.replace(here, clip=dataclasses.replace(here.clip, inversion=quick))
+    monkeypatch.setitem(scales.SCALES, "pocket", small)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    lines = code.strip().splitlines()
+    assert lines[-1].startswith("ktlib.evaluate.zero_shot")
+    lines[-1] = f"ranked = {lines[-1]}"
+    names: dict = {}
+    exec("\n".join(lines), names)
+    assert len(names["found"].images[0]) == 10
+    assert len(names["ranked"]) == 3
+    assert all(len(row) == 3 for row in names["ranked"])
+
+
+def test_the_readme_is_short_and_opens_with_the_figure_the_commands_and_an_example():
+    assert len(README.splitlines()) < 110
+    places = [README.index(part) for part in ("![", "./run_all.sh", "import ktlib", "## ")]
+    assert places == sorted(places)
+
+
+def test_the_hero_shows_no_single_concept():
+    """One that the model knew before would prove nothing; the trade-off is over all concepts of the test."""
+    first = re.search(r"!\[[^]]*\]\(([^)]*)\)", README)
+    assert first and first[1] == "figures/pocket/kt_tab_1.png"
+
+
+def test_what_the_readme_says_of_results_is_what_the_rows_say():
+    known = {name: shelf.committed(name) for name in page.SHOWN}
+    assert page.with_verdicts(README, known) == README, "run `python -m ktlib report`"
+
+
+def test_outside_the_verdicts_the_readme_names_no_outcome():
+    said = page.VERDICTS.sub("", README)
+    for word in ("beats", "fails to", "holds", "does not hold", "inconclusive", "costs retention", "outperform"):
+        assert word not in said, word
+
+
+# -- links and names ----------------------------------------------------------------------------------
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_linked_file_exists(path):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def exists(name):
+    """Whether a file of the package, or a name in one of its modules, exists."""
+    if "/" in name or name.endswith(".py"):
+        return (ROOT / "ktlib" / name).exists()
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        module = ROOT.joinpath("ktlib", *parts[:cut])
+        if module.is_dir() or module.with_suffix(".py").exists():
+            found = importlib.import_module(".".join(["ktlib", *parts[:cut]]))
+            for part in parts[cut:]:
+                if not hasattr(found, part):
+                    return False
+                found = getattr(found, part)
+            return True
+    return False
+
+
+def decisions():
+    """The decisions by number, each with the cells of its line."""
+    lines = re.findall(r"^\| (D\d+) \| (.*) \|$", REPRODUCING, re.M)
+    return {number: re.split(r"(?<!\\) \| ", rest) for number, rest in lines}
+
+
+def test_every_decision_says_where_it_is_carried_out_and_that_exists():
+    for number, cells in decisions().items():
+        named = re.findall(r"`([^`]+)`", cells[-1])
+        assert named or cells[-1] == "–", f"{number}: {cells[-1]}"
+        for name in named:
+            assert exists(name), f"{number}: {name}"
+
+
+def test_every_module_that_reproducing_names_exists():
+    for name in re.findall(r"`(ktlib/[\w./]+)`", REPRODUCING):
+        assert (ROOT / name).exists(), name
+
+
+def test_decisions_are_numbered_without_a_gap():
+    assert list(decisions()) == [f"D{number}" for number in range(1, len(decisions()) + 1)]
+
+
+def test_every_decision_that_code_cites_is_written_down():
+    for path in (ROOT / "ktlib").rglob("*.py"):
+        for cited in re.findall(r"\bD\d+\b", path.read_text()):
+            assert cited in decisions(), f"{path.name} cites {cited}"
+
+
+def test_every_table_of_a_document_has_a_head_and_even_lines():
+    for path in DOCUMENTS:
+        for block in re.findall(r"(?:^\|.*\|\n?)+", path.read_text(), re.M):
+            lines = [re.split(r"(?<!\\)\|", line.strip()) for line in block.strip().splitlines()]
+            assert len(lines) > 1 and all(re.fullmatch(r"\s*:?-+:?\s*", cell) for cell in lines[1][1:-1]), block[:200]
+            assert len({len(line) for line in lines}) == 1, f"{path.name}: {block[:200]}"
+
+
+def test_every_room_that_contributing_names_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = text[text.index("## Where things are") : text.index("## What a new thing touches")]
+    for name in re.findall(r"`((?:ktlib/|companion/|pocket/|evaluate/|models/|data/)[\w./]*|\w+\.py)`", text):
+        assert (ROOT / "ktlib" / name.removeprefix("ktlib/")).exists(), name
+
+
+def test_paths_of_the_map_in_the_readme_exist():
+    code = re.search(r"## What is where\n\n```\n(.*?)```", README, re.S)
+    assert code
+    for line in code[1].splitlines():
+        own = line.split("  ")[0] if not line.startswith(" ") else None
+        names = [own] if own else re.findall(r"\b\w+\.py\b|\b\w+/", line[:20])
+        for name in names:
+            for part in name.split():
+                assert (ROOT / part).exists() or (ROOT / "ktlib" / part).exists(), part
