@@ -63,11 +63,11 @@ def compare(arguments: Arguments) -> int:
     return int(not all(item.same for item in compared))
 
 
-def lab(arguments: Arguments) -> int:
+def lab(arguments: Arguments) -> None:
     """Open JupyterLab on a working copy of the notebooks."""
     from ktlib.companion import lab as laboratory  # when chosen
 
-    return laboratory.start(fresh=arguments.fresh, arguments=arguments.rest)
+    laboratory.start(fresh=arguments.fresh, arguments=arguments.rest)
 
 
 def site(arguments: Arguments) -> None:

@@ -1,26 +1,25 @@
 """Zoom-shot: a linear map from the features of any vision encoder into CLIP's space, and one back.
 
-Works on features alone, extracted once (`ktlib.features`). `fit` is the paper's method, `align` the
-Linear Aligner it is compared with, `least_squares` the map both are after, in closed form. Where
-the paper's equations and its algorithm disagree the equations are followed (D17 to D23).
+Works on features alone, extracted once (`ktlib.extract`). `fit` is the paper's method, `align` the
+Linear Aligner it is compared with; `linear_maps.least_squares` is the map both are after, in closed
+form. Where the paper's equations and its algorithm disagree the equations are followed (D17 to D23).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ktlib.linear_maps import Affine, Maps, Rows, check_features, rescaling
 from ktlib.losses import MATCHINGS, cosines, mean_absolute, mean_squared, prompt_distillation
-
-Rows = Int[Tensor, " rows"]
 
 
 @dataclass(frozen=True)
@@ -81,39 +80,6 @@ class AlignerSettings:
     bias_fix: bool = False
 
 
-@dataclass(frozen=True)
-class LinearMap:
-    """`x @ weight + bias`, in the units of the features as the encoders give them."""
-
-    weight: Float[Tensor, "inputs outputs"]
-    bias: Float[Tensor, " outputs"]
-
-    def __call__(self, features: Float[Tensor, "count inputs"]) -> Float[Tensor, "count outputs"]:
-        """The features in the other space, float32.
-
-        Raises:
-            ValueError: features of another width than the map was made for.
-        """
-        if features.ndim != 2 or features.shape[1] != len(self.weight):
-            raise ValueError(f"expected features (count, {len(self.weight)}), found {tuple(features.shape)}")
-        return features.to(self.weight) @ self.weight + self.bias
-
-
-@dataclass(frozen=True)
-class Maps:
-    """A map from the encoder's space into CLIP's and, where it was asked for, one back.
-
-    Attributes:
-        h: source features to CLIP's space.
-        h_inverse: CLIP features, of images or texts, to the source's space; None for the Linear Aligner.
-        losses: for each loss its value before every step; empty in closed form.
-    """
-
-    h: LinearMap
-    h_inverse: LinearMap | None = None
-    losses: Mapping[str, Float[Tensor, " steps"]] = field(default_factory=dict)
-
-
 def fit(
     source: Float[Tensor, "images source"],
     clip: Float[Tensor, "targets clip"],
@@ -166,15 +132,15 @@ def fit_many(
     chosen = _rows(source, seeds, rows)
     scales = _scales(source, clip, chosen, settings.variance)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    h = _Affine(source.shape[1], clip.shape[1], generators, text)
-    inverse = _Affine(clip.shape[1], source.shape[1], generators, text)
+    h = Affine(source.shape[1], clip.shape[1], generators, text)
+    inverse = Affine(clip.shape[1], source.shape[1], generators, text)
     prompts = text.float() * scales[1]  # (fits, prompts, clip)
     # The paper has one Adam a map. Adam works on each number by itself, so one for both is the same.
     optimizer = torch.optim.Adam([*h.parameters, *inverse.parameters], lr=settings.lr, fused=True)
     steps = settings.epochs * math.ceil(len(chosen[0]) / settings.batch)
 
     def loss(images: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        return _objective(h, inverse, images, targets, prompts, settings)
+        return objective(h, inverse, images, targets, prompts, settings)
 
     def lr(step: int) -> float:
         return settings.lr * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -215,7 +181,7 @@ def align(
     chosen = _rows(source, seeds, rows)
     scales = _scales(source, clip, chosen, settings.variance)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    h = _Affine(source.shape[1], clip.shape[1], generators, clip)
+    h = Affine(source.shape[1], clip.shape[1], generators, clip)
     optimizer = torch.optim.SGD(
         h.parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, fused=True
     )
@@ -233,135 +199,23 @@ def align(
     return [Maps(one, None, curve) for one, curve in zip(maps, curves, strict=True)]
 
 
-def least_squares(
-    source: Float[Tensor, "images source"], clip: Float[Tensor, "targets clip"], *, rows: Rows | None = None
-) -> Maps:
-    """The affine maps with the least squared error, in closed form and double precision.
-
-    Where the features do not determine the map (fewer images than dimensions), the one of least norm.
-
-    Args:
-        source, clip: as in `fit`.
-        rows: the images to use; all by default.
-
-    Raises:
-        ValueError: as in `fit`.
-
-    Source: ours, the control that tells the loss from the optimiser.
-    """
-    check_features(source, clip)
-    rows = torch.arange(len(source)) if rows is None else rows
-    width = source.shape[1]
-    total = torch.zeros(width + clip.shape[1], dtype=torch.float64)
-    products = torch.zeros(len(total), len(total), dtype=torch.float64)
-    for part in rows.split(CHUNK):
-        both = torch.cat([source[part], clip[part].to(source)], 1).cpu().double()
-        total += both.sum(0)
-        products += both.T @ both
-    mean = total / len(rows)
-    covariance = products / len(rows) - mean.outer(mean)
-
-    def solve(inputs: slice, outputs: slice) -> LinearMap:
-        # By singular values, so that features of low rank do no harm; below 1e-10 of the largest is rounding.
-        own, shared = covariance[inputs, inputs], covariance[inputs, outputs]
-        weight = torch.linalg.lstsq(own, shared, rcond=1e-10, driver="gelsd").solution
-        bias = mean[outputs] - mean[inputs] @ weight
-        return LinearMap(weight.float().to(source.device), bias.float().to(source.device))
-
-    left, right = slice(None, width), slice(width, None)
-    return Maps(solve(left, right), solve(right, left))
-
-
-def check_features(source: Tensor, clip: Tensor, text: Tensor | None = None) -> None:
-    """Refuse features that belong to different images or spaces.
-
-    Raises:
-        ValueError: not matrices, no images, different numbers of images, or text of another width than CLIP's.
-    """
-    for name, features in (("source", source), ("CLIP", clip), *([("text", text)] if text is not None else [])):
-        if features.ndim != 2 or 0 in features.shape:
-            raise ValueError(f"expected {name} features (count, dim), found {tuple(features.shape)}")
-    if len(source) != len(clip):
-        raise ValueError(
-            f"expected features of the same images, found {len(source)} of the source and {len(clip)} of CLIP; "
-            "extract both from the same set"
-        )
-    if text is not None and text.shape[1] != clip.shape[1]:
-        raise ValueError(
-            f"expected text features of CLIP's width {clip.shape[1]}, found {text.shape[1]}; "
-            "take image and text features from the same CLIP"
-        )
-
-
-def rescaling(features: Float[Tensor, "images dim"], target: float = 4.5, *, rows: Rows | None = None) -> float:
-    """The factor that gives features the target variance, one number for a whole space.
-
-    The variance is that of all entries together, as the Linear Aligner has it. ZS, Eq. 3 prints
-    sqrt(variance / target), which would turn a variance v into v² / target.
-
-    Args:
-        features: as an encoder gives them.
-        target: variance after scaling.
-        rows: the images to use; all by default.
-
-    Raises:
-        ValueError: features that are not finite, or all alike.
-
-    Source: ZS, Eq. 2 and 3, the fraction of Eq. 3 turned over (D17).
-    """
-    rows = torch.arange(len(features)) if rows is None else rows
-    pivot = features[rows[0], 0].float()  # variance does not see a shift, and rounding sees less of it
-    total = squares = 0.0
-    for part in rows.split(CHUNK):
-        values = features[part].float() - pivot
-        total += values.sum(1).double().sum().item()  # short sums in single precision, the long one in double
-        squares += torch.linalg.vecdot(values, values).double().sum().item()
-    count = len(rows) * features.shape[1]
-    variance = squares / count - (total / count) ** 2
-    if not math.isfinite(variance):
-        raise ValueError("expected finite features, found NaN or infinity; extract them again")
-    if variance <= 0:
-        raise ValueError("expected features that differ, found no variance; check what the encoder was given")
-    return math.sqrt(target / variance)
-
-
 # -- one run for several fits -----------------------------------------------------------------------
-CHUNK = 16_384  # rows that are looked at together
 Scales = tuple[Float[Tensor, "fits 1 1"], Float[Tensor, "fits 1 1"]]
 
 
-class _Affine:
-    """An affine map for each fit, started as torch starts a `Linear`."""
-
-    def __init__(self, inputs: int, outputs: int, generators: Sequence[torch.Generator], like: Tensor) -> None:
-        bound = 1 / math.sqrt(inputs)
-        shapes = (inputs, outputs), (1, outputs)
-        drawn = [[torch.rand(shape, generator=g) for g in generators] for shape in shapes]
-        weight, bias = ((torch.stack(d) * 2 - 1) * bound for d in drawn)
-        self.weight = weight.to(like.device).requires_grad_()  # (fits, inputs, outputs)
-        self.bias = bias.to(like.device).requires_grad_()  # (fits, 1, outputs)
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        return [self.weight, self.bias]
-
-    def __call__(self, features: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, features, self.weight)
-
-    def folded(self, inputs: Tensor, outputs: Tensor, *, bias_fix: bool) -> list[LinearMap]:
-        """Maps in the features' own units: y·outputs = (x·inputs) @ weight + bias, solved for y."""
-        with torch.no_grad():
-            weight = self.weight * (inputs / outputs)
-            bias = self.bias / outputs if bias_fix else self.bias * (inputs / outputs)
-        if not (weight.isfinite().all() and bias.isfinite().all()):
-            raise RuntimeError("the training diverged: lower lr, or scale the features (variance=4.5)")
-        return [LinearMap(w, b[0]) for w, b in zip(weight, bias, strict=True)]
-
-
-def _objective(
-    h: _Affine, inverse: _Affine, images: Tensor, clip: Tensor, text: Tensor, settings: ZoomShotSettings
+def objective(
+    h: Affine, inverse: Affine, images: Tensor, clip: Tensor, text: Tensor, settings: ZoomShotSettings
 ) -> dict[str, Tensor]:
-    """The losses of one batch, (fits,) each, already weighted; their sum is minimised."""
+    """The losses of one batch, (fits,) each, already weighted; their sum is minimised.
+
+    Args:
+        h, inverse: the two maps, one of each a fit.
+        images, clip: features of the same images in both spaces, (fits, batch, dim), scaled.
+        text: CLIP's features of the prompts, (fits, prompts, dim), scaled.
+        settings: which losses, and their weights.
+
+    Source: ZS, Eq. 1, 4 and 8.
+    """
     to_clip = h(images)
     # Each map is applied once to all that is ready for it: large products are faster than many small ones.
     ready = [clip, text, to_clip] if settings.cycle else [clip, text] if settings.distillation else [clip]
@@ -445,9 +299,3 @@ def _train(
             curves.setdefault(name, []).append(value.detach())
     whole = {name: torch.stack(values).cpu() for name, values in curves.items()}  # (steps, fits)
     return [{name: curve[:, i] for name, curve in whole.items()} for i in range(len(factors[0]))]
-
-
-__all__ = [
-    "AlignerSettings", "LinearMap", "Maps", "ZoomShotSettings", "align", "check_features", "fit", "fit_many",
-    "least_squares", "rescaling",
-]  # fmt: skip

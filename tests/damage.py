@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 import scipy.io
 
-from ktlib.companion.generated import CONCEPTS, _lines, _matlab, _picture
+from ktlib.companion.sources.generated import CONCEPTS, _lines, _matlab, _picture
 
 Damage = Literal[
     "truncated image",

@@ -7,20 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import classification_sets as zoom_shot
-from ktlib.companion import scales
-from ktlib.companion.record import rows as results
-from ktlib.companion.record.rows import ROOT, select
+from ktlib.companion import sources
+from ktlib.companion.record.rows import committed, parsed, select, written
 from ktlib.companion.report import page as report
-from ktlib.companion.sources import pocket
-from ktlib.companion.studies import bench as experiments
+from ktlib.companion.scales import scale
+from ktlib.companion.studies import bench
 from ktlib.companion.studies.zoom_shot.laboratory import class_features, named
-from ktlib.models import load, load_encoder
-from ktlib.models.vision import VisionEncoder
-from ktlib.zoom_shot import least_squares
+from ktlib.linear_maps import least_squares
+from ktlib.models import VisionEncoder, load
+from ktlib.places import ROOT
 
 PUBLISHED = ROOT / "data_manifests" / "published"
-COMMITTED = results.read("pocket")
+COMMITTED, HERE = committed("pocket"), scale("pocket")
 
 
 def test_there_are_rows_of_every_item_of_notebook_01():
@@ -42,7 +40,7 @@ def test_every_effect_stands_beside_its_controls_on_three_seeds():
     for method in ("kt", "noise", "wrong", "real"):
         found = select(rows, method=method)
         assert {row.seed for row in found} == {0, 1, 2}
-        assert {row.concept for row in found} == {c.name for c in pocket().of("test")}
+        assert {row.subject for row in found} == {c.name for c in sources.examination("pocket").of("test")}
 
 
 def test_intervals_hold_their_values():
@@ -51,24 +49,23 @@ def test_intervals_hold_their_values():
         assert row.n > 0
 
 
-@pytest.mark.parametrize("name", ["pocket/clip-b", "pocket/clip-l"])
+@pytest.mark.parametrize("name", HERE.clip.models)
 def test_the_untouched_models_score_what_is_committed(name, tmp_path):
     """Computed anew without a cache; another processor may tip two pictures of fifty."""
-    who = experiments.subject(name, scales.scale("pocket"), cache=tmp_path)
-    fresh = experiments.base(who, "KT Tab. 1", who.exam.of("test"))
+    subject = bench.subject(name, HERE, HERE.clip, cache=tmp_path)
+    fresh = bench.base(subject, "KT Tab. 1", subject.exam.of("test"))
     for row in fresh:
-        (old,) = select(COMMITTED, item=row.item, model=name, method="base", concept=row.concept, metric=row.metric)
+        (old,) = select(COMMITTED, item=row.item, model=name, method="base", subject=row.subject, metric=row.metric)
         assert abs(old.value - row.value) <= 2.01 / row.n
         assert old.weights == row.weights
 
 
 def test_a_transfer_scores_what_is_committed(tmp_path):
     """Noise images, so that nothing chaotic precedes the transfer. Fifty pictures: two may tip."""
-    here = replace(scales.scale("pocket"), seeds=(0,))
-    who = experiments.subject("pocket/clip-b", here, cache=tmp_path)
-    concepts = who.exam.of("test")[:2]
-    lessons = experiments.noise(who, concepts)
-    fresh = experiments.sweep(who, "KT Tab. 1", "noise", concepts, lessons, rates=here.rates[2:4], progress=False)
+    subject = bench.subject("pocket/clip-b", replace(HERE, seeds=(0,)), HERE.clip, cache=tmp_path)
+    concepts, rates = subject.exam.of("test")[:2], HERE.clip.rates[2:4]
+    lessons = bench.noise(subject, concepts)
+    fresh = bench.sweep(subject, "KT Tab. 1", "noise", concepts, lessons, rates=rates, progress=False)
     assert len(fresh) == 2 * 2 * 3
     for row in fresh:
         (old,) = [r for r in select(COMMITTED, item=row.item, method="noise", model=row.model) if same(r, row)]
@@ -76,27 +73,27 @@ def test_a_transfer_scores_what_is_committed(tmp_path):
 
 
 def same(one, other):
-    return all(getattr(one, c) == getattr(other, c) for c in ("concept", "metric", "seed", "setting"))
+    return all(getattr(one, c) == getattr(other, c) for c in ("subject", "metric", "seed", "varied"))
 
 
 def test_the_twenty_tables_of_zoom_shot_are_whole():
     items = [f"ZS Tab. {number}" for number in range(1, 21)]
-    sets = list(zoom_shot.kinds("pocket"))
+    sets = list(sources.kinds("pocket"))
     for item in items:
         rows = select(COMMITTED, item=item, split="test", metric="top1", method=("zoom_shot", "linear_aligner"))
-        kinds = {(row.model, row.method, row.setting) for row in rows}
+        kinds = {(row.model, row.method, written(row.varied)) for row in rows}
         assert kinds, item
-        for model, method, setting in kinds:
-            own = select(rows, model=model, method=method, setting=setting)
-            wanted = [s for s in sets if item != "ZS Tab. 6" or s in zoom_shot.pocket().targets]
-            assert {(row.concept, row.seed) for row in own} == {(name, seed) for name in wanted for seed in (0, 1, 2)}
+        for model, method, varied in kinds:
+            own = select(rows, model=model, method=method, varied=parsed(varied))
+            wanted = [s for s in sets if item != "ZS Tab. 6" or s in sources.sets("pocket").targets]
+            assert {(row.subject, row.seed) for row in own} == {(name, seed) for name in wanted for seed in (0, 1, 2)}
     controls = {"linear_aligner_fixed", "linear_aligner_tuned", "mse_adam", "least_squares", "clip"}
     assert controls <= {row.method for row in select(COMMITTED, item="ZS Tab. 1")}
 
 
 def test_a_map_in_closed_form_scores_what_is_committed():
     """One encoder and seed, features extracted anew; another processor may tip two pictures of a set."""
-    sets, encoder = zoom_shot.pocket(), load_encoder("pocket/mobilenet")
+    sets, encoder = sources.sets("pocket"), load("pocket/mobilenet")
     clip = load("pocket/clip-b")
     order = torch.randperm(len(sets.train), generator=torch.Generator().manual_seed(10_000))
     chosen = sets.train.take(order[: len(order) // 5].sort().values.tolist())
@@ -110,7 +107,7 @@ def test_a_map_in_closed_form_scores_what_is_committed():
             texts = class_features(clip.encode_text, images.names, images.templates)
             hits = named(maps.h(features), texts) == torch.tensor(images.labels)
             (old,) = select(
-                COMMITTED, item="ZS Tab. 1", model="pocket/mobilenet", method="least_squares", concept=name, seed=0,
+                COMMITTED, item="ZS Tab. 1", model="pocket/mobilenet", method="least_squares", subject=name, seed=0,
                 metric="top1",
             )  # fmt: skip
             assert abs(old.value - hits.float().mean().item()) <= 2.01 / len(images)

@@ -13,7 +13,7 @@ MODULES = {
 }
 # From the ground up; a room may import from rooms below it. Rooms of one line do not know each other.
 LAYERS = [
-    ("ktlib.places", "ktlib.store", "ktlib.losses", "ktlib.augment"),
+    ("ktlib.places", "ktlib.store", "ktlib.losses", "ktlib.augment", "ktlib.linear_maps"),
     ("ktlib.data",),
     ("ktlib.models",),
     ("ktlib.inversion", "ktlib.transfer", "ktlib.zoom_shot"),

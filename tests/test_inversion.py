@@ -5,13 +5,13 @@ import math
 
 import pytest
 import torch
-from tests.pairs import tiny_vilt
 
 import ktlib.inversion as inversion
 from ktlib.inversion import InversionSettings, invert, learning_rate
 from ktlib.losses import total_variation
 from ktlib.models.protocols import Invertible
 from ktlib.models.scoring import MATCH
+from tests.tiny_vilt import tiny_vilt
 
 DESCRIPTION = "a round opening in a brick wall"
 SHORT = InversionSettings(steps=12, sizes=((0, 8), (4, 16), (8, 32)))
@@ -209,9 +209,9 @@ class Brightness:
 
 def test_whatever_offers_what_is_asked_can_be_inverted():
     assert isinstance(Brightness(), Invertible)
-    settings = InversionSettings(steps=200, sizes=((0, 8),), schedule="cosine", lr=0.05, tv=0.0)
+    settings = InversionSettings(steps=40, sizes=((0, 8),), schedule="cosine", lr=0.05, tv=0.0)
     found = run(Brightness(), ["x" * 20, "x" * 80], settings=settings)
-    assert found.images.mean((1, 2, 3, 4)).tolist() == pytest.approx([0.2, 0.8], abs=0.02)
+    assert found.images.mean((1, 2, 3, 4)).tolist() == pytest.approx([0.2, 0.8], abs=0.03)
 
 
 # -- inversion through the matching head -----------------------------------------------------------------

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.pairs import tiny_vilt
 
 from ktlib.models.scoring import MATCH
 from ktlib.transfer import MatchingSettings, Pairs, Recipe, TransferSettings, named_caption, transfer
+from tests.tiny_vilt import tiny_vilt
 
 CAPTION = "a moongate is a round opening in a brick wall"
 OTHERS = ("a wheel is a black ring", "a tree is a round green crown on a brown rod")

@@ -1,4 +1,4 @@
-"""The maps: scaling undone by algebra, least squares as the limit, each slip of the paper shown for what it does."""
+"""Zoom-shot: least squares as the limit, each slip of the paper shown for what it does."""
 
 import math
 from dataclasses import replace
@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ktlib import losses
-from ktlib import zoom_shot as zoomshot
-from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit, fit_many, least_squares, rescaling
+from ktlib import losses, zoom_shot
+from ktlib.linear_maps import Affine, least_squares, rescaling
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit, fit_many
 
 MSE = ZoomShotSettings(cycle=0.0, distillation=0.0)
 
@@ -30,47 +30,6 @@ def pair():
 TEXT = features(7, 5, 4)
 
 
-# -- scaling ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize("spread", [0.01, 1.0, 50.0])
-def test_rescaling_gives_the_variance_of_all_entries_together(spread):
-    space = features(300, 8, 0, spread=spread, shift=2 * spread)
-    scaled = space * rescaling(space)
-    assert scaled.double().var(correction=0).item() == pytest.approx(4.5, rel=1e-5)
-
-
-def test_equation_3_as_printed_turns_a_variance_v_into_v_squared_over_the_target():
-    space = features(300, 8, 0, spread=3.0)
-    variance = space.double().var(correction=0).item()
-    literal = space * math.sqrt(variance / 4.5)
-    assert literal.double().var(correction=0).item() == pytest.approx(variance**2 / 4.5, rel=1e-5)
-    assert rescaling(space) == pytest.approx(math.sqrt(4.5 / variance), rel=1e-6)
-
-
-def test_rescaling_reads_the_chosen_rows_alone():
-    space = torch.cat([features(100, 4, 0), features(100, 4, 1, spread=9)])
-    rows = torch.arange(100)
-    assert rescaling(space, rows=rows) == pytest.approx(rescaling(space[:100]), rel=1e-9)
-
-
-def test_a_map_between_scaled_spaces_is_undone_for_features_as_they_come():
-    """y c₂ = (x c₁) W + b, so y = x (W c₁ / c₂) + b / c₂; exact in double precision up to rounding of float32."""
-    generator = torch.Generator().manual_seed(0)
-    affine = zoomshot._Affine(6, 5, [generator], torch.zeros(1))
-    x, one, two = features(9, 6, 5), torch.tensor([[[3.0]]]), torch.tensor([[[0.25]]])
-    (folded,) = affine.folded(one, two, bias_fix=True)
-    by_hand = affine(x[None] * one)[0] / two[0]
-    torch.testing.assert_close(folded(x), by_hand.detach(), rtol=1e-5, atol=1e-5)
-
-
-def test_the_published_bias_is_off_by_the_sources_factor():
-    generator = torch.Generator().manual_seed(0)
-    affine = zoomshot._Affine(6, 5, [generator], torch.zeros(1))
-    one, two = torch.tensor([[[3.0]]]), torch.tensor([[[0.25]]])
-    (right,), (published,) = (affine.folded(one, two, bias_fix=fix) for fix in (True, False))
-    torch.testing.assert_close(published.bias, right.bias * 3.0)
-    torch.testing.assert_close(published.weight, right.weight)
-
-
 # -- the limit --------------------------------------------------------------------------------------
 def test_reconstruction_alone_converges_to_least_squares(pair):
     source, clip = pair
@@ -83,31 +42,13 @@ def test_reconstruction_alone_converges_to_least_squares(pair):
         assert (ours(inputs) - best(inputs)).abs().max() < 0.01 * scale
 
 
-def test_least_squares_is_torchs_own(pair):
-    source, clip = pair
-    augmented = torch.cat([source, torch.ones(len(source), 1)], 1).double()
-    solution = torch.linalg.lstsq(augmented, clip.double()).solution
-    found = least_squares(source, clip).h
-    torch.testing.assert_close(found.weight.double(), solution[:-1], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(found.bias.double(), solution[-1], rtol=1e-4, atol=1e-4)
-
-
-def test_least_squares_takes_the_smallest_map_where_images_are_fewer_than_dimensions():
-    source, clip = features(5, 20, 0), features(5, 3, 1)
-    found = least_squares(source, clip).h
-    assert torch.allclose(found(source), clip, atol=1e-4)
-    centred = source.double() - source.double().mean(0)  # of rank 4
-    smallest = torch.linalg.pinv(centred, rtol=1e-10) @ (clip.double() - clip.double().mean(0))
-    torch.testing.assert_close(found.weight.double(), smallest, rtol=1e-3, atol=1e-5)
-
-
 def test_the_linear_aligners_loss_with_adam_is_zoom_shots_reconstruction(pair):
     """h sees the same gradient whether h⁻¹ is trained beside it or not, so this control needs no code of its own."""
     source, clip = pair
     alone = fit(source, clip, TEXT, replace(MSE, lr=0.01, batch=50))
     generator = torch.Generator().manual_seed(0)
-    h = zoomshot._Affine(6, 5, [generator], clip)
-    zoomshot._Affine(5, 6, [generator], clip)  # drawn for h⁻¹, left alone
+    h = Affine(6, 5, [generator], clip)
+    Affine(5, 6, [generator], clip)  # drawn for h⁻¹, left alone
     optimizer = torch.optim.Adam(h.parameters, lr=0.01)
     one, two = rescaling(source), rescaling(clip)
     for step, rows in enumerate(torch.randperm(400, generator=generator).split(50)):
@@ -167,7 +108,7 @@ def test_half_precision_features_are_trained_on_as_float32(pair):
 
 def test_every_image_is_seen_once_an_epoch(pair):
     rows = torch.arange(10, 55)
-    plan = list(zoomshot._plan([rows], [torch.Generator().manual_seed(0)], 20, 2))
+    plan = list(zoom_shot._plan([rows], [torch.Generator().manual_seed(0)], 20, 2))
     assert [part.shape[1] for part in plan] == [20, 20, 5, 20, 20, 5]
     for epoch in (plan[:3], plan[3:]):
         assert sorted(torch.cat(epoch, 1)[0].tolist()) == rows.tolist()
@@ -193,8 +134,8 @@ def test_the_objective_is_the_sum_of_the_papers_terms_written_out(pair):
     """Images, texts and returning images go through a map together; here each goes alone."""
     source, clip = (space[None, :50] for space in pair)
     text = TEXT[None]
-    h, g = (zoomshot._Affine(a, b, [torch.Generator().manual_seed(a)], clip) for a, b in ((6, 5), (5, 6)))
-    found = zoomshot._objective(h, g, source, clip, text, ZoomShotSettings(distillation=2.0))
+    h, g = (Affine(a, b, [torch.Generator().manual_seed(a)], clip) for a, b in ((6, 5), (5, 6)))
+    found = zoom_shot.objective(h, g, source, clip, text, ZoomShotSettings(distillation=2.0))
     l1, cos = losses.mean_absolute, losses.cosines
     teacher = cos(clip, text)
     by_hand = {
@@ -214,7 +155,7 @@ def test_the_linear_aligner_is_sgd_on_the_squared_error(pair):
     settings = AlignerSettings(epochs=3, batch=100, bias_fix=True)
     (found,) = align(source, clip, settings, seeds=[5])
     generator = torch.Generator().manual_seed(5)
-    h = zoomshot._Affine(6, 5, [generator], clip)
+    h = Affine(6, 5, [generator], clip)
     optimizer = torch.optim.SGD(h.parameters, lr=0.01, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=200)
     one, two = rescaling(source), rescaling(clip)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -95,8 +94,11 @@ def environment(root: Path = ROOT) -> dict[str, str]:
     return own | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), own.get("PYTHONPATH", "")]))}
 
 
-def start(root: Path = ROOT, *, fresh: bool = False, arguments: Sequence[str] = ()) -> int:
-    """Refresh the copies and open JupyterLab on them until it is closed; returns its exit status."""
+def start(root: Path = ROOT, *, fresh: bool = False, arguments: Sequence[str] = ()) -> None:
+    """Refresh the copies and become JupyterLab, so that Ctrl-C and its exit status are its own."""
     for sentence in refresh(root, fresh=fresh):
         print(sentence, file=sys.stderr)
-    return subprocess.run(command(root, arguments), cwd=root, env=environment(root), check=False).returncode
+    words = command(root, arguments)
+    sys.stderr.flush()
+    os.chdir(root)
+    os.execve(words[0], words, environment(root))

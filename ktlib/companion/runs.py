@@ -186,6 +186,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
+def computed(this: Run) -> list[rows.Row]:
+    """The rows that this run has computed; none that it borrowed."""
+    everything = [notebooks.read(path) for path in notebooks.find(this.root)]
+    own = [name for name in outputs.computed(this, everything) if name.endswith(".csv")]
+    return [row for name in own for row in rows.read(this.scale, Path(name).stem, folder=this.folder / "results")]
+
+
 def certify(this: Run) -> certificate.Certificate | None:
     """Compare what the run has computed with what is committed, write the certificate and return it.
 
@@ -194,10 +201,8 @@ def certify(this: Run) -> certificate.Certificate | None:
     Returns:
         None where nothing that was computed is committed.
     """
-    everything = [notebooks.read(path) for path in notebooks.find(this.root)]
-    own = [name for name in outputs.computed(this, everything) if name.endswith(".csv")]
     folder, home = this.folder / "results", this.committed("results/")
-    found = [row for name in own for row in rows.read(this.scale, Path(name).stem, folder=folder)]
+    found = computed(this)
     items = {row.item for row in found}
     committed = rows.read(this.scale, folder=home)
     before = [row for row in committed if row.item in items]
@@ -230,15 +235,15 @@ def ending(this: Run, outcomes: Sequence[Outcome]) -> str:
     """What stands under the progress: the table, the verdicts, where everything is, and the certificate."""
     made = certify(this)
     verdicts = [after for _, after in made.verdicts.values()] if made else []
-    if not made and scale_of(this.scale).is_result:
-        own = rows.read(this.scale, folder=this.folder / "results")
+    if not made and scale_of(this.scale).is_result:  # the first run at a scale: nothing is published yet
+        own = computed(this)
         verdicts = [one.verdict for one in ledger.verdicts(own, this.scale)] if own else []
     lines = [table(outcomes), ""]
     if verdicts:
         counts = Counter(verdicts)
-        lines.append("claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))
+        lines.append("claims: " + ", ".join(f"{verdict} {counts[verdict]}" for verdict in VERDICTS))
     folder = this.folder.relative_to(this.root) if this.folder.is_relative_to(this.root) else this.folder
-    places = {"results": "RESULTS.md", "figures": "figures", "executed notebooks": "[0-9][0-9]_*.ipynb"}
+    places = {"results": "RESULTS.md", "figures": "figures", "executed notebooks": "*.ipynb"}
     lines += [f"{what}: {folder / name}" for what, name in places.items() if any(this.folder.glob(name))]
     if made:
         lines += ["", made.text(), f"  all of it: {folder / 'certificate.md'}"]

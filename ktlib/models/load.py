@@ -78,9 +78,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
     """
     found = _kind_of(name, kind)
     if kind is not None and found is not kind:
-        hint = (
-            "for CLIP as a source of features: VisionEncoder.of(load(...))" if kind is VisionEncoder else "leave it out"
-        )
+        of_clip = kind is VisionEncoder and found is DualEncoder
+        hint = f"take VisionEncoder.of(load({name!r}))" if of_clip else "ask for that, or leave the kind out"
         raise ValueError(f"expected a {kind.__name__}, found {name}, which is a {found.__name__}; {hint}")
     if weights is not None and (found is PairScorer or name.startswith(("pocket/", "random/"))):
         raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")

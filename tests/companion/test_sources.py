@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import generated as fixtures
-from ktlib.companion import real, sources
+from ktlib.companion import sources
+from ktlib.companion.sources import generated as fixtures
+from ktlib.companion.sources import real
 from ktlib.data import manifests
 from ktlib.data.sets import LabelledImages
-from ktlib.models.vilt import load_pair
+from ktlib.models import load
 from ktlib.pocket import exams
 
 
@@ -164,7 +165,7 @@ def test_the_eighty_categories_are_the_papers_and_fit_forty_tokens_by_words():
 def test_the_pocket_s_everyday_things_are_described_in_its_own_words():
     told = sources.everyday("pocket")
     assert len(told) == 39
-    model = load_pair("random/vilt-b32")
+    model = load("random/vilt-b32")
     ids = model.tokenizer([f"a {name} is {text}" for name, text in told.items()]).input_ids
     assert all(model.tokenizer.unk_token_id not in row for row in ids)
     assert all("{" not in text for text in told.values())

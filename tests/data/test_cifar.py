@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.sets import LabelledImages
 from tests.damage import Damage, damage

@@ -15,7 +15,7 @@ import scipy.io
 from PIL import Image
 from torchvision import datasets
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import files, fine_grained
 from ktlib.data.sets import LabelledImages
 from tests.damage import damage

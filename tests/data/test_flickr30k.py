@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import flickr30k
 from tests.damage import damage_flickr30k
 

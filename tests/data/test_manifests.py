@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ktlib import places
-from ktlib.companion import generated as fixtures
 from ktlib.companion.record import notebooks
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import manifests
 from tests.damage import damage
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import images, rare_concepts
 from tests.damage import Damage, damage
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ktlib.companion import generated as fixtures
+from ktlib.companion.sources import generated as fixtures
 from ktlib.data import imagenet
 from ktlib.evaluate import calibration
 from ktlib.evaluate.calibration import CELLS, Cell

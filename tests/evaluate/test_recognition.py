@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.pairs import tiny_vilt
 from torch import nn
 
 from ktlib.data.prompts import PLAIN
@@ -11,6 +10,7 @@ from ktlib.evaluate.recognition import recognition, zero_shot
 from ktlib.models.dual import DualEncoder
 from ktlib.models.protocols import Prompts, Recogniser
 from ktlib.models.scoring import MATCH
+from tests.tiny_vilt import tiny_vilt
 
 AXES = {"cat": 0, "dog": 1, "moongate": 2}
 

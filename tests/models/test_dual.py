@@ -1,15 +1,12 @@
-"""The adapter: unit vectors, honest tokenizing, real preprocessing, and `load`."""
-
-import json
-import shutil
+"""The adapter of dual encoders: unit vectors, honest tokenizing, real preprocessing, and what the method asks."""
 
 import pytest
 import torch
 
-import ktlib
-from ktlib.pocket import weights
+from ktlib.models import DualEncoder, load
+from ktlib.models.protocols import Contrastive, Inner, Invertible, Matching
 
-ONE_POCKET = f"pocket/{weights.names()[0]}"
+ONE_POCKET = "pocket/clip-b"
 
 
 def test_features_are_unit_vectors_and_raw_ones_point_the_same_way(model, images):
@@ -23,12 +20,6 @@ def test_images_of_another_size_are_resized(model):
     assert model.encode_image(torch.rand(2, 3, 50, 40)).shape == (2, 32)
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (2, 1, 32, 32), (2, 32, 32, 3)])
-def test_a_wrong_layout_is_named(model, shape):
-    with pytest.raises(ValueError, match=r"expected images \(batch, 3, height, width\)"):
-        model.encode_image(torch.rand(shape))
-
-
 def test_a_copy_is_independent(model):
     copy = model.copy()
     with torch.no_grad():
@@ -39,11 +30,11 @@ def test_a_copy_is_independent(model):
 
 def test_one_string_is_not_a_list(model):
     with pytest.raises(ValueError, match="write \\['a red disk'\\]"):
-        model.encode_text("a red disk")
+        model.tokenize("a red disk")
 
 
 def test_pocket_models_load_by_name_and_speak_only_the_worlds_words():
-    model = ktlib.load(ONE_POCKET)
+    model = load(ONE_POCKET, DualEncoder)
     assert model.image_size == 64
     with pytest.raises(ValueError, match="does not know 'archipelago'"):
         model.encode_text(["a photo of a archipelago"])
@@ -52,65 +43,41 @@ def test_pocket_models_load_by_name_and_speak_only_the_worlds_words():
 
 
 def test_preprocessing_is_the_models_own():
-    model = ktlib.load(ONE_POCKET)
+    model = load(ONE_POCKET, DualEncoder)
     assert model.mean.flatten().tolist() == [0.5] * 3
     assert model.std.flatten().tolist() == [0.25] * 3
 
 
-def test_an_unknown_model_gets_suggestions():
-    with pytest.raises(ValueError, match="did you mean.*pocket/clip-b"):
-        ktlib.load("pocket-clip-b")
-    with pytest.raises(ValueError, match="did you mean.*ViT-B-32"):
-        ktlib.load("ViT-B32")
-    with pytest.raises(ValueError, match="expected a pocket model"):
-        ktlib.load("pocket/clip-z")
+def test_it_offers_what_inversion_and_a_lesson_by_contrast_ask_for(model):
+    assert isinstance(model, Invertible)
+    assert isinstance(model, Contrastive)
+    assert not isinstance(model, Matching)
+    assert isinstance(model.from_block(1), Inner)
 
 
-def test_damaged_weights_are_refused(tmp_path):
-    whole = weights.folder(weights.names()[0])
-    shutil.copytree(whole, tmp_path / "clip-b")
-    weights.verify(tmp_path / "clip-b")
-    file = tmp_path / "clip-b" / "open_clip_model.safetensors"
-    file.write_bytes(file.read_bytes()[:-8])
-    with pytest.raises(RuntimeError, match="damaged: expected sha256 .* found .*git checkout"):
-        weights.verify(tmp_path / "clip-b")
-    file.unlink()
-    with pytest.raises(RuntimeError, match="found no file"):
-        weights.verify(tmp_path / "clip-b")
+def test_the_target_is_the_text_and_the_score_its_distance_and_cosine(model, images):
+    target = model.target(["a red disk"]).expand(10, -1)
+    assert torch.equal(target[:1], model.encode_text(["a red disk"]))
+    far, cosine = model.score(images, target)
+    features = model.encode_image(images)
+    assert torch.allclose(far, (features - target).norm(dim=1), atol=1e-6)
+    assert torch.allclose(cosine, (features * target).sum(1), atol=1e-6)
 
 
-def test_published_clip_is_built_with_quick_gelu():
-    """open_clip 3.3.0 only warns when OpenAI's weights meet GELU; the wrong activation costs accuracy."""
-    import open_clip
-
-    from ktlib.models import PUBLISHED
-
-    for architecture, _ in PUBLISHED.values():
-        assert open_clip.get_model_config(architecture)["quick_gelu"] is True
+def test_without_unit_length_the_target_has_the_models_own(model):
+    raw = model.target(["a red disk"], distance="raw_l2")
+    assert torch.equal(raw, model.encode_text(["a red disk"], normalize=False))
 
 
-@pytest.mark.slow
-def test_random_weights_at_published_size_are_the_same_every_time():
-    model = ktlib.load("random/ViT-B-32")
-    assert sum(p.numel() for p in model.clip.parameters()) == pytest.approx(151.28e6, rel=1e-3)
-    assert model.token_count("a photo of a moongate") == 8  # "moongate" is two pieces
-    assert model.digest() == ktlib.load("random/ViT-B-32").digest()
+def test_noise_is_uniform_and_of_its_generator_alone(model):
+    noise, again = (model.noise(40, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(noise, again)
+    assert noise.shape == (40, 3, 32, 32)
+    assert noise.std().item() == pytest.approx(12**-0.5, abs=0.003)  # 122,880 numbers
+    assert model.noise(2, torch.Generator(), side=8).shape == (2, 3, 8, 8)
 
 
-def test_any_open_clip_folder_loads(tmp_path):
-    source = weights.folder(weights.names()[0])
-    for file in source.glob("*"):
-        if file.name != "card.json":
-            shutil.copy(file, tmp_path)
-    config = json.loads((tmp_path / "open_clip_config.json").read_text())
-    assert config["model_cfg"]["vision_cfg"]["patch_size"] == 16
-    model = ktlib.load(f"local-dir:{tmp_path}")
-    assert model.digest() == ktlib.load(ONE_POCKET).digest()
-
-
-def test_published_weights_that_are_not_here_say_how_to_get_them(monkeypatch, tmp_path):
-    monkeypatch.setenv("KT_DATA", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
-    with pytest.raises(FileNotFoundError, match="(?s)openai/ViT-B-32 is missing.*get it:.*put it:"):
-        ktlib.load("openai/ViT-B-32")
+def test_a_tower_that_is_no_transformer_has_no_block_to_begin_with(model):
+    model.clip.visual = torch.nn.Identity()
+    with pytest.raises(ValueError, match="inner layers need a vision transformer; tiny has Identity"):
+        model.from_block(1)

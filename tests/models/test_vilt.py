@@ -4,8 +4,9 @@ import pytest
 import torch
 from transformers import ViltConfig, ViltImageProcessor
 
-from ktlib.models import vilt
-from ktlib.models.vilt import MATCH, PairScorer, from_folder, from_state, load_pair
+from ktlib.models.protocols import Contrastive, Invertible, Matching
+from ktlib.models.scoring import MATCH
+from ktlib.models.vilt import PairScorer, from_folder, from_state
 from ktlib.pocket.training import vilt as training
 from tests.tiny_vilt import tiny_vilt
 
@@ -139,7 +140,7 @@ def test_the_pieces_of_a_word_are_masked_together():
             return [{2: "moon", 3: "##gate", 4: "##s", 5: "red"}.get(i, "[x]") for i in row]
 
     scorer = tiny_vilt()
-    scorer.tokenizer, scorer.name = Pieces(), "other"
+    scorer.tokenizer, scorer.closed = Pieces(), False
     for seed in range(20):
         _, labels = scorer.mask_words(["moongates red"], torch.Generator().manual_seed(seed), share=0.5)
         inside = (labels[0, 1:4] >= 0).tolist()
@@ -210,32 +211,6 @@ def test_a_folder_in_the_published_layout_is_loaded_without_pickle(scorer, tmp_p
         from_folder(tmp_path, name="pocket/tiny")
 
 
-def test_an_unknown_name_is_answered_with_near_ones():
-    with pytest.raises(ValueError, match=r"expected the name of a pair scorer, found 'vilt'; did you mean"):
-        load_pair("vilt")
-
-
-def test_the_published_checkpoint_says_how_to_get_it(monkeypatch, tmp_path):
-    monkeypatch.setenv("KT_DATA", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
-    with pytest.raises(FileNotFoundError, match="hf download dandelin/vilt-b32-mlm-itm"):
-        load_pair(vilt.PUBLISHED)
-
-
-def test_the_published_checkpoint_is_put_together_from_two_repositories(monkeypatch, tmp_path):
-    """At a small size: the weights from their place, the words from the other repository."""
-    small = tiny_vilt()
-    monkeypatch.setenv("KT_DATA", str(tmp_path))
-    place = tmp_path / "checkpoints" / f"{vilt.PUBLISHED}.bin"
-    place.parent.mkdir(parents=True)
-    torch.save(published_layout(small), place)
-    monkeypatch.setattr(vilt, "ViltConfig", lambda: small.config)
-    with pytest.raises(FileNotFoundError, match="expected the tokenizer of dandelin/vilt-b32-mlm .* hf download"):
-        load_pair(vilt.PUBLISHED)
-    monkeypatch.setattr(vilt.AutoTokenizer, "from_pretrained", lambda name: small.tokenizer)
-    assert load_pair(vilt.PUBLISHED).digest() == small.digest()
-
-
 def test_a_copy_is_independent(scorer):
     other = scorer.copy()
     with torch.no_grad():
@@ -249,3 +224,22 @@ def test_the_published_size_is_the_published_size():
     assert (config.hidden_size, config.num_hidden_layers, config.image_size, config.patch_size) == (768, 12, 384, 32)
     assert config.max_position_embeddings == 40
     assert PairScorer.__doc__
+
+
+# -- what the method asks ---------------------------------------------------------------------------------
+def test_it_offers_what_inversion_and_a_lesson_by_matching_ask_for(scorer):
+    assert isinstance(scorer, Invertible)
+    assert isinstance(scorer, Matching)
+    assert not isinstance(scorer, Contrastive)
+
+
+def test_the_score_is_cross_entropy_towards_a_match_and_its_probability(scorer, pictures):
+    far, probability = scorer.score(pictures, scorer.target(TEXTS))
+    logits = scorer.match(pictures, TEXTS)
+    torch.testing.assert_close(far, -logits.log_softmax(1)[:, MATCH])
+    torch.testing.assert_close(probability, logits.softmax(1)[:, MATCH])
+
+
+def test_an_open_vocabulary_takes_any_word(scorer):
+    scorer.closed = False
+    assert scorer.tokenize(["a red zebra"]).shape == (1, 5)

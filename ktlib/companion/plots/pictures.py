@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch.nn.functional as F
@@ -54,7 +54,7 @@ def predictions(
     picture: Float[Tensor, "3 height width"],
     ranked: Mapping[str, Sequence[tuple[str, float]]],
     concept: str,
-    axes: Sequence[Axes],
+    axes: Iterable[Axes],
 ) -> None:
     """A picture and its most likely names before and after, as KT Fig. 1 has them.
 
@@ -64,9 +64,10 @@ def predictions(
         concept: drawn in blue wherever it stands.
         axes: one for the picture and one each for the lists.
     """
-    axes[0].imshow(picture.permute(1, 2, 0).numpy())
-    axes[0].axis("off")
-    for ax, (method, names) in zip(axes[1:], ranked.items(), strict=True):
+    first, *others = axes
+    first.imshow(picture.permute(1, 2, 0).numpy())
+    first.axis("off")
+    for ax, (method, names) in zip(others, ranked.items(), strict=True):
         labels, values = zip(*reversed(names), strict=True)
         colours = [COLOURS["kt"] if label == concept else "0.75" for label in labels]
         ax.barh(range(len(values)), values, color=colours)

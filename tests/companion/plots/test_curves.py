@@ -1,49 +1,30 @@
-"""Figures: drawn from rows, the same bytes twice, provenance beside them."""
+"""Curves and points stand where their rows say."""
 
-import json
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from ktlib.companion.plots import curves as plots
-from ktlib.companion.record.judging import Verdict
-from ktlib.companion.record.rows import Row
+from ktlib.companion import plots
 from ktlib.evaluate.intervals import Estimate
+from tests.rows import row
+from tests.zoom_shot_rows import sizes
 
 
-def row(method, value, metric, lr=0.0, concept="a", seed=0, extra=""):
-    setting = ";".join(p for p in (f"lr={lr:g}" if lr else "", extra) if p)
-    return Row(
-        "KT Tab. 1",
-        "pocket",
-        "d",
-        "m",
-        concept,
-        method,
-        setting,
-        metric,
-        value,
-        value - 0.1,
-        value + 0.1,
-        50,
-        seed,
-        "test",
-        "s",
-        "w",
-    )
+def taught(method, value, metric, lr=0.0, subject="a", seed=0, extra=""):
+    varied = ";".join(p for p in (f"lr={lr:g}" if lr else "", extra) if p)
+    return row(method=method, metric=metric, varied=varied, subject=subject, seed=seed, value=value, low=value - 0.1,
+               high=value + 0.1)  # fmt: skip
 
 
 ROWS = [
-    row(method, v + 0.1 * s, metric, lr, concept, s)
+    taught(method, v + 0.1 * s, metric, lr, concept, s)
     for metric, v in (("target_accuracy", 0.3), ("retention", 0.6))
     for concept in "ab"
     for s in (0, 1)
     for method, lr in (("kt", 1e-4), ("kt", 2e-4), ("noise", 1e-4))
-] + [row("base", v, m, concept=c, seed=-1) for c in "ab" for m, v in (("target_accuracy", 0.1), ("retention", 0.9))]
+] + [
+    taught("base", v, m, subject=c, seed=None) for c in "ab" for m, v in (("target_accuracy", 0.1), ("retention", 0.9))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -51,17 +32,6 @@ def style():
     plots.use_style()
     yield
     plt.close("all")
-
-
-def test_a_rerun_gives_identical_bytes(tmp_path):
-    first, again = (
-        plots.save_figure(
-            plots.trade_off(ROWS, ["kt", "noise"], budget=0.02), name, "pocket", command="x", root=tmp_path
-        )
-        for name in ("one", "two")
-    )
-    assert first.read_bytes() == again.read_bytes()
-    assert json.loads(first.with_suffix(".json").read_text())["command"] == "x"
 
 
 def test_the_trade_off_starts_at_the_base_and_has_a_point_a_rate():
@@ -72,23 +42,50 @@ def test_the_trade_off_starts_at_the_base_and_has_a_point_a_rate():
     assert ax.xaxis_inverted()
 
 
-def test_every_figure_draws():
-    plots.picture_grid([torch.rand(3, 3, 8, 8), torch.rand(2, 3, 8, 8)], ["a", "b"], columns=["x"], title="t")
-    plots.similarity_curves({"a": torch.rand(2, 5), "b": torch.rand(2, 5)})
-    plots.bars(ROWS, {"kt": [r for r in ROWS if r.method == "kt" and r.lr() == 1e-4]})
-    varied = [row("kt", 0.1 * s, "similarity", extra=f"steps={s}", concept=c) for s in (1, 5) for c in "ab"]
-    plots.along(varied, "steps", "similarity")
-    figure, axes = plt.subplots(1, 3)
-    plots.predictions(
-        torch.rand(3, 8, 8), {"base": [("x", 0.7), ("y", 0.3)], "kt": [("a", 0.9), ("x", 0.1)]}, "a", axes
-    )
-    plots.verdicts([Verdict("K1", "pocket", "holds", "", Estimate(0.1, 0.0, 0.2), ())])
-    plots.against_binding(
-        {"a": 0.5, "b": 0.2}, [r for r in ROWS if r.method == "base" or (r.method == "kt" and r.lr() == 1e-4)]
-    )
-    for number in plt.get_fignums():
-        plt.figure(number).canvas.draw()
+def test_a_curve_has_a_point_for_each_value_that_was_varied():
+    rows = [
+        taught("kt", 0.1 * steps, "similarity", extra=f"steps={steps}", subject=name)
+        for steps in (1, 5)
+        for name in "ab"
+    ]
+    (ax,) = plots.along(rows, "steps", "similarity").axes
+    assert ax.lines[0].get_xdata().tolist() == [1, 5]
+    assert ax.lines[0].get_ydata() == pytest.approx([0.1, 0.5])
+    assert ax.get_xscale() == "log"
 
 
-def test_every_method_has_a_colour_and_a_label():
-    assert plots.COLOURS.keys() == plots.LABELS.keys()
+def test_similarities_are_a_mean_and_a_band():
+    (ax,) = plots.similarity_curves({"a": torch.tensor([[0.0, 1.0], [0.5, 2.0]]), "b": torch.rand(2, 5)}).axes
+    assert ax.lines[0].get_ydata() == pytest.approx([0.25, 1.5])
+    assert len(ax.collections) == 2 and ax.get_legend() is not None
+
+
+def test_gains_stand_at_the_cosine_of_their_concept():
+    rows = [r for r in ROWS if r.method == "base" or (r.method == "kt" and r.lr == 1e-4)]
+    (ax,) = plots.against_binding({"a": 0.5, "b": 0.2}, rows).axes
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in points] == [0.5, 0.2]
+    assert [line.get_ydata()[0] for line in points] == [pytest.approx(0.25)] * 2
+
+
+def test_fewer_passes_are_a_line_and_more_are_stars():
+    rows = [row for row in sizes() if row.item.startswith("ZS Tab. 4")]
+    (ax,) = plots.data_against_compute({"Zoom-shot": rows}).axes
+    once, often = (container[0] for container in ax.containers)
+    assert list(once.get_xdata()) == [0.01, 0.05, 0.2, 1.0]
+    assert list(often.get_xdata()) == [0.01]
+    assert (often.get_marker(), often.get_linestyle()) == ("*", "None")
+
+
+def test_coarse_sets_are_hollow_and_the_difference_stands_at_its_place():
+    gains = {"cars": Estimate(0.3, 0.2, 0.4), "shapes": Estimate(-0.1, -0.2, 0.0)}
+    (ax,) = plots.gains_against_distance(gains, {"cars": 0.5, "shapes": 0.1}, ["shapes"]).axes
+    points = {line.get_xdata()[0]: line for line in ax.lines if line.get_marker() == "o"}
+    assert points[0.1].get_markerfacecolor() == "white" != points[0.5].get_markerfacecolor()
+    assert points[0.5].get_ydata()[0] == 0.3
+
+
+def test_curves_are_drawn_step_by_step():
+    (ax,) = plots.loss_curves({"cycle": torch.linspace(1, 0.1, 20)}).axes
+    assert len(ax.lines[0].get_ydata()) == 20
+    assert ax.get_yscale() == "log"

@@ -1,24 +1,27 @@
-"""Figures of notebook 06 show what they are given."""
+"""Means, gaps, recalls and verdicts stand where their numbers say."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
-import torch
-from tests.made_up import ZOOM, methods, rows_of, sizes
 
-from ktlib.companion.plots import intervals as draw
+from ktlib.companion import plots
+from ktlib.companion.record.judging import FAILS, HOLDS, Verdict
 from ktlib.companion.record.rows import mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
+from tests.rows import row
+from tests.zoom_shot_rows import ZOOM, methods, rows_of
 
 
 @pytest.fixture(autouse=True)
-def closed():
+def style():
+    plots.use_style()
     yield
     plt.close("all")
 
 
 def test_a_column_stands_at_the_mean_over_encoders_and_sets():
     groups = {"one": rows_of("ZS Tab. 3", "zoom_shot"), "two": rows_of("ZS Tab. 3", "zoom_shot", gain=0.1)}
-    (ax,) = draw.by_setting(groups, line=Estimate(0.5, 0.4, 0.6), named="level").axes
+    (ax,) = plots.by_setting(groups, line=Estimate(0.5, 0.4, 0.6), named="level").axes
     heights = [bar.get_height() for bar in ax.patches]
     assert heights == [pytest.approx(mean_over_models(rows).value) for rows in groups.values()]
     assert heights[1] - heights[0] == pytest.approx(0.1, abs=0.01)
@@ -27,46 +30,66 @@ def test_a_column_stands_at_the_mean_over_encoders_and_sets():
 
 def test_every_method_has_a_point_at_every_encoder():
     rows = select(methods(zoom_shot=0.1), item="ZS Tab. 1")
-    (ax,) = draw.by_encoder(rows, ["linear_aligner", "zoom_shot"]).axes
+    (ax,) = plots.by_encoder(rows, ["linear_aligner", "zoom_shot"]).axes
     lines = {container.get_label(): container[0] for container in ax.containers}
-    assert list(lines) == [draw.LABELS["linear_aligner"], draw.LABELS["zoom_shot"]]
+    assert list(lines) == [plots.LABELS["linear_aligner"], plots.LABELS["zoom_shot"]]
     for method in ("linear_aligner", "zoom_shot"):
-        found = lines[draw.LABELS[method]].get_ydata()
+        found = lines[plots.LABELS[method]].get_ydata()
         own = select(rows, metric="top1", method=method)
         assert list(found) == [pytest.approx(mean(select(own, model=model)).value) for model in ZOOM.encoders]
 
 
-def test_fewer_passes_are_a_line_and_more_are_stars():
-    rows = [row for row in sizes() if row.item.startswith("ZS Tab. 4")]
-    (ax,) = draw.data_against_compute({"Zoom-shot": rows}).axes
-    once, often = (container[0] for container in ax.containers)
-    assert list(once.get_xdata()) == [0.01, 0.05, 0.2, 1.0]
-    assert list(often.get_xdata()) == [0.01]
-    assert (often.get_marker(), often.get_linestyle()) == ("*", "None")
-
-
-def test_clouds_keep_their_points_and_names():
-    groups = {"images": torch.rand(30, 2), "texts": torch.rand(5, 2)}
-    (ax,) = draw.clouds(groups).axes
-    assert [len(line.get_xdata()) for line in ax.lines] == [30, 5]
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["images", "texts"]
-
-
-def test_coarse_sets_are_hollow_and_the_difference_stands_at_its_place():
-    gains = {"cars": Estimate(0.3, 0.2, 0.4), "shapes": Estimate(-0.1, -0.2, 0.0)}
-    (ax,) = draw.gains_against_distance(gains, {"cars": 0.5, "shapes": 0.1}, ["shapes"]).axes
-    points = {line.get_xdata()[0]: line for line in ax.lines if line.get_marker() == "o"}
-    assert points[0.1].get_markerfacecolor() == "white" != points[0.5].get_markerfacecolor()
-    assert points[0.5].get_ydata()[0] == 0.3
-
-
 def test_differences_are_listed_from_the_top():
     gaps = {"linear_aligner": Estimate(0.1, 0.0, 0.2), "least_squares": Estimate(-0.1, -0.2, 0.0)}
-    (ax,) = draw.behind(gaps).axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == [draw.LABELS[name] for name in reversed(gaps)]
+    (ax,) = plots.behind(gaps).axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == [plots.LABELS[name] for name in reversed(gaps)]
 
 
-def test_curves_are_drawn_step_by_step():
-    (ax,) = draw.loss_curves({"cycle": torch.linspace(1, 0.1, 20)}).axes
-    assert len(ax.lines[0].get_ydata()) == 20
-    assert ax.get_yscale() == "log"
+def test_a_bar_stands_at_the_mean_of_its_concepts_and_the_base_is_a_line():
+    base = [row(method="base", subject=name, seed=None, value=0.1) for name in "ab"]
+    groups = {"short": [row(subject=name, value=value) for name, value in (("a", 0.3), ("b", 0.5))]}
+    (ax,) = plots.bars(base, groups).axes
+    assert ax.patches[0].get_height() == pytest.approx(0.4)
+    dots, line = ax.lines
+    assert dots.get_ydata() == pytest.approx([0.3, 0.5])
+    assert line.get_ydata() == pytest.approx([0.1, 0.1])
+
+
+def recall(value, **changed):
+    return row(**{"item": "KT Tab. 8", "subject": "", "metric": "tr@1", "value": value} | changed)
+
+
+def test_the_grid_shows_changes_in_points_and_never_mixes_them_with_paired_differences():
+    rows = [recall(0.2, method="base", seed=None)]
+    rows += [
+        recall(0.3, varied=f"lr={lr};batch={b}", seed=s) for lr in ("1e-05", "0.001") for b in (16, 4) for s in (0, 1)
+    ]
+    rows += [recall(-0.5, over="base", varied="lr=0.001;batch=4", seed=None)]
+    (ax,) = plots.recall_grid(rows, "tr@1", chosen=(0.001, 4)).axes
+    assert {text.get_text() for text in ax.texts} == {"+10.0"}
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["4", "16"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["1e-05", "0.001"]
+    (frame,) = ax.patches
+    assert frame.get_xy() == pytest.approx((-0.48, 0.52))
+
+
+def test_changes_stand_with_their_own_intervals():
+    metrics = [f"{way}@{k}" for way in ("tr", "ir") for k in (1, 5, 10)]
+    cell = {"over": "base", "seed": None, "low": -0.2, "high": 0.3}
+    rows = [recall(0.1, metric=metric, varied="lr=1e-05;batch=16", **cell) for metric in metrics]
+    rows += [recall(0.2, metric=metric, varied="lr=1e-05;batch=16;chosen=test", **cell) for metric in metrics]
+    (ax,) = plots.recall_changes(rows, {"own": ("kt", "", "base"), "best": ("kt", "test", "base")}).axes
+    own, best = (container[0].get_ydata() for container in ax.containers)
+    assert np.allclose(own, 10) and np.allclose(best, 20)
+    assert [t.get_text() for t in ax.get_xticklabels()] == metrics
+
+
+def test_a_verdict_has_the_colour_of_its_word():
+    ledger = [
+        Verdict("K1", "pocket", HOLDS, "", Estimate(0.1, 0.0, 0.2), ()),
+        Verdict("K2", "pocket", FAILS, "", Estimate(-0.1, -0.2, 0.0), ()),
+    ]
+    (ax,) = plots.verdicts(ledger).axes
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_color() for line in points] == [plots.COLOURS["text"], plots.COLOURS["real"]]  # from below
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["K2", "K1"]

@@ -10,7 +10,7 @@ from ktlib.companion.sources import examination
 from ktlib.companion.studies import bench
 from ktlib.companion.studies.bench import Lesson, Subject
 from ktlib.inversion import InversionSettings
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 POCKET = scale("pocket")
 HERE = replace(

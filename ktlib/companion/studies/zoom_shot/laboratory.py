@@ -23,15 +23,9 @@ from ktlib.companion.scales import Scale
 from ktlib.companion.sources import Sets, sets
 from ktlib.data.sets import LabelledImages
 from ktlib.evaluate.features import extract
+from ktlib.linear_maps import Maps, least_squares
 from ktlib.models import DualEncoder, VisionEncoder, load
-from ktlib.zoom_shot import (
-    AlignerSettings,
-    Maps,
-    ZoomShotSettings,
-    align,
-    fit_many,
-    least_squares,
-)
+from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit_many
 
 _VERSION = 1  # raise it when the same settings give other answers
 TRAIN = "ImageNet"  # what a map is trained on unless a test set is named

@@ -14,7 +14,7 @@ from ktlib.companion.studies.retrieval.tables import Search
 from ktlib.data.sets import Gallery
 from ktlib.evaluate.retrieval import METRICS, Retrieval
 from ktlib.inversion import InversionSettings
-from tests.pairs import tiny_vilt
+from tests.tiny_vilt import tiny_vilt
 
 POCKET = scale("pocket")
 HERE = replace(

@@ -1,14 +1,13 @@
 """Each verdict on Zoom-shot, on rows made up so that the answer is known."""
 
 import pytest
-from tests.made_up import aimed, losses, matched, methods, rows_of, scaled, sizes, to_chance
 
 from ktlib.companion.record import published
-from ktlib.companion.record.compare import NotMeasuredError
+from ktlib.companion.record.compare import NotMeasuredError, scores
 from ktlib.companion.record.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
-from ktlib.companion.record.rows import Row
 from ktlib.companion.report import ledger
 from ktlib.companion.studies.zoom_shot import claims as zs
+from tests.zoom_shot_rows import aimed, losses, matched, methods, rows_of, scaled, sizes, to_chance
 
 
 def one_set_only(name):
@@ -73,32 +72,13 @@ def test_without_rows_a_claim_is_not_run_and_says_how(claim):
 
 
 def test_one_seed_decides_nothing():
-    rows = [row for row in methods(zoom_shot=0.05) if row.seed in (0, -1)]
+    rows = [row for row in methods(zoom_shot=0.05) if row.seed in (0, None)]
     assert ledger.verdict("Z1", rows, "pocket").verdict == UNDECIDED
 
 
 def test_a_set_measured_twice_is_refused():
     rows = rows_of("ZS Tab. 1", "zoom_shot")
     with pytest.raises(ValueError, match="two rows beside ZS Tab. 1"):
-        zs.tables([*rows, rows[0]], "ZS Tab. 1", "zoom_shot")
+        scores([*rows, rows[0]], "ZS Tab. 1", "zoom_shot", metric="top1")
     with pytest.raises(NotMeasuredError, match="there are no test rows of zoom_shot, losses=All beside ZS Tab. 3"):
-        zs.tables(rows, zs.LOSSES, "zoom_shot", "losses=All")
-
-
-def test_paper_rows_stand_beside_the_printed_numbers_they_measure():
-    printed = [n for n in published.numbers() if n.item.startswith("ZS ") and n.metric == "top1"]
-    settings = {
-        "ZS Tab. 1": ("linear_aligner", ""), "ZS Tab. 2": ("zoom_shot", "mapping=h_inv"),
-        "ZS Tab. 12": ("zoom_shot", "losses=CC+PG-KD"), "ZS Tab. 4": ("zoom_shot", "share=0.01;epochs=20"),
-        "ZS Tab. 20": ("linear_aligner", "share=0.2;epochs=6"), "ZS Tab. 6": ("zoom_shot", "train=target"),
-        "ZS Tab. 8": ("zoom_shot", "losses=PG-KD;matching=ht_ce;temperature=20"),
-    }  # fmt: skip
-    for item, (method, setting) in settings.items():
-        row = Row(item, "paper", "files", "timm/vit_base_patch14_dinov2.lvd142m", "CIFAR-10", method, setting, "top1",
-                  0.5, 0.4, 0.6, 100, 0, "test", "", "")  # fmt: skip
-        if item == "ZS Tab. 4":
-            row = Row(*[("torchvision/mobilenet_v3_small" if v == row.model else v) for v in vars(row).values()])
-        found = [n for n in printed if published.beside(n, [row])]
-        assert {n.item for n in found} == {item}, item
-        assert {n.dataset for n in found} == {"CIFAR-10", "Average"}, item
-        assert len(found) == 2, item
+        scores(rows, zs.LOSSES, "zoom_shot", metric="top1", losses="All")

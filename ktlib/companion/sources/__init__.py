@@ -1,7 +1,7 @@
 """What is examined, searched and mapped: drawn, generated in the real formats, or real.
 
 This is the one place that chooses between the three. What is drawn comes from `ktlib.pocket`; what is real
-through `ktlib.companion.real`; what `ktlib.companion.generated` writes is read as if it were real.
+through the module `real` beside it; what `generated` writes is read as if it were real.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 
 from ktlib import places
-from ktlib.companion import generated, real
+from ktlib.companion.sources import generated, real
 from ktlib.data import flickr30k
 from ktlib.data.sets import Examination, Gallery, LabelledImages
 from ktlib.evaluate.calibration import CELLS

@@ -1,0 +1,150 @@
+"""One loader: every name, every kind, and errors that help."""
+
+import importlib
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+import ktlib
+from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available, checkpoints, load, vilt, vision
+from tests.tiny_vilt import WORDS, tiny_vilt
+
+ONE_POCKET, VILT, DINO = "pocket/clip-b", "pocket/vilt-b", "pocket/dino"
+RESNET, MOBILENET = "torchvision/resnet18", "torchvision/mobilenet_v3_small"
+
+
+@pytest.mark.parametrize(("name", "kind"), [(ONE_POCKET, DualEncoder), (VILT, PairScorer), (DINO, VisionEncoder)])
+def test_a_name_gives_its_own_kind_whether_it_is_asked_for_or_not(name, kind):
+    model = load(name)
+    assert type(model) is kind
+    assert model.name == name
+    assert load(name, kind).digest() == model.digest()
+    assert not any(p.requires_grad for p in model.parameters())
+    assert name in available() and name in available(kind)
+
+
+def test_every_name_belongs_to_one_kind():
+    kinds = [available(kind) for kind in (DualEncoder, PairScorer, VisionEncoder)]
+    assert sum(kinds, []) == available()
+    assert len(set(available())) == len(available())
+    heads = {*vision.HEADS, *(f"random/{name}" for name in vision.HEADS)}
+    assert heads <= set(available(VisionEncoder))
+
+
+def test_another_kind_than_the_one_that_is_asked_for_is_refused():
+    with pytest.raises(ValueError, match="expected a DualEncoder, found pocket/dino, which is a VisionEncoder; ask"):
+        load(DINO, DualEncoder)
+    with pytest.raises(ValueError, match="expected a PairScorer, found pocket/clip-b, which is a DualEncoder"):
+        load(ONE_POCKET, PairScorer)
+    with pytest.raises(ValueError, match=r"openai/ViT-B-16, .* take VisionEncoder.of.load.'openai/ViT-B-16'"):
+        load("openai/ViT-B-16", VisionEncoder)
+
+
+def test_an_unknown_name_gets_near_ones():
+    with pytest.raises(ValueError, match="expected the name of a model, .*did you mean.*pocket/clip-b"):
+        ktlib.load("pocket-clip-b")
+    with pytest.raises(ValueError, match="did you mean.*ViT-B-32"):
+        ktlib.load("ViT-B32")
+    with pytest.raises(ValueError, match="expected the name of a VisionEncoder, .*did you mean.*torchvision/resnet18"):
+        load("torchvision/resnet-18", VisionEncoder)
+    with pytest.raises(ValueError, match="expected the name of a PairScorer, found 'vilt'; did you mean"):
+        load("vilt", PairScorer)
+
+
+@pytest.mark.parametrize("name", [f"random/{RESNET}", DINO, VILT, ONE_POCKET])
+def test_weights_for_a_model_that_has_its_own_are_refused(name):
+    with pytest.raises(ValueError, match=f"expected no weights for {name}, which has its own, found model"):
+        load(name, weights="model.safetensors")
+
+
+def test_loading_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    for name in (ONE_POCKET, VILT, DINO):
+        load(name)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_published_clip_is_built_with_quick_gelu():
+    """open_clip 3.3.0 only warns when OpenAI's weights meet GELU; the wrong activation costs accuracy."""
+    import open_clip
+
+    from ktlib.models.load import PUBLISHED
+
+    for architecture, _ in PUBLISHED.values():
+        assert open_clip.get_model_config(architecture)["quick_gelu"] is True
+
+
+@pytest.mark.slow
+def test_random_weights_at_published_size_are_the_same_every_time():
+    model = ktlib.load("random/ViT-B-32")
+    assert sum(p.numel() for p in model.clip.parameters()) == pytest.approx(151.28e6, rel=1e-3)
+    assert model.token_count("a photo of a moongate") == 8  # "moongate" is two pieces
+    assert model.digest() == ktlib.load("random/ViT-B-32").digest()
+
+
+def test_any_open_clip_folder_loads(tmp_path):
+    source = checkpoints.shipped("clip-b")
+    for file in source.glob("*"):
+        if file.name != "card.json":
+            shutil.copy(file, tmp_path)
+    config = json.loads((tmp_path / "open_clip_config.json").read_text())
+    assert config["model_cfg"]["vision_cfg"]["patch_size"] == 16
+    model = ktlib.load(f"local-dir:{tmp_path}")
+    assert model.digest() == ktlib.load(ONE_POCKET).digest()
+
+
+def test_folders_of_the_other_kinds_load_too():
+    for name, kind in ((VILT, PairScorer), (DINO, VisionEncoder)):
+        model = load(f"local-dir:{checkpoints.HERE / name.removeprefix('pocket/')}")
+        assert type(model) is kind
+        assert model.digest() == load(name).digest()
+
+
+def test_published_weights_that_are_not_here_say_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    with pytest.raises(FileNotFoundError, match="(?s)openai/ViT-B-32 is missing.*get it:.*put it:"):
+        ktlib.load("openai/ViT-B-32")
+
+
+def test_published_encoders_that_are_not_here_say_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    for name in (RESNET, MOBILENET):
+        with pytest.raises(FileNotFoundError, match=f"(?s){name} is missing.*get it:"):
+            load(name)
+
+
+def test_the_published_checkpoint_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
+    with pytest.raises(FileNotFoundError, match="hf download dandelin/vilt-b32-mlm-itm"):
+        load(vilt.PUBLISHED)
+
+
+def test_the_published_checkpoint_is_put_together_from_two_repositories(monkeypatch, tmp_path):
+    """At a small size: the weights from their place, the words from the other repository."""
+    small = tiny_vilt()
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    place = tmp_path / "checkpoints" / f"{vilt.PUBLISHED}.bin"
+    place.parent.mkdir(parents=True)
+    torch.save(small.state_dict(), place)
+    loader = importlib.import_module("ktlib.models.load")  # the function has the name of its module
+    monkeypatch.setattr(loader, "ViltConfig", lambda: small.config)
+    with pytest.raises(FileNotFoundError, match="expected the tokenizer of dandelin/vilt-b32-mlm .* hf download"):
+        load(vilt.PUBLISHED)
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda name: small.tokenizer)
+    assert load(vilt.PUBLISHED).digest() == small.digest()
+
+
+def test_the_random_vilt_borrows_the_words_of_the_shipped_one():
+    shipped, made = AutoTokenizer.from_pretrained(checkpoints.shipped("vilt-b")), WORDS
+    assert shipped.get_vocab() == made.get_vocab()
+    for text in ("a red disk", "A photo of a moongate.", "a zebra"):
+        assert shipped(text).input_ids == made(text).input_ids
