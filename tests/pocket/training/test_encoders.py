@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ktlib import places
-from ktlib.models import architectures, load_encoder
+from ktlib.models import VisionEncoder, architectures, load
 from ktlib.pocket import weights, world
 from ktlib.pocket.known import KNOWN
 from ktlib.pocket.training import encoders, loop, probe
@@ -29,7 +29,7 @@ def test_every_recipe_has_an_architecture_and_shipped_weights():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_encoder_gives_features_of_the_width_it_states(name):
-    encoder = load_encoder(f"pocket/{name}")
+    encoder = load(f"pocket/{name}", VisionEncoder)
     assert encoder.features(torch.rand(3, 3, 64, 64)).shape == (3, encoder.dim)
     assert encoder.image_size == 64
     assert sum(p.stat().st_size for p in (places.WEIGHTS / name).iterdir()) < 2e6
