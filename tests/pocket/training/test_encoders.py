@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ktlib import places
-from ktlib.models import architectures, load_encoder
-from ktlib.pocket import weights, world
+from ktlib.models import VisionEncoder, architectures, checkpoints, load
+from ktlib.pocket import world
 from ktlib.pocket.known import KNOWN
 from ktlib.pocket.training import encoders, loop, probe
 
@@ -24,12 +24,12 @@ def test_every_recipe_has_an_architecture_and_shipped_weights():
         NAMES == sorted(encoders.ARCHITECTURES) == sorted(p.parent.name for p in places.WEIGHTS.glob("*/model.safet*"))
     )
     for name in NAMES:
-        assert weights.card(name)["architecture"] == encoders.config(name)
+        assert checkpoints.card(name)["architecture"] == encoders.config(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_encoder_gives_features_of_the_width_it_states(name):
-    encoder = load_encoder(f"pocket/{name}")
+    encoder = load(f"pocket/{name}", VisionEncoder)
     assert encoder.features(torch.rand(3, 3, 64, 64)).shape == (3, encoder.dim)
     assert encoder.image_size == 64
     assert sum(p.stat().st_size for p in (places.WEIGHTS / name).iterdir()) < 2e6
@@ -43,7 +43,7 @@ def test_widths_differ():
 
 def test_the_cards_rank_the_encoders():
     """What Zoom-shot needs: encoders that clearly differ, in more than one way."""
-    score = {name: weights.card(name)["scores"] for name in NAMES}
+    score = {name: checkpoints.card(name)["scores"] for name in NAMES}
     gap = 2 * encoders.TOLERANCE  # each of two scores may be off by one
     for task in probe.TASKS:  # more capacity and training, better features
         assert score["mobilenet"][task] + gap < min(score["densenet"][task], score["resnet"][task])
