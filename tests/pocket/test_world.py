@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktlib.models import DualEncoder, checkpoints
+from ktlib.models import checkpoints
 from ktlib.pocket import scenes, world
 from ktlib.pocket.draw import COLOURS
 from ktlib.pocket.known import KNOWN
@@ -108,6 +108,6 @@ def test_articles_are_put_right():
 
 
 def test_the_world_is_the_one_the_shipped_models_were_trained_on():
-    for name in checkpoints.shipped_names(DualEncoder):
+    for name in checkpoints.shipped_names():
         assert checkpoints.card(name)["training"]["fingerprint"] == world.fingerprint()
         assert checkpoints.card(name)["training"]["world"] == world.VERSION
