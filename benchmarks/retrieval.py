@@ -21,7 +21,7 @@ from ktlib.companion import sources
 from ktlib.companion.record.rows import provenance
 from ktlib.companion.scales import scale
 from ktlib.evaluate.retrieval import score_matrix
-from ktlib.models.vilt import load_pair
+from ktlib.models import PairScorer, load
 
 HERE = Path(__file__).parent
 IMAGES, CAPTIONS = 1000, 5000  # Flickr30k's test split (KT v1, Tab. 5)
@@ -69,7 +69,7 @@ def naive(model, images, texts, device):
 
 def measure(name, device, *, images, texts, batch, repeats, alone):
     """Medians of times measured in turns, so that all see the same machine."""
-    model = load_pair(name).to(device)
+    model = load(name, PairScorer).to(device)
     gallery = sources.gallery("pocket", "test")
     pictures = [gallery.images[i] for i in range(images)]
     if model.image_size != pictures[0].shape[-1]:  # Flickr30k's usual shape
@@ -131,7 +131,7 @@ def rendered(record):
             f"| {m['model']} | {m['tokens']} | {m['bare_ms']:.3f} | {m['ours_ms']:.3f} | **{m['ratio']:.2f}** "
             f"({', '.join(map(str, m['ratios']))}) | {m['naive_ms']:.2f} | **{m['naive_ms'] / m['ours_ms']:.1f}** |"
         )
-    config, pairs = load_pair("random/vilt-b32").config, IMAGES * CAPTIONS
+    config, pairs = load("random/vilt-b32", PairScorer).config, IMAGES * CAPTIONS
     work = pairs * flops(config, 20)
     hours = work / (PEAK * SHARE) / 3600
     cells = len(scale("paper").retrieval.cells)

@@ -23,7 +23,7 @@ from ktlib.companion.record.rows import provenance
 from ktlib.data import images as pictures
 from ktlib.data.sets import LabelledImages
 from ktlib.evaluate.features import extract
-from ktlib.models import load_encoder
+from ktlib.models import VisionEncoder, load
 from ktlib.zoom_shot import ZoomShotSettings, fit, fit_many
 
 HERE = Path(__file__).parent
@@ -91,7 +91,7 @@ def side_by_side(rows=4096, widths=(112, 128), batch=16, seeds=3):
 
 def extraction(name, count, repeats, batch=32):
     """Seconds of `extract` from JPEG files, and of the bare forward passes on the same pictures in memory."""
-    encoder = load_encoder(name)
+    encoder = load(name, VisionEncoder)
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         rng = np.random.default_rng(0)

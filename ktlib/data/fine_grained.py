@@ -8,18 +8,12 @@ reader with torchvision's class. In the files all labels but Herbarium's begin a
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import scipy.io
-from scipy.io.matlab import MatReadError
 from torchvision.datasets import Flowers102
 from torchvision.datasets.utils import check_integrity
 
-from ktlib.data import files, images, manifests
+from ktlib.data import files, images, manifests, tables
 from ktlib.data.sets import LabelledImages
 
 # Official numbers of images; "train" and "test" as in the list of the CLIP paper (flowers: train and validation).
@@ -48,10 +42,10 @@ def cub_200(root: str | Path | None = None, split: str = "test", *, partial: boo
     """
     files.one_of(split, *CUB)
     folder = files.home("cub_200", root)
-    tables = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
-    files.need("cub_200", folder, *tables, "images")
-    paths, labels, in_train, classes = (_numbered(folder / table) for table in tables)
-    for table, column in zip(tables[1:3], (labels, in_train), strict=True):
+    lists = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
+    files.need("cub_200", folder, *lists, "images")
+    paths, labels, in_train, classes = (tables.numbered(folder / table) for table in lists)
+    for table, column in zip(lists[1:3], (labels, in_train), strict=True):
         if lone := sorted(set(paths) ^ set(column)):
             raise ValueError(
                 f"expected the same image ids in images.txt and {table} of {folder}, found {lone[:5]} in one of them "
@@ -59,9 +53,9 @@ def cub_200(root: str | Path | None = None, split: str = "test", *, partial: boo
             )
     names = _in_order(classes, folder / "classes.txt")
     if odd := sorted(set(in_train.values()) - {"0", "1"}):
-        raise ValueError(f"expected 0 or 1 in {folder / tables[2]}, found {odd[:5]}; extract the archive again")
+        raise ValueError(f"expected 0 or 1 in {folder / lists[2]}, found {odd[:5]}; extract the archive again")
     for number, path in paths.items():
-        label, species = _whole_number(labels[number], folder / tables[1]), path.split("/")[0]
+        label, species = _whole_number(labels[number], folder / lists[1]), path.split("/")[0]
         if (labelled := classes.get(label, "which is none")) != species:
             raise ValueError(
                 f"expected one class for image {number} of {folder}, found {label}, {labelled} "
@@ -103,9 +97,9 @@ def flowers_102(root: str | Path | None = None, split: str = "test", *, partial:
             raise ValueError(
                 f"expected md5 {published[file]['md5']} for {folder / file}, found another; download it again"
             )
-    labels = [int(label) for label in _matlab(folder / "imagelabels.mat", "labels")]
+    labels = [int(label) for label in tables.matlab(folder / "imagelabels.mat", "labels")]
     keys = ("trnid", "valid") if split == "train" else ("tstid",)
-    numbers = [int(number) for key in keys for number in _matlab(folder / "setid.mat", key)]
+    numbers = [int(number) for key in keys for number in tables.matlab(folder / "setid.mat", key)]
     if wrong := [number for number in numbers if not 1 <= number <= len(labels)]:
         raise ValueError(
             f"expected image numbers from 1 to {len(labels):,}, as many as imagelabels.mat has labels, found "
@@ -181,7 +175,7 @@ def oxford_pets(root: str | Path | None = None, split: str = "test", *, partial:
     listed = f"annotations/{'trainval' if split == 'train' else 'test'}.txt"
     files.need("oxford_pets", folder, listed, "images")
     stems, ids = [], []
-    for line in _lines(folder / listed):
+    for line in tables.lines(folder / listed):
         parts = line.split()
         if len(parts) != 4:
             raise ValueError(
@@ -230,7 +224,7 @@ def stanford_cars(root: str | Path | None = None, split: str = "test", *, partia
             f"devkit/cars_test_annos.mat, which has no labels; {files.how_to_get('stanford_cars')}"
         )
     files.need("stanford_cars", folder, annotations, "devkit/cars_meta.mat", f"cars_{split}")
-    rows = _matlab(folder / annotations, "annotations")
+    rows = tables.matlab(folder / annotations, "annotations")
     if absent := {"fname", "class"} - set(rows.dtype.names or ()):
         raise ValueError(
             f"expected the fields fname and class in {folder / annotations}, found {', '.join(rows.dtype.names or ())} "
@@ -243,7 +237,7 @@ def stanford_cars(root: str | Path | None = None, split: str = "test", *, partia
         folder,
         [f"cars_{split}/{row['fname']}" for row in rows],
         [int(row["class"]) - 1 for row in rows],
-        [str(name) for name in _matlab(folder / "devkit/cars_meta.mat", "class_names")],
+        [str(name) for name in tables.matlab(folder / "devkit/cars_meta.mat", "class_names")],
     )
 
 
@@ -258,22 +252,6 @@ def _herbarium_names(file: Path, *, partial: bool) -> list[str]:
             f"{len(names)} lines, {names.count('')} of them empty; complete it, or remove it to have no names"
         )
     return names
-
-
-def _lines(file: Path) -> list[str]:
-    return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
-
-
-def _numbered(file: Path) -> dict[int, str]:
-    """Lines `<number> <text>`, as a dict; the lines come in any order."""
-    values: dict[int, str] = {}
-    for line in _lines(file):
-        number, _, text = line.partition(" ")
-        if not number.isdecimal() or not text.strip() or int(number) in values:
-            why = "a number that occurs twice" if number.isdecimal() and text.strip() else "something else"
-            raise ValueError(f"expected lines `<number> <text>` in {file}, found {why}, {line!r}; extract it again")
-        values[int(number)] = text.strip()
-    return values
 
 
 def _in_order(name_of: dict[int, str], file: Path) -> list[str]:
@@ -291,15 +269,3 @@ def _whole_number(text: str, file: Path) -> int:
     if not text.isdecimal():
         raise ValueError(f"expected the number of a class in {file}, found {text!r}; extract the archive again")
     return int(text)
-
-
-def _matlab(file: Path, field: str) -> Any:
-    """One variable of a `.mat`, as a one-dimensional array: a single row would squeeze to none."""
-    load: Callable[..., dict[str, Any]] = scipy.io.loadmat
-    try:
-        return np.atleast_1d(load(str(file), squeeze_me=True)[field])
-    except (ArithmeticError, LookupError, OSError, EOFError, TypeError, ValueError, zlib.error, MatReadError) as error:
-        raise ValueError(
-            f"expected {field} in {file}, found something else ({type(error).__name__}: {error}); it was probably cut "
-            "short or belongs to another release: get it again"
-        ) from error

@@ -20,20 +20,16 @@ import functools
 import hashlib
 import os
 import re
-import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import scipy.io
 import torch
 from jaxtyping import Float, Int
-from scipy.io.matlab import MatReadError
 from torch import Tensor
 
-from ktlib.data import files, images
+from ktlib.data import files, images, tables
 from ktlib.data.manifests import data_root
 from ktlib.data.sets import LabelledImages
 
@@ -42,6 +38,7 @@ TRAIN = 1_281_167  # training images of ILSVRC2012
 HUNDRED = 100  # classes of ImageNet-100
 KINDS = ("first", "all", "curated")
 _GET = "data_manifests/datasets/imagenet_1k_val.json says how to get it"
+_AGAIN = "extract the development kit again"
 _NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
 
 
@@ -69,8 +66,10 @@ class Validation:
         """One name for each class, in the order of the labels.
 
         Args:
-            kind: `first` synonym; `all` synonyms joined by ", "; `curated`, OpenAI's list
-                (`open_clip.zero_shot_metadata.IMAGENET_CLASSNAMES`, all 1000 classes only).
+            kind: `first` synonym (crane, maillot and, lower-cased, cardigan occur twice; identical prompts
+                tie, and every later class of the same name scores 0); `all` synonyms joined by ", ";
+                `curated`, OpenAI's list (`open_clip.zero_shot_metadata.IMAGENET_CLASSNAMES`, all 1000
+                classes only).
 
         Raises:
             ValueError: an unknown kind, or `curated` for fewer than 1000 classes.
@@ -282,23 +281,11 @@ def curated_names(wnids: Sequence[str]) -> list[str]:
     Raises:
         ValueError: an id is none of ImageNet-1k.
     """
-    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES  # here: the reader needs no model library
 
     if unknown := [wnid for wnid in wnids if wnid not in _places()]:
         raise ValueError(f"expected WordNet ids of ImageNet-1k, found {', '.join(unknown[:5])}; correct them")
     return [IMAGENET_CLASSNAMES[_places()[wnid]] for wnid in wnids]
-
-
-def duplicates(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Class names that occur more than once, lower-cased as CLIP's tokeniser does, with their places.
-
-    Identical prompts tie, argmax takes the first, so every later class of a group scores 0. The first
-    synonyms of ImageNet repeat crane, maillot and (after lower-casing) cardigan.
-    """
-    places: defaultdict[str, list[int]] = defaultdict(list)
-    for index, name in enumerate(names):
-        places[name.lower()].append(index)
-    return {name: tuple(indices) for name, indices in places.items() if len(indices) > 1}
 
 
 @functools.cache
@@ -331,16 +318,14 @@ def _kit(root: Path) -> Path:
 
 def _synsets(file: Path) -> tuple[dict[int, str], dict[str, str]]:
     """ILSVRC id -> WordNet id, and WordNet id -> synonyms, of the classes (synsets without children)."""
+    what = "the structure synsets (ILSVRC2012_ID, WNID, words, num_children)"
+    rows = tables.matlab(file, "synsets", what=what, todo=_AGAIN)
     try:
-        rows = np.atleast_1d(scipy.io.loadmat(str(file), squeeze_me=True)["synsets"])  # one row squeezes to 0-d
         leaves = [row for row in rows if row["num_children"] == 0]
         wnid_of = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in leaves}
         return wnid_of, {str(row["WNID"]): str(row["words"]) for row in leaves}
-    except (ArithmeticError, LookupError, OSError, EOFError, TypeError, ValueError, zlib.error, MatReadError) as error:
-        raise ValueError(
-            f"expected the structure synsets (ILSVRC2012_ID, WNID, words, num_children) in {file}, "
-            f"found something else ({error}); extract the development kit again"
-        ) from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"expected {what} in {file}, found something else ({error}); {_AGAIN}") from error
 
 
 def _from_folders(folders: list[Path], wnids: Sequence[str]) -> list[tuple[Path, str]]:

@@ -7,11 +7,10 @@ are not released (`data_manifests/datasets/rare_concepts.json`), so the folder i
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from pathlib import Path
 
-from ktlib.data import images
+from ktlib.data import images, tables
 from ktlib.data.manifests import data_root
 
 COLUMNS = ("concept", "file", "source_url", "licence", "sha256")
@@ -72,14 +71,8 @@ def _home(root: str | Path | None) -> Path:
 
 def _listed(manifest: Path, concept: str) -> dict[str, str]:
     """File name -> sha256 of the rows of one concept; an empty digest is not checked."""
-    with manifest.open(newline="", encoding="utf-8-sig") as lines:  # -sig: spreadsheets write a byte-order mark
-        reader = csv.DictReader(lines)
-        if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-            raise ValueError(
-                f"expected the columns {', '.join(COLUMNS)} in {manifest}, found {reader.fieldnames}; "
-                f"add {', '.join(missing)}"
-            )
-        return {row["file"]: (row["sha256"] or "").lower() for row in reader if row["concept"].lower() == concept}
+    rows = tables.rows(manifest, COLUMNS)
+    return {row["file"]: (row["sha256"] or "").lower() for row in rows if row["concept"].lower() == concept}
 
 
 def _check(found: list[Path], listed: dict[str, str], manifest: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
+
+Values = np.ndarray | Sequence[Any]  # numbers, nested or not: their shape is checked where they are used
 
 
 class Estimate(NamedTuple):
@@ -35,7 +37,7 @@ def wilson(hits: int, count: int, confidence: float = 0.95) -> Estimate:
 
 
 def paired_bootstrap(
-    before: Sequence[float], after: Sequence[float], *, seed: int = 0, resamples: int = 4000, confidence: float = 0.95
+    before: Values, after: Values, *, seed: int = 0, resamples: int = 4000, confidence: float = 0.95
 ) -> Estimate:
     """The mean of `after - before` over the same items, with a percentile bootstrap interval.
 
@@ -54,9 +56,7 @@ def paired_bootstrap(
     return over_concepts(difference[:, None], seed=seed, resamples=resamples, confidence=confidence)
 
 
-def over_concepts(
-    values: Sequence[Sequence[float]], *, seed: int = 0, resamples: int = 4000, confidence: float = 0.95
-) -> Estimate:
+def over_concepts(values: Values, *, seed: int = 0, resamples: int = 4000, confidence: float = 0.95) -> Estimate:
     """The mean over concepts and seeds, with an interval that respects their nesting.
 
     Concepts are drawn with replacement, then seeds within each drawn concept, so a difference that
@@ -67,6 +67,9 @@ def over_concepts(
         seed: of the resampling.
         resamples: how many.
         confidence: of the interval.
+
+    Raises:
+        ValueError: not a table of finite numbers.
 
     Source: two-stage (cluster) bootstrap, percentile interval; D9.
     """

@@ -13,11 +13,12 @@ from typing import Any
 
 import timm
 import torch
-from safetensors.torch import load_file
 from timm.layers import PatchEmbed
 from torch import nn
 from torchvision.models import DenseNet, MobileNetV3
 from torchvision.models.mobilenetv3 import InvertedResidualConfig
+
+from ktlib.models import checkpoints
 
 
 class ConvolutionalStem(PatchEmbed):
@@ -68,5 +69,5 @@ def read(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     described = json.loads((folder / "config.json").read_text())
     with torch.random.fork_rng(devices=[]):
         network = build(described)
-    network.load_state_dict(load_file(folder / "model.safetensors"))
+    network.load_state_dict(checkpoints.read(folder / checkpoints.ENCODER))
     return network.eval(), described

@@ -81,7 +81,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         of_clip = kind is VisionEncoder and found is DualEncoder
         hint = f"take VisionEncoder.of(load({name!r}))" if of_clip else "ask for that, or leave the kind out"
         raise ValueError(f"expected a {kind.__name__}, found {name}, which is a {found.__name__}; {hint}")
-    if weights is not None and (found is PairScorer or name.startswith(("pocket/", "random/"))):
+    own = name.startswith(("pocket/", "random/")) or found is PairScorer
+    if weights is not None and (own or (found is VisionEncoder and name.startswith("local-dir:"))):
         raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
     if found is DualEncoder:
         return _dual_encoder(name, weights)
@@ -110,9 +111,16 @@ def _kind_of_folder(folder: Path) -> Kind:
     return PairScorer if json.loads(described.read_text()).get("model_type") == "vilt" else VisionEncoder
 
 
-def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
+def _folder(name: str) -> Path | None:
+    """The folder that a name stands for; None where it stands for something else."""
     if name.startswith("pocket/"):
-        return from_open_clip(f"local-dir:{checkpoints.shipped(name.removeprefix('pocket/'))}", name=name)
+        return checkpoints.shipped(name.removeprefix("pocket/"))
+    return Path(name.removeprefix("local-dir:")) if name.startswith("local-dir:") else None
+
+
+def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
+    if (folder := _folder(name)) is not None and weights is None:
+        return from_open_clip(f"local-dir:{folder}", name=name)
     if name.startswith("random/"):
         return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"][0], name=name)
     if name in PUBLISHED:
@@ -125,10 +133,8 @@ def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
 
 
 def _pair_scorer(name: str) -> PairScorer:
-    if name.startswith("pocket/"):
-        return vilt.from_folder(checkpoints.shipped(name.removeprefix("pocket/")), name=name)
-    if name.startswith("local-dir:"):
-        return vilt.from_folder(Path(name.removeprefix("local-dir:")), name=name)
+    if (folder := _folder(name)) is not None:
+        return vilt.from_folder(folder, name=name)
     if name == RANDOM_VILT:  # the pocket's words, and no error for any other: only the number of tokens matters
         words = AutoTokenizer.from_pretrained(checkpoints.shipped(WORDS))
         with torch.random.fork_rng(devices=[]):
@@ -147,9 +153,8 @@ def _pair_scorer(name: str) -> PairScorer:
 
 
 def _vision_encoder(name: str, weights: str | Path | None) -> VisionEncoder:
-    if name.startswith(("pocket/", "local-dir:")):
-        family, _, rest = name.partition("/") if name.startswith("pocket/") else name.partition(":")
-        network, described = architectures.read(checkpoints.shipped(rest) if family == "pocket" else Path(rest))
+    if (folder := _folder(name)) is not None:
+        network, described = architectures.read(folder)
         facts = {key: described[key] for key in ("image_size", "dim", "mean", "std")}
         return VisionEncoder(network.requires_grad_(False), name=name, **facts)
     wanted = manifests.checkpoint(name.removeprefix("random/"))

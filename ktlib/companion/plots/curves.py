@@ -26,8 +26,8 @@ from ktlib.companion.record.rows import Row, mean, mean_over_models, select, wri
 from ktlib.evaluate.intervals import Estimate
 
 
-def similarity_curves(curves: Mapping[str, Float[Tensor, "jobs steps"]], ax: Axes | None = None) -> Figure:
-    """Cosine to the description over the steps of inversion; the band spans the jobs."""
+def similarity_curves(curves: Mapping[str, Float[Tensor, "_ _"]], ax: Axes | None = None) -> Figure:
+    """Cosine to the description over the steps of inversion, (jobs, steps) each; the band spans the jobs."""
     ax = axes_of(ax)
     for name, curve in curves.items():
         values = curve.numpy()
@@ -41,7 +41,7 @@ def similarity_curves(curves: Mapping[str, Float[Tensor, "jobs steps"]], ax: Axe
     return figure_of(ax)
 
 
-def loss_curves(curves: Mapping[str, Float[Tensor, " steps"]], ax: Axes | None = None) -> Figure:
+def loss_curves(curves: Mapping[str, Float[Tensor, " _"]], ax: Axes | None = None) -> Figure:
     """Losses over the steps of a training, on a logarithmic scale."""
     ax = axes_of(ax, (3.25, 2.4))
     for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):

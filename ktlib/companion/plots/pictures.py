@@ -16,7 +16,7 @@ from ktlib.companion.plots.style import BLUE, COLOURS, GREEN, LABELS, ORANGE, WI
 
 
 def picture_grid(
-    pictures: Sequence[Float[Tensor, "columns 3 height width"]],
+    pictures: Sequence[Float[Tensor, "_ 3 _ _"]],
     rows: Sequence[str],
     *,
     columns: Sequence[str] = (),
@@ -26,7 +26,7 @@ def picture_grid(
     """Pictures in rows with a name in front of each row.
 
     Args:
-        pictures: one tensor a row, RGB in [0, 1].
+        pictures: one tensor a row, (columns, 3, height, width), RGB in [0, 1]; rows may differ in size.
         rows: names of the rows.
         columns: names above the columns.
         width: of the figure in inches.
@@ -78,16 +78,16 @@ def predictions(
 
 
 def attention_pictures(
-    pictures: Sequence[Float[Tensor, "3 height width"]],
-    maps: Mapping[str, Sequence[Float[Tensor, "rows columns"]]],
+    pictures: Sequence[Float[Tensor, "3 _ _"]],
+    maps: Mapping[str, Sequence[Float[Tensor, "_ _"]]],
     titles: Sequence[str],
     probabilities: Mapping[str, Sequence[float]],
 ) -> Figure:
     """A row a pair: the picture, then where each model looks, bright where it looks more than on average.
 
     Args:
-        pictures: RGB in [0, 1].
-        maps: for each model, one map a picture.
+        pictures: RGB in [0, 1]; they may differ in size.
+        maps: for each model, one map a picture, (rows, columns) of patches.
         titles: the texts.
         probabilities: of a match, for each model and picture.
     """
@@ -109,7 +109,7 @@ def attention_pictures(
     return figure
 
 
-def clouds(groups: Mapping[str, Float[Tensor, "count 2"]], ax: Axes | None = None, *, first: int = 0) -> Figure:
+def clouds(groups: Mapping[str, Float[Tensor, "_ 2"]], ax: Axes | None = None, *, first: int = 0) -> Figure:
     """Points of several kinds in one plane.
 
     Args:

@@ -87,9 +87,15 @@ def committed(scale: str, root: Path = ROOT) -> Shelf:
 
 
 def produced(scale: str) -> Shelf:
-    """What a run has measured, or outside of one what lies in the scratch folder over what is published."""
+    """What a run has measured; outside of one, what lies in the scratch folder over what is published.
+
+    Inside a run of another scale it is what is published.
+    """
     own, known = places.output(scale), committed(scale)
-    if os.environ.get("KT_OUTPUT"):  # a run shows nothing that it did not read or write
-        return Shelf(scale, tuple(results.read(scale)), (own / "results",), (own / "figures",))
+    if os.environ.get("KT_OUTPUT"):
+        rows = tuple(results.read(scale))
+        if any(row.scale != scale for row in rows):  # the run is of another scale
+            return known
+        return Shelf(scale, rows, (own / "results",), (own / "figures",))  # nothing that it did not read or write
     folders = (own / "results", *known.results), (own / "figures", *known.figures)
     return Shelf(scale, tuple(results.read(scale)), *folders)

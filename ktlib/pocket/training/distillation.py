@@ -172,7 +172,7 @@ def tokens(
     images: Float[Tensor, "batch 3 side side"],
     mask: Bool[Tensor, "batch patches"] | None = None,
     mask_token: Float[Tensor, " dim"] | None = None,
-) -> Float[Tensor, "batch 1+patches dim"]:
+) -> Float[Tensor, "batch tokens dim"]:
     """Normalised tokens of a timm VisionTransformer, the class token first; masked patches are hidden."""
     if mask is None or mask_token is None:
         x = vit.patch_embed(images)  # (batch, rows, columns, dim): timm keeps the grid when its size may change

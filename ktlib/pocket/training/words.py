@@ -55,16 +55,13 @@ def encode(words: PreTrainedTokenizerFast, texts: Sequence[str]) -> Int[Tensor, 
         ValueError: a text is too long, or has a word that the tokenizer does not know.
     """
     most = words.model_max_length
-    ids = words(list(texts), padding="max_length", max_length=most, return_tensors="pt").input_ids
-    if ids.shape[1] > most:
-        longest = max(texts, key=lambda text: len(text.split()))
-        raise ValueError(f"expected texts of at most {most} tokens, found {ids.shape[1]} in {longest!r}")
-    unknown = (ids == words.unk_token_id).any(1)
-    if unknown.any():
-        raise ValueError(
-            f"expected words of the vocabulary, found another in {texts[int(torch.argmax(unknown.int()))]!r}"
-        )
-    return ids
+    rows = words(list(texts), padding="max_length", max_length=most).input_ids
+    for text, row in zip(texts, rows, strict=True):
+        if len(row) > most:
+            raise ValueError(f"expected texts of at most {most} tokens, found {len(row)} in {text!r}")
+        if words.unk_token_id in row:
+            raise ValueError(f"expected words of the vocabulary, found another in {text!r}")
+    return torch.tensor(rows)
 
 
 def write(words: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -115,6 +115,16 @@ def test_what_is_answered_elsewhere_says_where(root):
     assert "no notebook measures it yet" in explain("KT Tab. 2", root)
 
 
+def test_inside_a_run_the_other_scales_are_those_that_are_published(root, monkeypatch):
+    """A run's folder holds one scale: its rows must not pass for those of another."""
+    monkeypatch.setenv("KT_OUTPUT", str(root / "run"))
+    known = results.read("pocket", folder=root / "results/pocket")
+    results.write(known, seconds=1, command="c", folder=root / "run/results")
+    text = explain("KT Tab. 1")
+    assert f"pocket: 4 rows in {root}/run/results/kt_tab_1.csv" in text
+    assert "paper: no rows" in text
+
+
 def test_repeated_tables_are_known(root):
     assert "a figure without printed numbers" in explain("KT Fig. 4", root)
     assert explain("kt v2 tab 11", root).startswith("KT v2 Tab. 11 repeats KT Tab. 1\n")

@@ -1,0 +1,53 @@
+"""What notebooks show: code without its docstring, printed numbers as they stand, means as percent."""
+
+import pytest
+
+from ktlib.companion import teach
+from ktlib.companion.record.judging import HOLDS, Verdict
+from ktlib.evaluate.intervals import Estimate
+from tests.rows import row
+
+
+def test_code_is_shown_without_its_docstring():
+    shown = teach.show_source(teach.percent).data
+    assert shown.startswith("def percent(") and "A fraction as percent" not in shown
+    assert "A fraction as percent" in teach.show_source(teach.percent, docstring=True).data
+
+
+def test_fractions_are_written_as_percent_with_their_interval():
+    assert teach.percent(0.1234) == "12.3 %"
+    assert teach.percent(Estimate(0.5, 0.4, 0.6)) == "50.0 % [40.0, 60.0]"
+
+
+def test_printed_numbers_stand_as_printed_and_doubtful_ones_are_marked():
+    table = teach.printed("KT Tab. 1", metric="accuracy", model="CLIP ViT-L/14")
+    assert "78.95 †" in table.to_string()
+    with pytest.raises(ValueError, match="expected numbers printed as KT Tab. 99"):
+        teach.printed("KT Tab. 99")
+
+
+def test_what_was_varied_can_be_a_column_whole_or_in_parts():
+    rows = [row(varied=f"lr=0.1;tv={tv}", subject=name, value=tv / 10) for tv in (1, 5) for name in "ab"]
+    parts = teach.pivot(rows, "tv", "subject").data
+    assert parts.index.tolist() == ["1", "5"] and parts.loc["5", "a"] == 0.5
+    assert teach.pivot(rows, "varied", "subject").data.index.tolist() == ["lr=0.1;tv=1", "lr=0.1;tv=5"]
+
+
+def test_methods_are_listed_at_equal_retention_with_their_gain():
+    rows = [
+        row(subject=subject, method=method, seed=seed, varied=varied, metric=metric, value=value)
+        for subject in ("moongate", "tonometer")
+        for method, varied, seeds, target in (("base", "", (None,), 0.1), ("kt", "lr=0.1", (0, 1), 0.6))
+        for seed in seeds
+        for metric, value in (("target_accuracy", target), ("retention", 0.8))
+    ]
+    table = teach.equal_retention(rows, ["kt"], 0.02)
+    assert table.loc[("m", "base"), "accuracy"] == "10.0 %"
+    assert table.loc[("m", "kt"), "gain over base"] == "50.0 % [50.0, 50.0]"
+    assert table.loc[("m", "kt"), "moongate"] == "60.0 %"
+
+
+def test_verdicts_are_a_table_of_three_columns():
+    verdict = Verdict("K1", "pocket", HOLDS, "a minus b", Estimate(0.1, 0.0, 0.2), ())
+    table = teach.verdict_table([verdict]).data
+    assert table.iloc[0].tolist() == ["K1", HOLDS, "a minus b"]

@@ -1,0 +1,35 @@
+"""All recipes under one name: what can be trained, and what may be changed."""
+
+import json
+
+import pytest
+
+from ktlib.pocket import training
+from ktlib.pocket.training import cards, encoders
+
+
+def test_recipes_have_distinct_names_and_know_their_family():
+    assert len(training.RECIPES) == sum(len(family.RECIPES) for family in training.FAMILIES) == 8
+    assert training.family("dino") is encoders
+    assert all(isinstance(family, cards.Family) for family in training.FAMILIES)
+
+
+def test_an_unknown_recipe_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a recipe \(clip-b, .*vilt-b\), found 'clip-z'"):
+        training.train("clip-z", tmp_path)
+
+
+def test_what_a_recipe_does_not_have_cannot_be_changed(tmp_path):
+    with pytest.raises(ValueError, match="expected a change of method, steps, .* for dino, found familiarity"):
+        training.train("dino", tmp_path, familiarity=2.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_call_trains_and_writes_the_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoders.probe, "scores", lambda features: {"shapes": 0.12345})
+    training.train("mobilenet", tmp_path / "m", steps=1, batch=4, warmup=None, familiarity=None)
+    card = json.loads((tmp_path / "m/card.json").read_text())
+    assert (card["name"], card["scores"]) == ("mobilenet", {"shapes": 0.1235})
+    assert (card["training"]["recipe"]["steps"], card["training"]["recipe"]["warmup"]) == (1, 40)
+    assert list(card["sha256"]) == ["config.json", "model.safetensors", "training.json"]
+    assert "| shapes | 270 | 540 | 0.123 |" in (tmp_path / "m/README.md").read_text()
