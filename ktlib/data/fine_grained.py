@@ -120,8 +120,8 @@ def herbarium_19(root: str | Path | None = None, split: str = "validation", *, p
 
     The label is the category itself, 0 to 682; sorted as text, as a folder reader would, 10 comes before 2.
     The names of the categories were never published, so `names` is empty and nothing zero-shot can be
-    measured (see `testsets.class_names`). Who has them puts them in `herbarium-2019/class_names.txt`, one a
-    line, in the order of the categories. The official test images have no labels, so there is no such split.
+    measured. Who has them puts them in `herbarium-2019/class_names.txt`, one a line, in the order of the
+    categories. The official test images have no labels, so there is no such split.
 
     Args:
         root: the folder that holds `herbarium-2019`; by default `manifests.data_root()`.
