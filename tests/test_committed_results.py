@@ -2,14 +2,12 @@
 
 import csv
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from ktlib.companion import sources
 from ktlib.companion.record.rows import committed, parsed, select, written
-from ktlib.companion.report import page as report
 from ktlib.companion.scales import scale
 from ktlib.companion.studies import bench
 from ktlib.companion.studies.zoom_shot.laboratory import class_features, named
@@ -112,10 +110,6 @@ def test_a_map_in_closed_form_scores_what_is_committed():
             )  # fmt: skip
             assert abs(old.value - hits.float().mean().item()) <= 2.01 / len(images)
             assert old.weights == encoder.digest()
-
-
-def test_results_markdown_is_what_the_rows_give():
-    assert Path(ROOT / "RESULTS.md").read_text() == report.results_markdown(ROOT)
 
 
 def test_the_papers_numbers_are_all_carried():

@@ -135,7 +135,8 @@ class Progress:
         """`[2/5] 01_rare_concepts … cell 11/45, about 9 min left`, and for the whole run where more follows."""
         left = self.left()
         if left is None:
-            return f"{self.head} … {self.place}, {duration(self.clock() - self.since).removeprefix('about ')} so far"
+            spent = self.clock() - self.since
+            return f"{self.head} … {self.place}, {f'{spent:.0f} s' if spent < 90 else f'{spent / 60:.0f} min'} so far"
         rest = [self.times[stem].seconds * self.pace for stem in self.later if stem in self.times]
         whole = f" ({duration(left + sum(rest)).removeprefix('about ')} with the others)" if sum(rest) > 50 else ""
         return f"{self.head} … {self.place}, {duration(left)} left{whole}"
