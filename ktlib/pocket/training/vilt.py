@@ -69,27 +69,28 @@ def untrained(recipe: Recipe, name: str) -> PairScorer:
     CLIP normalises its patches before the first block and ViLT does not, so they are scaled to the
     size that they have after that norm.
     """
-    clip = load(recipe.start, DualEncoder)
-    tower, text = clip.clip.visual, clip.clip.token_embedding.weight
-    words = tokenizer()
+    start = load(recipe.start, DualEncoder)
+    tower, text = start.clip.visual, start.clip.token_embedding.weight
+    tokens = tokenizer()
     width = tower.class_embedding.shape[0]
-    torch.manual_seed(recipe.seed)  # transformers initialises from the global generator
     config = ViltConfig(
-        vocab_size=len(words), hidden_size=width, num_hidden_layers=len(tower.transformer.resblocks),
+        vocab_size=len(tokens), hidden_size=width, num_hidden_layers=len(tower.transformer.resblocks),
         num_attention_heads=tower.transformer.resblocks[0].attn.num_heads, intermediate_size=4 * width,
         image_size=IMAGE_SIZE, patch_size=tower.patch_size[0], max_position_embeddings=CONTEXT_LENGTH,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, hidden_act="gelu", layer_norm_eps=1e-5,
     )  # fmt: skip
-    model = PairScorer(config, words, name=name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)  # transformers initialises from the global generator
+        model = PairScorer(config, tokens, name=name)
     with torch.no_grad():
         pictures = world.pictures("window", 4)
-        raw = tower._embeds((pictures - clip.mean) / clip.std)  # behind the norm
-        plain = tower.conv1((pictures - clip.mean) / clip.std).flatten(2).transpose(1, 2)
+        raw = tower._embeds((pictures - start.mean) / start.std)  # behind the norm
+        plain = tower.conv1((pictures - start.mean) / start.std).flatten(2).transpose(1, 2)
         scale = raw[:, 1:].std() / (plain + tower.positional_embedding[1:]).std()
         embeddings = model.vilt.embeddings
         # CLIP's pixels are (x - 0.5) / 0.25, ViLT's (x - 0.5) / 0.5: twice the weight for half the value.
         embeddings.patch_embeddings.projection.weight.copy_(
-            tower.conv1.weight * scale * float(model.std / clip.std[0, 0])
+            tower.conv1.weight * scale * float(model.std / start.std[0, 0])
         )
         embeddings.patch_embeddings.projection.bias.zero_()
         embeddings.position_embeddings.copy_(tower.positional_embedding[None] * scale)
