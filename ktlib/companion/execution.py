@@ -136,8 +136,11 @@ def kernel_environment(run: Run) -> dict[str, str]:
     return {**os.environ, **offline, **quiet, "KT_OUTPUT": str(run.folder)}
 
 
-def kernel_manager(watch: Watch, environment: Mapping[str, str]) -> type:
-    """A kernel manager class that starts `sys.executable`, whatever kernels are registered on the machine."""
+def kernel_manager(watch: Watch, environment: Mapping[str, str], log: Any) -> type:
+    """A kernel manager class that starts `sys.executable`, whatever kernels are registered on the machine.
+
+    What the kernel itself says, beside its cells (a crash; a fuss at shutdown), goes to the open file `log`.
+    """
 
     class ThisInterpreter(AsyncKernelManager):
         @property
@@ -148,7 +151,8 @@ def kernel_manager(watch: Watch, environment: Mapping[str, str]) -> type:
             return KernelSpec(argv=command, display_name="Python 3", language="python")
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # nbclient awaits it
-            await super().start_kernel(env=dict(environment), **options)
+            log.flush()
+            await super().start_kernel(env=dict(environment), stdout=log, stderr=log, **options)
             watch.pid = getattr(self.provisioner, "pid", None)
 
     return ThisInterpreter
@@ -173,7 +177,7 @@ def execute(notebook: Notebook, run: Run, partial: Path, watch: Watch, log: Text
         progress_bar=False,
         stdout_file=log,
         stderr_file=log,
-        kernel_manager_class=kernel_manager(watch, kernel_environment(run)),
+        kernel_manager_class=kernel_manager(watch, kernel_environment(run), log),
         on_cell_start=watch.cell_starts,
         on_cell_executed=watch.cell_executed,
     )

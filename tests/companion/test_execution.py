@@ -70,6 +70,7 @@ def test_the_kernel_does_not_warn_of_what_nobody_can_change(tmp_path, capfd):
     write_notebook(tmp_path, "01_first", "import logging; logging.getLogger('of the notebook').warning('heard')")
     assert statuses(run(tmp_path)) == {"01_first": "ran"}
     out, err = capfd.readouterr()
+    assert len(err.splitlines()) == 2  # started, ran
     assert "plain text" not in out + err
     assert "frozen" not in out + err
     assert "heard" in printed(tmp_path, "01_first")
@@ -163,6 +164,18 @@ def test_a_signal_stops_the_kernel_and_keeps_the_half_run_copy(tmp_path, sent, s
         os.kill(int(pid.read_text()), 0)
     assert (tmp_path / "runs/pocket/01_long.failed.ipynb").exists()
     assert not (tmp_path / "runs/pocket/01_long.ipynb").exists()
+
+
+def test_what_a_crashing_kernel_says_itself_is_in_the_log(tmp_path, capfd):
+    write_notebook(
+        tmp_path,
+        "01_bad",
+        "import faulthandler, sys, ctypes; faulthandler.enable(sys.__stderr__)",
+        "ctypes.string_at(0)",
+    )
+    assert statuses(run(tmp_path)) == {"01_bad": "failed"}
+    assert "Segmentation fault" in printed(tmp_path, "01_bad")
+    assert "Segmentation fault" not in capfd.readouterr().err
 
 
 def test_a_file_of_an_earlier_run_is_not_one_that_was_written(tmp_path, capsys):

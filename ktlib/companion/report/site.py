@@ -163,15 +163,20 @@ class Site:
             base: the folder that its links count from.
         """
         soup = BeautifulSoup(page, "html.parser")
+        for element in soup.find_all(["script", "link"]):  # the state of widgets, whose fallback is shown
+            element.decompose()
         for heading in soup.find_all(re.compile("^h[1-6]$")):  # links into a page are written as on GitHub
             slug = re.sub(r"[^\w -]", "", heading.get_text().rstrip("#").strip().lower()).replace(" ", "-")
             heading.insert(0, soup.new_tag("a", id=slug))
         for tag, attribute in (("a", "href"), ("img", "src")):
             for element in soup.find_all(tag):
                 target, mark, fragment = str(element.get(attribute, "")).partition("#")
+                if fragment and not target and soup.find(id=fragment) is None:  # an output that quotes the results
+                    element[attribute] = f"RESULTS.html#{fragment}"
                 if not target or re.match(r"[a-z]+:", target):
                     continue
-                found = next((p for home in (base, self.root) if (p := (home / target).resolve()).exists()), None)
+                homes = (base, self.run, self.root)  # outputs link from the run's folder
+                found = next((path for home in homes if (path := (home / target).resolve()).exists()), None)
                 if found is None:
                     continue
                 if tag == "img":

@@ -80,6 +80,7 @@ def test_an_executed_notebook_is_shown_with_its_outputs_and_one_that_was_not_run
     write_notebook(tmp_path, "03_paper", "3 + 3", kt={"scales": ["paper"]})
     assert "Nothing was run at pocket scale" in built(tmp_path)["index.html"]
     node = nbformat.read(first, as_version=4)
+    node.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2}}
     data = {"image/png": PIXEL, "text/plain": "<Figure>", "application/vnd.jupyter.widget-view+json": {"model_id": "m"}}
     node.cells[1].outputs = [
         nbformat.v4.new_output("display_data", data),
@@ -90,6 +91,7 @@ def test_an_executed_notebook_is_shown_with_its_outputs_and_one_that_was_not_run
     pages = built(tmp_path)
     assert f"data:image/png;base64,{PIXEL}" in pages["01_first.html"]
     assert "<math" in pages["01_first.html"]
+    assert "<script" not in pages["01_first.html"]
     assert "not run yet" not in pages["01_first.html"]
     assert "02_second.ipynb not run yet, so shown without outputs" in pages["02_second.html"]
     assert "03_paper.html" not in pages
