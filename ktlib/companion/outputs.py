@@ -64,7 +64,8 @@ def sha256(path: Path) -> str:
 def stamps(folder: Path, notebook: Notebook) -> dict[str, tuple[int, int, int]]:
     """When each declared file, or the provenance beside it, was written: one written again has another stamp."""
     found = matches(folder, [*notebook.writes, *notebook.sometimes])
-    beside = [json_file for path in found if (json_file := path.with_suffix(".json")).is_file()]
+    measured = [path.with_suffix(".json") for path in found if path.suffix in (".csv", ".png")]  # not of a page
+    beside = [path for path in measured if path.is_file()]
     states = {path.relative_to(folder).as_posix(): path.stat() for path in [*found, *beside]}
     return {name: (state.st_mtime_ns, state.st_ino, state.st_size) for name, state in states.items()}
 

@@ -85,6 +85,19 @@ def test_what_was_written_last_time_and_not_this_time_goes(tmp_path):
     assert [path.name for path in (folder / "results").iterdir()] == ["a.csv"]
 
 
+def test_a_page_beside_rows_does_not_claim_where_the_rows_come_from(tmp_path):
+    rows = WRITES + "out.write_text('1'); out.with_suffix('.json').write_text('of the rows')"
+    write_notebook(tmp_path, "01_rows", rows, kt={"writes": ["results/a.csv"]})
+    page = WRITES + "out.with_suffix('.md').write_text('a page')"
+    write_notebook(tmp_path, "02_pages", page, kt={"reads": ["results/*.csv"], "sometimes": ["results/*.md"]})
+    run(tmp_path)
+    run(tmp_path, "02", force=True)
+    folder = tmp_path / "runs/pocket"
+    assert {*json.loads((folder / "02_pages.json").read_text())["wrote"]} == {"results/a.md"}
+    assert (folder / "results/a.json").read_text() == "of the rows"
+    assert statuses(run(tmp_path)) == {"01_rows": "unchanged", "02_pages": "unchanged"}
+
+
 # What it borrows
 
 
