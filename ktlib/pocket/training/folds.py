@@ -25,7 +25,7 @@ TAUGHT = "taught.json"  # the positive control, measured once: it takes longer t
 
 @dataclass(frozen=True)
 class Recipe:
-    """Size and schedule of one pocket CLIP. All values are ours (D11).
+    """Size and schedule of one pocket CLIP. All values are ours.
 
     Attributes:
         fold: which objects are never shown.

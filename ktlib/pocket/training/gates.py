@@ -30,7 +30,7 @@ FIRST_LESSON, FIRST_PROBE = 10_000, 5_000  # the streams that an examination nev
 RATES = (2e-5, 4e-5, 6e-5, 8e-5, 1.2e-4, 2e-4, 4e-4)
 INVERSION = InversionSettings(steps=40, sizes=((0, 64),), schedule="cosine")
 
-# The gates: ours (D12).
+# The gates: ours.
 GAIN, LOST, NOISE_SHARE, LEAST_KNOWN, BASE = 0.20, 0.02, 1 / 3, 0.90, (0.10, 0.70)
 
 
