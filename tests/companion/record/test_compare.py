@@ -3,7 +3,8 @@
 import pytest
 
 from ktlib.companion.record import compare
-from ktlib.companion.record.compare import at_budget, by_seed, choose_rate, difference, target_at_budget
+from ktlib.companion.record.compare import at_budget, by_seed, choose_rate, target_at_budget
+from ktlib.companion.record.differences import difference
 from tests.rows import row
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ktlib.companion.record import judging
-from ktlib.companion.record.compare import Difference, change
+from ktlib.companion.record.differences import Difference, change
 from ktlib.companion.record.judging import (
     EQUIVALENCE,
     FAILS,

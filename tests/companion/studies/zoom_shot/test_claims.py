@@ -3,7 +3,8 @@
 import pytest
 
 from ktlib.companion.record import published
-from ktlib.companion.record.compare import NotMeasuredError, scores
+from ktlib.companion.record.compare import scores
+from ktlib.companion.record.differences import NotMeasuredError
 from ktlib.companion.record.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from ktlib.companion.report import ledger
 from ktlib.companion.studies.zoom_shot import claims as zs
