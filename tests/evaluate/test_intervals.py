@@ -80,7 +80,7 @@ def test_two_groups_are_compared_as_welch_does():
 
 
 # -- coverage ---------------------------------------------------------------------------------------
-DRAWS = 1000
+DRAWS = 2000  # standard error of a coverage of 0.95: 0.005
 
 
 def tables(rng, concepts, seeds, kind, shared):
@@ -96,8 +96,9 @@ def coverage(many, interval):
     return np.mean([one.low <= 0 <= one.high for one in found])
 
 
-# Skewed effects of few concepts are covered a little less than they should be, nested and crossed alike.
-LEAST = {("skewed", 6): 0.90, ("skewed", 9): 0.90}
+# Covered a little less than they should be: skewed effects of few concepts (0.907 and 0.922 in 6000 draws), and three
+# shared seeds that matter more than 36 concepts, where Satterthwaite's degrees of freedom vary (0.923 and 0.927).
+LEAST = {("skewed", 6): 0.89, ("skewed", 9): 0.90, ("skewed", 36): 0.91, ("normal", 36): 0.915}
 
 
 @pytest.mark.parametrize("kind", ["normal", "skewed"])

@@ -40,7 +40,7 @@ class Row:
         over: what was taken away, `base` or `least_squares`, where the row is a paired difference; else empty.
         value, low, high: the number and its 95 % interval.
         n: images (or other trials) behind it.
-        seed: of inversion and transfer; None where nothing is random, or where seeds were drawn again.
+        seed: of inversion and transfer; None where nothing is random, or where the interval is over seeds too.
         split: `validation` (settings are chosen on it) or `test` (verdicts come from it).
         settings, weights: digests of all settings and of the model before transfer.
     """
