@@ -120,9 +120,14 @@ def training_picture(seed: int, index: int, familiarity: float = 1.0) -> Picture
     return Picture(shown.image, shown.caption)
 
 
-def english(caption: str) -> str:
-    """`a orange ball` with its article put right."""
-    return f" {caption}".replace(" a orange", " an orange")[1:]
+def english(caption: str, vowels: Sequence[str] = ("orange",)) -> str:
+    """`a orange ball` with its article put right.
+
+    Args:
+        caption: words between single spaces.
+        vowels: how the words begin that take `an`.
+    """
+    return re.sub(rf"(?<!\S)a (?={'|'.join(vowels)})", "an ", caption)
 
 
 def pictures(name: str, count: int, *, first: int = 0) -> Float[Tensor, "count 3 64 64"]:

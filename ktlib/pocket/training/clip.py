@@ -54,7 +54,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return words.for_clip(world.vocabulary(), most=CONTEXT_LENGTH)
 
 
-def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
+def model_config(recipe: Any, vocabulary_size: int) -> dict[str, Any]:
     """The open_clip `model_cfg` of a pocket CLIP."""
     return {
         "embed_dim": 128,
@@ -89,8 +89,8 @@ class Contrast(Learner):
     optimizer = MappingProxyType({"betas": (0.9, 0.98), "eps": 1e-6})
     network: CLIP
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.words = recipe, tokenizer()
+    def __init__(self, recipe: Any, numbered: PreTrainedTokenizerFast | None = None) -> None:
+        self.recipe, self.words = recipe, numbered or tokenizer()
         self.config = model_config(recipe, len(self.words))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)  # open_clip initialises from the global generator

@@ -1,0 +1,233 @@
+"""The second pocket world: what a fold's models are trained on, and the pictures they are examined with.
+
+Everything is a function of a seed. A pool of pictures is drawn once and shared by all folds; each fold
+leaves out the pictures of its held-out objects, and the scenes that would show one. Captions are
+written anew whenever a picture is shown. Pool pictures come from the stream `("pool", index)`, those of
+examinations from `("picture", name, index)`, so the two never share a random number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from ktlib.pocket import parts, scenes, world
+from ktlib.pocket.descriptions import DESCRIBED
+from ktlib.pocket.draw import COLOURS
+from ktlib.pocket.folds import SPARE, Fold
+from ktlib.pocket.objects import OBJECTS, painted
+
+VERSION = "2"  # raise it whenever a picture or a caption changes
+KNOWN_SHARE = 0.55  # of the pool's pictures show an object; the rest are nameless scenes
+KINDS = scenes.KINDS + parts.MORE
+# The share of training captions that mention a rare name: ours (D12). Names take turns in this order.
+FAMILIARITY = {"low": 0.0003, "medium": 0.0006, "high": 0.0012}
+_COLOUR = "|".join(COLOURS)
+_ADJECTIVES = re.compile(rf"\b(?:(?:{_COLOUR}) and )*(?:{_COLOUR}) (?!and\b|in\b|with\b|behind\b)")
+
+
+def english(caption: str) -> str:
+    """A caption with its articles put right."""
+    return world.english(caption, ("orange", "end", "opening", "upright"))
+
+
+def uncoloured(caption: str) -> str:
+    """A caption without its colour adjectives: `a red ball on a blue box` as `a ball on a box`."""
+    return _ADJECTIVES.sub("", caption)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture of the pool.
+
+    Attributes:
+        subject: the name of an object, or "" for a nameless scene.
+        colours: an object's.
+        caption: a scene's.
+    """
+
+    subject: str
+    colours: dict[str, str]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Pictures drawn once, for all folds.
+
+    Attributes:
+        images: RGB.
+        drawn: what each shows.
+    """
+
+    images: UInt8[Tensor, "count 64 64 3"]
+    drawn: tuple[Drawn, ...]
+
+    @cached_property
+    def by_subject(self) -> dict[str, list[int]]:
+        """Where the pictures of each object lie."""
+        found: dict[str, list[int]] = {}
+        for index, shown in enumerate(self.drawn):
+            found.setdefault(shown.subject, []).append(index)
+        return found
+
+    def of(self, fold: Fold) -> list[int]:
+        """The pictures that a fold's models may see."""
+        never = [DESCRIBED[name].withheld for name in fold.held_out]
+        pattern = re.compile("|".join(p for p in never if p))
+        return [
+            index
+            for index, shown in enumerate(self.drawn)
+            if shown.subject not in fold.held_out and not (shown.caption and pattern.search(shown.caption))
+        ]
+
+
+def pool_picture(index: int) -> tuple[Image.Image, Drawn]:
+    """The `index`-th picture of the pool."""
+    rng = world.stream("pool", index)
+    if rng.random() < KNOWN_SHARE:
+        name = rng.choice(tuple(OBJECTS))
+        image, colours = painted(name, rng)
+        return image, Drawn(name, colours, "")
+    picture = rng.choice(KINDS)(rng)
+    return picture.image, Drawn("", {}, picture.caption)
+
+
+def pool(count: int) -> Pool:
+    """The first `count` pictures of the pool (about 0.4 ms and 12 kB each)."""
+    images, drawn = torch.empty(count, 64, 64, 3, dtype=torch.uint8), []
+    for index in range(count):
+        image, shown = pool_picture(index)
+        images[index] = torch.from_numpy(np.array(image))
+        drawn.append(shown)
+    return Pool(images, tuple(drawn))
+
+
+def caption(shown: Drawn, rng: Random) -> str:
+    """What a training caption says of a picture: a name, a name and its parts, or parts alone."""
+    if not shown.subject:
+        words = uncoloured(shown.caption) if rng.random() < 0.2 else shown.caption
+        return english(words)
+    name, form = shown.subject, rng.random()
+    if form < 0.35:
+        return f"a photo of a {name}"
+    if form < 0.5:
+        colour = f"{shown.colours['a']} " if "a" in shown.colours else ""
+        return english(f"{rng.choice(('a', 'a picture of a', 'a photo of a'))} {colour}{name}")
+    told = described(name, rng, shown.colours)
+    return english(f"a {name} is {told}" if form < 0.75 else told)
+
+
+def described(name: str, rng: Random, colours: dict[str, str]) -> str:
+    """An object's parts: in the colours of a picture, or as its short, medium or long description has them."""
+    if rng.random() < 0.5:
+        return OBJECTS[name].parts.format(**colours)
+    told = DESCRIBED[name]
+    return rng.choice((told.short, told.medium, told.long))
+
+
+def familiarity(name: str, fold: Fold) -> str:
+    """How often a rare name is heard, a key of `FAMILIARITY`: the names of a fold take turns."""
+    return tuple(FAMILIARITY)[fold.held_out.index(name) % len(FAMILIARITY)]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The endless training pictures of a fold, in an order that depends on the seed alone.
+
+    Attributes:
+        pool: pictures.
+        fold: which of them are left out, and which names are rare.
+        seed: of order, captions and hearsay.
+        familiarity: multiplies how often rare names occur (the knob of K22).
+    """
+
+    pool: Pool
+    fold: Fold
+    seed: int
+    familiarity: float = 1.0
+
+    @cached_property
+    def allowed(self) -> list[int]:
+        """The fold's part of the pool."""
+        return self.pool.of(self.fold)
+
+    def shown(self, position: int) -> tuple[int, str]:
+        """Which picture stands at a position, and its caption."""
+        rng = world.stream("shown", self.fold.number, self.seed, position)
+        turn, place = divmod(position, len(self.allowed))
+        index = self.allowed[self._order(turn)[place]]
+        draw = rng.random()
+        for name in self.fold.held_out:
+            draw -= FAMILIARITY[familiarity(name, self.fold)] * self.familiarity
+            if draw < 0:
+                return self._hearsay(name, index, rng)
+        return index, caption(self.pool.drawn[index], rng)
+
+    def _hearsay(self, name: str, index: int, rng: Random) -> tuple[int, str]:
+        """A picture that is not the object, under its name alone: the web's noise. No part is ever named."""
+        if rng.random() < 0.5:
+            index = rng.choice(self.pool.by_subject[rng.choice(DESCRIBED[name].look_alikes)])
+        return index, rng.choice((f"a photo of a {name}", f"a {name}", f"a picture of a {name}"))
+
+    def _order(self, turn: int) -> list[int]:
+        cached = self.__dict__.get("_last_order")
+        if cached is None or cached[0] != turn:
+            order = list(range(len(self.allowed)))
+            world.stream("order", self.fold.number, self.seed, turn).shuffle(order)
+            cached = (turn, order)
+            self.__dict__["_last_order"] = cached
+        return cached[1]
+
+    def batch(self, step: int, size: int) -> tuple[Float[Tensor, "batch 3 64 64"], list[str]]:
+        """Pictures in [0, 1] and captions of a training step."""
+        shown = [self.shown(step * size + i) for i in range(size)]
+        images = self.pool.images[[index for index, _ in shown]].permute(0, 3, 1, 2).float() / 255
+        return images, [text for _, text in shown]
+
+
+def pictures(name: str, count: int, *, first: int = 0) -> Float[Tensor, "count 3 64 64"]:
+    """Examination pictures of an object.
+
+    Args:
+        name: a key of `OBJECTS`.
+        count: how many.
+        first: index of the first one; ranges that do not overlap share no picture.
+
+    Raises:
+        KeyError: the world has no such name.
+    """
+    if name not in OBJECTS:
+        raise KeyError(f"the pocket world has no {name!r}; it knows {', '.join(OBJECTS)}")
+    return world.to_tensor([painted(name, world.stream("picture", name, i))[0] for i in range(first, first + count)])
+
+
+def vocabulary(sampled: int = 6000) -> list[str]:
+    """Every word the world uses, sorted: from its descriptions, many sampled scenes, and the spare names."""
+    texts = [t for told in DESCRIBED.values() for t in (told.short, told.medium, told.long)]
+    texts += [re.sub(r"\{.\}", "", thing.parts) for thing in OBJECTS.values()]
+    for index in range(sampled):
+        rng = world.stream("word", index)
+        texts.append(rng.choice(KINDS)(rng).caption)
+    words = {word for text in texts for word in text.split()}
+    return sorted(words | {"an", "is", "of", "photo", "picture"} | set(COLOURS) | set(OBJECTS) | set(SPARE))
+
+
+def fingerprint(count: int = 64) -> str:
+    """sha256 of a sample of training pictures and captions: changes when the world does."""
+    digest = hashlib.sha256()
+    for index in range(count):
+        image, shown = pool_picture(index)
+        digest.update(image.tobytes() + caption(shown, world.stream("fingerprint", index)).encode())
+    for name, told in DESCRIBED.items():
+        digest.update((pictures(name, 2) * 255).byte().numpy().tobytes() + repr(told).encode())
+    return digest.hexdigest()

@@ -1,0 +1,236 @@
+"""What the card of a fold's model says, and whether its positive control works.
+
+Gates are looked at on validation concepts alone, before any test concept is taught. Of all held-out
+concepts only averages before any transfer are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ktlib.data.prompts import PLAIN
+from ktlib.evaluate.recognition import recognition
+from ktlib.inversion import InversionSettings, invert
+from ktlib.models.dual import DualEncoder
+from ktlib.pocket import stream
+from ktlib.pocket.descriptions import DESCRIBED
+from ktlib.pocket.folds import Fold
+from ktlib.pocket.objects import OBJECTS
+from ktlib.transfer import TransferSettings, named_caption, transfer
+
+PICTURES, KNOWN, PROBE = 40, 10, 20  # of a rare concept, of a known object, of each for a probe
+LESSON = 10  # images a concept is taught from
+FIRST_LESSON, FIRST_PROBE = 10_000, 5_000  # the streams that an examination never reaches
+RATES = (2e-5, 4e-5, 6e-5, 8e-5, 1.2e-4, 2e-4, 4e-4)
+INVERSION = InversionSettings(steps=40, sizes=((0, 64),), schedule="cosine")
+
+# The gates: ours (D12).
+GAIN, LOST, NOISE_SHARE, LEAST_KNOWN, BASE = 0.20, 0.02, 1 / 3, 0.90, (0.10, 0.70)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model before any transfer, in fractions and cosines, averaged over names.
+
+    Attributes:
+        known: accuracy on the known objects, among themselves.
+        base: accuracy on held-out concepts, each among all known names.
+        probe: accuracy of a linear probe (ridge regression) on held-out concepts, among all names.
+        binding, known_binding: cosine of class prompt and named description.
+    """
+
+    known: float
+    base: float
+    probe: float
+    binding: float
+    known_binding: float
+
+
+def known_pictures(fold: Fold) -> tuple[Tensor, Tensor]:
+    """Pictures of a fold's known objects and their labels."""
+    images = torch.cat([stream.pictures(name, KNOWN) for name in fold.known])
+    return images, torch.arange(len(fold.known)).repeat_interleave(KNOWN)
+
+
+def measure(model: DualEncoder, fold: Fold) -> Measured:
+    """What a card says of a fold's model: averages, so that no test concept can be chosen for its numbers."""
+    images, labels = known_pictures(fold)
+    features = {name: model.encode_many(stream.pictures(name, PICTURES)) for name in fold.held_out}
+    names = model.class_vectors(fold.known, PLAIN)
+    rare = model.class_vectors(fold.held_out, PLAIN)
+    hits = [
+        ((seen @ torch.cat([names, own[None]]).T).argmax(1) == len(names)).float().mean().item()
+        for seen, own in zip(features.values(), rare, strict=True)
+    ]
+    bound = binding(model, tuple(OBJECTS))
+    return Measured(
+        known=((model.encode_many(images) @ names.T).argmax(1) == labels).float().mean().item(),
+        base=fmean(hits),
+        probe=probe(model, features),
+        binding=fmean(bound[name] for name in fold.held_out),
+        known_binding=fmean(bound[name] for name in fold.known),
+    )
+
+
+def binding(model: DualEncoder, names: tuple[str, ...]) -> dict[str, float]:
+    """How near the text tower puts a name's class prompt to its named medium description: a cosine each."""
+    with torch.no_grad():
+        prompts = model.encode_text([PLAIN[0].format(name) for name in names])
+        told = model.encode_text([named_caption(name, DESCRIBED[name].medium) for name in names])
+    return dict(zip(names, (prompts * told).sum(1).tolist(), strict=True))
+
+
+def probe(model: DualEncoder, features: Mapping[str, Tensor]) -> float:
+    """Accuracy of ridge regression on some names' features, fitted to pictures of all names."""
+    names = tuple(OBJECTS)
+    seen = torch.cat([model.encode_many(stream.pictures(name, PROBE, first=FIRST_PROBE)) for name in names])
+    inputs = F.pad(seen, (0, 1), value=1.0).double()
+    wanted = torch.eye(len(names), dtype=torch.float64).repeat_interleave(PROBE, 0)
+    weights = torch.linalg.solve(inputs.T @ inputs + 1e-2 * torch.eye(inputs.shape[1]), inputs.T @ wanted)
+    return fmean(
+        ((F.pad(found, (0, 1), value=1.0).double() @ weights).argmax(1) == names.index(name)).float().mean().item()
+        for name, found in features.items()
+    )
+
+
+@dataclass(frozen=True)
+class Control:
+    """The validation concepts of a fold, taught in some way at some rate: mean accuracies.
+
+    Attributes:
+        target: on the concepts, by concept.
+        retained: on the known objects.
+    """
+
+    target: Mapping[str, float]
+    retained: float
+
+    @property
+    def mean(self) -> float:
+        """Over concepts."""
+        return fmean(self.target.values())
+
+
+def controls(
+    model: DualEncoder,
+    fold: Fold,
+    *,
+    arms: tuple[str, ...] = ("kt", "noise", "wrong", "real"),
+    rates: tuple[float, ...] = RATES,
+    seeds: tuple[int, ...] = (0, 1),
+    inversion: InversionSettings = INVERSION,
+    settings: TransferSettings | None = None,
+) -> dict[tuple[str, float], Control]:
+    """Teach the validation concepts from inverted images, from noise, from another concept's, from real pictures.
+
+    Args:
+        model: before any transfer.
+        fold: whose validation concepts.
+        arms: `base`, and which of the four.
+        rates: learning rates.
+        seeds: of inversions, noise, pictures and order; averaged.
+        inversion: recipe of the inverted images.
+        settings: of transfer, the rate apart.
+
+    Returns:
+        For each arm and rate what came of it; the model itself under `("base", 0.0)`.
+    """
+    jobs = [(name, seed) for name in fold.validation for seed in seeds]
+    inverted: dict[tuple[str, int], Tensor] = {}
+    if {"kt", "wrong"} & set(arms):
+        texts = [DESCRIBED[name].medium for name, _ in jobs]
+        found = invert(model, texts, seed=[seed for _, seed in jobs], settings=inversion, progress=False)
+        inverted = dict(zip(jobs, found.images, strict=True))
+    settings = settings or TransferSettings()
+    held_out = {name: stream.pictures(name, PICTURES) for name in fold.validation}
+    known = [known_pictures(fold)]
+
+    def examined(taught: DualEncoder, name: str) -> tuple[float, float]:
+        result = recognition(taught, name, held_out[name], known, fold.known)
+        return result.target.float().mean().item(), result.retained.float().mean().item()
+
+    scores = {name: examined(model, name) for name in fold.validation}
+    results = {("base", 0.0): Control({n: t for n, (t, _) in scores.items()}, fmean(r for _, r in scores.values()))}
+    for arm in arms:
+        for rate in rates:
+            recipe = TransferSettings(**(vars(settings) | {"lr": rate}))
+            taught = {
+                (name, seed): examined(
+                    transfer(
+                        model,
+                        lesson(arm, name, seed, fold, inverted),
+                        named_caption(name, DESCRIBED[name].medium),
+                        seed=seed,
+                        settings=recipe,
+                    ),
+                    name,
+                )
+                for name, seed in jobs
+            }
+            target = {name: fmean(taught[name, seed][0] for seed in seeds) for name in fold.validation}
+            results[arm, rate] = Control(target, fmean(retained for _, retained in taught.values()))
+    return results
+
+
+def lesson(arm: str, name: str, seed: int, fold: Fold, inverted: Mapping[tuple[str, int], Tensor]) -> Tensor:
+    """The images an arm teaches a validation concept from: (10, 3, 64, 64) in [0, 1].
+
+    Raises:
+        ValueError: there is no such arm.
+    """
+    following = fold.validation[(fold.validation.index(name) + 1) % len(fold.validation)]
+    match arm:
+        case "kt":
+            return inverted[name, seed]
+        case "wrong":
+            return inverted[following, seed]
+        case "noise":
+            return torch.rand(LESSON, 3, 64, 64, generator=torch.Generator().manual_seed(1000 + seed))
+        case "real":
+            return stream.pictures(name, LESSON, first=FIRST_LESSON + seed * LESSON)
+    raise ValueError(f"expected an arm (kt, wrong, noise, real), found {arm!r}")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition on the instrument: what was found and whether it is enough."""
+
+    what: str
+    found: float
+    holds: bool
+
+
+def gates(measured: list[Measured], taught: list[dict[tuple[str, float], Control]]) -> list[Gate]:
+    """The conditions of a positive control that works, over the folds of one size.
+
+    The rate is the one at which real pictures gain most among those that lose at most two points.
+
+    Args:
+        measured: each fold's model before transfer.
+        taught: each fold's `controls`.
+    """
+    before = fmean(fold["base", 0.0].mean for fold in taught)
+    kept = fmean(fold["base", 0.0].retained for fold in taught)
+    rates = sorted({rate for arm, rate in taught[0] if arm == "real"})
+    gained = {key: fmean(f[key].mean for f in taught) - before for key in taught[0]}
+    lost = {key: kept - fmean(f[key].retained for f in taught) for key in taught[0]}
+    allowed = [rate for rate in rates if lost["real", rate] <= LOST]
+    best = max(allowed or rates[:1], key=lambda rate: gained["real", rate])
+    gain, noise = gained["real", best], gained["noise", best]
+    known, base = fmean(m.known for m in measured), fmean(m.base for m in measured)
+    return [
+        Gate(
+            f"ten real pictures gain 20 points within 2 of retention (rate {best:g})",
+            gain,
+            bool(allowed) and gain >= GAIN,
+        ),
+        Gate("noise gains less than a third of that", noise, noise < NOISE_SHARE * gain),
+        Gate("known objects are recognised in 90 %", known, known >= LEAST_KNOWN),
+        Gate("rare concepts are recognised in 10 to 70 % before transfer", base, BASE[0] <= base <= BASE[1]),
+    ]
