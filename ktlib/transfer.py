@@ -132,7 +132,7 @@ class TransferSettings(Recipe):
 
     def lesson(self, model: Contrastive, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """By contrast."""
-        return Contrast(model, texts, negatives, self)
+        return Contrast(model, texts, negatives, self, draw)
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,12 @@ class Contrast:
     """Images and captions of a batch against each other, in one of the readings of KT's Eq. 1 and 2."""
 
     def __init__(
-        self, model: Contrastive, texts: list[str], negatives: Sequence[str], settings: TransferSettings
+        self,
+        model: Contrastive,
+        texts: list[str],
+        negatives: Sequence[str],
+        settings: TransferSettings,
+        draw: torch.Generator,
     ) -> None:
         if len(texts) % settings.batch == 1 or settings.batch == 1:
             raise ValueError(
@@ -248,12 +253,12 @@ class Contrast:
         self.contrast = _reading(model, negatives, settings)
         with torch.no_grad():
             self.fixed = self.model.encode_text(texts) if settings.towers == "visual" else None
-        self.trained = self._unfreeze()
+        self.trained = self._unfreeze(draw)
 
-    def _unfreeze(self) -> list[nn.Parameter]:
+    def _unfreeze(self, draw: torch.Generator) -> list[nn.Parameter]:
         towers = ("visual", "text") if self.settings.towers == "both" else (self.settings.towers,)
         if self.settings.lora_rank is not None:
-            return adapters.put_in(self.model, self.settings.lora_rank, towers)
+            return adapters.put_in(self.model, self.settings.lora_rank, towers, draw)
         trained = list(self.model.visual.parameters()) if "visual" in towers else []
         trained += self.model.text_parameters() if "text" in towers else []
         for parameter in trained:

@@ -130,6 +130,18 @@ def test_interpolation_lies_between_the_weights(model, images):
     assert torch.allclose(half.clip.state_dict()[name], middle, atol=1e-7)
 
 
+def test_adapters_start_from_the_seed_whatever_was_drawn_before(model, images):
+    """peft draws them from torch's global generator, which loading a model or a notebook's other cells move."""
+    settings = TransferSettings(lora_rank=2, lr=1e-2)
+    taught = []
+    for before, seed in ((0, 0), (5, 0), (5, 1)):
+        torch.manual_seed(before)
+        state = torch.random.get_rng_state()
+        taught.append(transfer(model, images, CAPTION, seed=seed, settings=settings).digest())
+        assert torch.equal(torch.random.get_rng_state(), state)
+    assert taught[0] == taught[1] != taught[2]
+
+
 @pytest.mark.parametrize("towers", ["visual", "text"])
 def test_lora_moves_only_its_tower_and_merges_back(model, images, towers):
     settings = TransferSettings(lora_rank=2, towers=towers, lr=1e-2, epochs=2)

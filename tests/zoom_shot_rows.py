@@ -66,7 +66,7 @@ def to_chance(name):
 
 
 def sizes(**gains):
-    rows = methods()
+    rows = methods(linear_aligner_fixed=gains.get("linear_aligner_fixed", 0.0))
     for share, epochs in ((1, 1), (0.2, 1), (0.05, 1), (0.01, 1), (0.01, 20)):
         key = f"share={share};epochs={epochs}"
         rows += by_encoder(zs.SIZES, "zoom_shot", key, gain=gains.get(key, 0.0))

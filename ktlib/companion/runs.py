@@ -22,14 +22,14 @@ from ktlib.companion import outputs, progress
 from ktlib.companion.execution import NotebookError, Outcome, Terminated, Watch, attempt
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import certificate, notebooks, provenance, rows
-from ktlib.companion.record.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from ktlib.companion.record.judging import NOT_RUN, TESTED
 from ktlib.companion.record.notebooks import SCALES, Notebook, overlaps
 from ktlib.companion.report import ledger, page, site
 from ktlib.companion.scales import scale as scale_of
 from ktlib.data import manifests
 from ktlib.places import ROOT
 
-VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
+VERDICTS = (*TESTED, NOT_RUN)
 
 
 class RunError(Exception):

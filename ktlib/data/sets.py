@@ -174,6 +174,8 @@ class Gallery:
         digest: changes whenever an image, a caption or an order does.
         name: of the data set and split.
         notes: what was decided about the data, with counts: duplicates, say.
+        units: for each image the number of the unit it belongs to, where images come in groups that are not
+            independent of each other (twin scenes); empty where each stands alone.
     """
 
     images: Images
@@ -182,9 +184,12 @@ class Gallery:
     digest: str
     name: str
     notes: tuple[str, ...] = ()
+    units: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.captions) != len(self.owner):
             raise ValueError(f"expected an owner for each caption, found {len(self.owner)} for {len(self.captions)}")
         if bare := sorted(set(range(len(self.images))) - set(self.owner))[:5]:
             raise ValueError(f"expected captions of every image, found none of number {bare}")
+        if self.units and len(self.units) != len(self.images):
+            raise ValueError(f"expected a unit for each image, found {len(self.units)} for {len(self.images)}")

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ktlib import store as files
 from ktlib.data.sets import Gallery
-from ktlib.evaluate.intervals import Estimate, over_concepts
+from ktlib.evaluate.intervals import Estimate, over_items
 from ktlib.models.scoring import SHARD, Images, Texts, chosen_score
 from ktlib.models.vilt import PairScorer
 
@@ -117,7 +117,7 @@ class Retrieval:
     def estimate(self, metric: str) -> Estimate:
         """A hit rate with a 95 % bootstrap interval over images; a caption's fate goes with its image's."""
         value = self.rates()[metric]
-        spread = over_concepts([[share] for share in self.by_image(metric)])
+        spread = over_items(self.by_image(metric))
         return Estimate(value, min(value, spread.low), max(value, spread.high))
 
 

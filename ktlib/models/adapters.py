@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import torch
 from torch import nn
 
 from ktlib.models.protocols import Contrastive
 
 
-def put_in(model: Contrastive, rank: int, towers: Collection[str]) -> list[nn.Parameter]:
+def put_in(model: Contrastive, rank: int, towers: Collection[str], draw: torch.Generator) -> list[nn.Parameter]:
     """Put adapters into a model and return those of the chosen towers, unfrozen.
 
     open_clip's attention is targeted as a whole (`attn`).
@@ -21,11 +22,14 @@ def put_in(model: Contrastive, rank: int, towers: Collection[str]) -> list[nn.Pa
         model: frozen; changed in place.
         rank: of the adapters.
         towers: `visual`, `text`, or both.
+        draw: decides what the adapters start from; peft itself would take torch's global generator.
     """
     from peft import LoraConfig, inject_adapter_in_model  # here: seconds to import, and most transfers need none of it
 
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["attn", "c_fc", "c_proj"])
-    inject_adapter_in_model(config, model.clip)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**63 - 1, (), generator=draw)))
+        inject_adapter_in_model(config, model.clip)
     visual = {id(p) for p in model.visual.parameters()}
     adapters = [p for name, p in model.clip.named_parameters() if "lora_" in name]
     for parameter in adapters:

@@ -85,7 +85,8 @@ def gallery(split: str) -> Gallery:
         f"{shared} captions that another image has too: right for both",
     )
     digest = key("pocket flickr", flickr.VERSION, images, captions, owner)
-    return Gallery([*images], tuple(captions), tuple(owner), digest, f"pocket flickr {split}", notes)
+    twins = tuple(number // 2 for number in range(len(images)))  # scene 2k + 1 is scene 2k the other way round
+    return Gallery([*images], tuple(captions), tuple(owner), digest, f"pocket flickr {split}", notes, twins)
 
 
 def everyday(seed: int = 0) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ktlib.companion.plots.style import (
     GREEN,
     GREY,
     LABELS,
+    PINK,
     RED,
     SKY,
     WIDE,
@@ -22,12 +23,18 @@ from ktlib.companion.plots.style import (
     figure_of,
     with_intervals,
 )
-from ktlib.companion.record.judging import FAILS, HOLDS, UNDECIDED, Verdict
+from ktlib.companion.record.judging import FAILS, HOLDS, NOT_TESTABLE, UNDECIDED, Verdict
 from ktlib.companion.record.rows import Row, mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
 from ktlib.evaluate.retrieval import METRICS
 
-_VERDICTS = {HOLDS: GREEN, FAILS: RED, UNDECIDED: GREY}
+# Colour, marker and line of each verdict: the markers and lines tell them apart without the colours.
+_VERDICTS = {
+    HOLDS: (GREEN, "o", "-"),
+    FAILS: (RED, "X", "-"),
+    UNDECIDED: (GREY, "s", "-"),
+    NOT_TESTABLE: (PINK, "d", ":"),
+}
 
 
 def bars(
@@ -64,7 +71,7 @@ def by_setting(
     encoders = list(dict.fromkeys(row.model for own in groups.values() for row in own))
     for place, own in enumerate(groups.values()):
         each = [mean(select(own, model=encoder)).value for encoder in encoders]
-        estimate = mean_over_models(own)
+        estimate = mean_over_models(own, crossed=True)
         ax.bar(place, estimate.value, color=COLOURS["zoom_shot"], alpha=0.75, width=0.65)
         ax.vlines(place, estimate.low, estimate.high, color="0.2", lw=1)
         ax.plot(place + np.linspace(-0.2, 0.2, len(each)), each, ".", color="0.2", ms=2.5)
@@ -86,7 +93,7 @@ def by_encoder(rows: Sequence[Row], methods: Sequence[str], ax: Axes | None = No
     encoders = list(dict.fromkeys(row.model for row in shown if row.method != "clip"))
     for place, method in enumerate(methods):
         own = select(shown, method=method)
-        means = [mean(select(own, model=encoder)) for encoder in encoders]
+        means = [mean(select(own, model=encoder), crossed=True) for encoder in encoders]
         x = np.arange(len(encoders)) + (place - (len(methods) - 1) / 2) * 0.8 / len(methods)
         with_intervals(ax, x, means, colour=COLOURS[method], label=LABELS[method])
     clip = mean(select(shown, method="clip"))
@@ -178,7 +185,7 @@ def recall_changes(rows: Sequence[Row], groups: Mapping[str, tuple[str, str, str
 
 
 def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
-    """The deciding difference of each claim with its interval, coloured by the verdict.
+    """The deciding difference of each claim with its interval, with the colour, marker and line of its verdict.
 
     Args:
         ledger: claims that were tested.
@@ -186,14 +193,16 @@ def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
     """
     ax = axes_of(ax)
     for y, entry in enumerate(reversed(ledger)):
-        estimate, colour = entry.estimate, _VERDICTS[entry.verdict]
+        estimate, (colour, marker, line) = entry.estimate, _VERDICTS[entry.verdict]
         assert estimate is not None, "a claim that was tested has an estimate"
-        ax.hlines(y, estimate.low, estimate.high, color=colour, lw=2)
-        ax.plot(estimate.value, y, "o", color=colour)
+        ax.hlines(y, estimate.low, estimate.high, color=colour, lw=2, ls=line)
+        face = "none" if entry.verdict == NOT_TESTABLE else colour
+        ax.plot(estimate.value, y, marker, color=colour, mfc=face)
     ax.axvline(0, color="0.4", lw=0.8)
     ax.set_yticks(range(len(ledger)), [entry.claim for entry in reversed(ledger)])
     ax.set(xlabel="deciding difference (fraction, or rank correlation) with its 95 % interval")
-    for verdict, colour in _VERDICTS.items():
-        ax.plot([], [], color=colour, lw=2, label=verdict)
+    for verdict, (colour, marker, line) in _VERDICTS.items():
+        face = "none" if verdict == NOT_TESTABLE else colour
+        ax.plot([], [], color=colour, lw=2, ls=line, marker=marker, mfc=face, label=verdict)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure_of(ax)

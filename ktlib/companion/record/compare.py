@@ -7,16 +7,12 @@ retention has fallen by a budget (D10).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from scipy import stats
+from ktlib.companion.record.differences import NotMeasuredError, Table
+from ktlib.companion.record.rows import Row, ordered, select, written
 
-from ktlib.companion.record.rows import Row, in_order, ordered, select, written
-from ktlib.evaluate.intervals import Estimate, over_concepts
-
-Table = dict[str, dict[int | None, float]]  # concept -> seed -> value
 ROUNDING = 1e-6  # rows are kept with six digits; a smaller overdraft is none
 
 
@@ -135,75 +131,7 @@ def choose_rate(rows: Iterable[Row], model: str, budget: float) -> float:
     return -max(affordable)[1] if affordable else rates[0]
 
 
-# -- paired differences -----------------------------------------------------------------------------
-class NotMeasuredError(LookupError):
-    """Rows that a comparison needs are not there."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A named quantity for every subject and seed, averaged over the models.
-
-    Attributes:
-        name: what was taken from what.
-        table: one value for each subject and seed.
-        models: the mean of each model alone.
-    """
-
-    name: str
-    table: Table
-    models: Mapping[str, float]
-
-    @property
-    def estimate(self) -> Estimate:
-        """Mean over subjects and seeds with its interval."""
-        return over_concepts([[v for _, v in ordered(seeds)] for _, seeds in sorted(self.table.items())])
-
-    @property
-    def ahead(self) -> str:
-        """On how many subjects the mean over seeds is above 0."""
-        return f"{sum(fmean(seeds.values()) > 0 for seeds in self.table.values())} of {len(self.table)}"
-
-    def below(self, limit: float, name: str) -> Difference:
-        """How far it stays below a limit."""
-        table: Table = {
-            subject: {seed: limit - v for seed, v in seeds.items()} for subject, seeds in self.table.items()
-        }
-        return Difference(name, table, {model: limit - value for model, value in self.models.items()})
-
-
-@dataclass(frozen=True)
-class Change:
-    """A difference that is a row of its own: paired by image, images drawn again, then seeds within them.
-
-    Attributes:
-        name: what was taken from what.
-        estimate: with its interval.
-        images: that were paired.
-        seeds: behind it.
-        row: where it stands.
-    """
-
-    name: str
-    estimate: Estimate
-    images: int
-    seeds: int
-    row: Row
-
-
-def change(name: str, row: Row, seeds: int, sign: int = 1) -> Change:
-    """The difference that a row holds.
-
-    Args:
-        name: of the difference.
-        row: with `over`.
-        seeds: behind it.
-        sign: -1 where a fall is meant.
-    """
-    low, high = sorted((sign * row.low, sign * row.high))
-    return Change(name, Estimate(sign * row.value, low, high), row.n, seeds, row)
-
-
+# -- what a method reaches ----------------------------------------------------------------------------
 def rows_of(rows: Iterable[Row], item: str | Sequence[str], method: str, **varied: str | float) -> list[Row]:
     """Rows on test subjects of one method and, where given, of what was varied.
 
@@ -296,62 +224,31 @@ def forgotten(rows: Sequence[Row], item: str, method: str) -> float:
     return fmean(losses)
 
 
-def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table]) -> Difference:
-    """`one - other`, paired by model, concept and seed, and averaged over the models.
-
-    A method measured once (without a seed) stands beside every seed of the other.
-
-    Raises:
-        NotMeasuredError: nothing was measured with both.
-        ValueError: the concepts that were have different seeds.
-    """
-    pairs: dict[str, dict[tuple[str, int | None], float]] = {}
-    for model in sorted(one.keys() & other.keys()):
-        for concept in sorted(one[model].keys() & other[model].keys()):
-            left, right = one[model][concept], other[model][concept]
-            right = dict.fromkeys(left, right[None]) if set(right) == {None} else right
-            for seed in sorted(left.keys() & right.keys(), key=in_order):
-                pairs.setdefault(model, {})[concept, seed] = left[seed] - right[seed]
-    return _averaged(name, pairs)
-
-
-def _averaged(name: str, pairs: Mapping[str, Mapping[tuple[str, int | None], float]]) -> Difference:
-    both = set.intersection(*(set(p) for p in pairs.values())) if pairs else set()
-    shared = sorted(both, key=lambda pair: (pair[0], in_order(pair[1])))
-    if not shared:
-        raise NotMeasuredError(f"there is no concept and seed measured for both parts of: {name}")
-    table: Table = {}
-    for concept, seed in shared:
-        table.setdefault(concept, {})[seed] = fmean(p[concept, seed] for p in pairs.values())
-    if len({tuple(seeds) for seeds in table.values()}) > 1:
-        raise ValueError(f"{name}: expected the same seeds for every concept, found {table}; finish the run")
-    return Difference(name, table, {model: fmean(p[pair] for pair in shared) for model, p in pairs.items()})
-
-
-def trend(name: str, rows: Iterable[Row], along: Callable[[Row], float], sign: int = 1) -> Difference:
-    """Spearman's rank correlation of values with what was varied, for every concept and seed.
+def over_rates(rows: Sequence[Row], item: str, method: str, *, metric: str) -> dict[str, Table]:
+    """What a method reaches in the mean over its rates, for each model, subject and seed.
 
     Args:
-        name: of the correlation.
-        rows: of one item, method and metric.
-        along: what was varied.
-        sign: -1 to reverse it.
-
-    Returns:
-        Correlations; 0 where the values are constant.
+        rows: of one scale.
+        item, method: which of them, as in `rows_of`.
+        metric: what is read.
 
     Raises:
-        NotMeasuredError: fewer than three points.
+        NotMeasuredError: there are no such rows.
+        ValueError: other rates for some subjects or seeds.
     """
-    series: dict[str, dict[tuple[str, int | None], list[tuple[float, float]]]] = {}
-    for row in rows:
-        series.setdefault(row.model, {}).setdefault((row.subject, row.seed), []).append((along(row), row.value))
-    if any(len({x for x, _ in line}) < 3 for lines in series.values() for line in lines.values()):
-        raise NotMeasuredError(f"there are fewer than three points, too few for a trend of {name}")
-    pairs = {m: {pair: sign * _spearman(line) for pair, line in lines.items()} for m, lines in series.items()}
-    return _averaged(name, pairs)
+    own = select(rows_of(rows, item, method), metric=metric)
+    by_rate = {rate: scores([r for r in own if r.lr == rate], item, method, metric=metric) for rate in _rates(own)}
+    found: dict[str, Table] = {}
+    for model, table in by_rate[_rates(own)[0]].items():
+        for subject, seeds in table.items():
+            for seed in seeds:
+                every = [one.get(model, {}).get(subject, {}).get(seed) for one in by_rate.values()]
+                values = [value for value in every if value is not None]
+                if len(values) < len(every):
+                    raise ValueError(f"expected {method} at every rate for {subject}, seed {seed}; finish the run")
+                found.setdefault(model, {}).setdefault(subject, {})[seed] = fmean(values)
+    return found
 
 
-def _spearman(line: Sequence[tuple[float, float]]) -> float:
-    x, y = zip(*sorted(line), strict=True)
-    return 0.0 if len(set(y)) == 1 else float(stats.spearmanr(x, y).statistic)
+def _rates(rows: Iterable[Row]) -> list[float]:
+    return sorted({row.lr for row in rows})

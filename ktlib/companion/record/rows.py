@@ -40,7 +40,7 @@ class Row:
         over: what was taken away, `base` or `least_squares`, where the row is a paired difference; else empty.
         value, low, high: the number and its 95 % interval.
         n: images (or other trials) behind it.
-        seed: of inversion and transfer; None where nothing is random, or where seeds were drawn again.
+        seed: of inversion and transfer; None where nothing is random, or where the interval is over seeds too.
         split: `validation` (settings are chosen on it) or `test` (verdicts come from it).
         settings, weights: digests of all settings and of the model before transfer.
     """
@@ -229,17 +229,31 @@ def by_subject(rows: Iterable[Row]) -> dict[str, list[float]]:
     return {name: [value for _, value in ordered(seeds)] for name, seeds in sorted(table.items())}
 
 
-def mean(rows: Iterable[Row]) -> Estimate:
-    """Mean over subjects and seeds with its nested interval.
+def mean(rows: Iterable[Row], *, crossed: bool = False) -> Estimate:
+    """Mean over subjects and seeds with its interval, which stays inside [0, 1] for shares.
 
     A subject measured once (a base, where nothing is random) counts as one seed.
+
+    Args:
+        rows: of one model and setting.
+        crossed: whether the same seeds meet every subject, as in Zoom-shot.
     """
-    return over_concepts(list(by_subject(rows).values()))
+    rows = list(rows)
+    return _clipped(over_concepts(list(by_subject(rows).values()), crossed=crossed), rows)
 
 
-def mean_over_models(rows: Iterable[Row]) -> Estimate:
-    """Mean over models, subjects and seeds; the interval draws subjects, then seeds, of the models' mean."""
+def mean_over_models(rows: Iterable[Row], *, crossed: bool = False) -> Estimate:
+    """`mean` of the models' means, for each subject and seed."""
+    rows = list(rows)
     table: dict[str, dict[int | None, list[float]]] = {}
     for row in rows:
         table.setdefault(row.subject, {}).setdefault(row.seed, []).append(row.value)
-    return over_concepts([[fmean(values) for _, values in ordered(seeds)] for _, seeds in sorted(table.items())])
+    means = [[fmean(values) for _, values in ordered(seeds)] for _, seeds in sorted(table.items())]
+    return _clipped(over_concepts(means, crossed=crossed), rows)
+
+
+def _clipped(estimate: Estimate, rows: Iterable[Row]) -> Estimate:
+    """An interval of a mean of shares reaches no further than shares can; differences and cosines are none."""
+    if any(row.over or row.metric == "similarity" for row in rows):
+        return estimate
+    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high))

@@ -143,7 +143,8 @@ def _ours(numbers: Sequence[Number], rows: Sequence[Row]) -> str:
         found = published.beside(number, rows)
         for varied in unique(written(row.varied) for row in found):
             label = [number.concept, number.metric.replace("_", " "), varied.replace(";", ", ")]
-            parts.append(" ".join([*(part for part in label if part), mean(select(found, varied=parsed(varied)))]))
+            shown = mean(select(found, varied=parsed(varied)), crossed=number.item.startswith("ZS "))
+            parts.append(" ".join([*(part for part in label if part), shown]))
     return "; ".join(parts) or NOT_RUN
 
 

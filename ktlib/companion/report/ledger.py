@@ -8,7 +8,7 @@ from functools import cache
 
 from ktlib.companion import studies
 from ktlib.companion.record import published
-from ktlib.companion.record.compare import NotMeasuredError
+from ktlib.companion.record.differences import NotMeasuredError
 from ktlib.companion.record.judging import NOT_RUN, Verdict, items_of
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of

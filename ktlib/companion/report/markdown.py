@@ -59,16 +59,20 @@ def interval(row: Row) -> Estimate:
     return Estimate(row.value, row.low, row.high)
 
 
-def mean(rows: Sequence[Row]) -> str:
+def mean(rows: Sequence[Row], *, crossed: bool = False) -> str:
     """Rows of one metric as `mean [interval]`; a similarity is no percentage.
 
     One measurement has its own interval, and so has one that stands beside every concept, such as what the untouched
     model knows: drawing concepts again would make it look certain.
+
+    Args:
+        rows: of one metric.
+        crossed: whether the same seeds meet every subject.
     """
     if not rows:
         return NONE
     once = len({(row.value, row.low, row.high, row.seed) for row in rows}) == 1 and rows[0].seed is None
-    estimate = interval(rows[0]) if once or len(rows) == 1 else results.mean(rows)
+    estimate = interval(rows[0]) if once or len(rows) == 1 else results.mean(rows, crossed=crossed)
     return str(estimate) if rows[0].metric == "similarity" else percent(estimate)
 
 

@@ -37,9 +37,10 @@ HOW_TO_READ = """\
   (random weights) never appear.
 - **Target accuracy**: pictures of the concept that are named right among all known classes and the concept.
   **Known classes kept** (retention): known pictures named right among the known classes alone.
-- Tables are in percent, `mean [95 % interval]` over test concepts and seeds of inversion and transfer. Concepts are
-  drawn again, then seeds within them; with so few concepts the intervals are rough, and rather too narrow. A single
-  measurement has Wilson's interval. Differences are in percentage points, correlations between -1 and 1.
+- Tables are in percent, `mean [95 % interval]` over test concepts and seeds of inversion and transfer: t over the
+  concepts' means, wide where they are few. Where the same seeds meet every concept, set or image (Zoom-shot,
+  retrieval), both are random, crossed. A single measurement has Wilson's interval. Differences are in percentage
+  points, correlations between -1 and 1.
 - A larger learning rate is meant to teach more and to forget more. So methods are compared **at equal retention**: the
   target accuracy where retention has fallen by {budget:g} points, on straight lines between the rates, or at the last
   rate of a method that never forgets that much.
@@ -47,13 +48,16 @@ HOW_TO_READ = """\
   or photographed pictures of the concept, meant as an upper bound), `prompt` (the description as class prompt,
   no training).
 - **Zoom-shot** has test sets where KT has concepts, from coarse to fine-grained; drawn counterparts at pocket scale (in
-  brackets the set whose part one plays). Intervals draw sets again, then seeds. Controls are the Linear Aligner put
+  brackets the set whose part one plays). Controls are the Linear Aligner put
   right (`_fixed`) and with its rate chosen (`_tuned`), its loss with Zoom-shot's optimiser (`mse_adam`), and least
   squares in closed form. A gain below {gain:g} point is none.
 - Rates are chosen on validation concepts, verdicts come from test concepts. A claim *does not hold* when the 95 %
   interval of its paired difference lies below 0 or wholly below {margin:g} points, *holds* when it otherwise lies
-  above 0, and is *inconclusive* if neither. Claims that two things are equal have margins of their own; the ledger
-  names them.
+  above 0, and is *inconclusive* if neither, or with fewer than {least} concepts. Of several differences all must hold
+  at 95 %; one of m that does not must fail at 1 - 0.05 / m. Claims that two things are equal have margins of their own;
+  the ledger names them.
+- A claim is *not testable here* where its positive control does not work, ten real pictures of each concept as a rule:
+  what they do not teach, inverted ones need not teach either. The ledger says what the control gains.
 - {mark} marks a printed number that looks inconsistent; the note stands under its table."""
 
 
@@ -66,7 +70,11 @@ def results_markdown(shelves: Shelves, at: Path) -> str:
         at: the folder that the page is for; links start there.
     """
     how = HOW_TO_READ.format(
-        budget=100 * scale_of("pocket").budget, margin=100 * judging.MARGIN, gain=100 * GAIN, mark=MARK
+        budget=100 * scale_of("pocket").budget,
+        margin=100 * judging.MARGIN,
+        gain=100 * GAIN,
+        mark=MARK,
+        least=judging.CONCEPTS,
     )
     return joined([MADE, "# Results", first_screen(shelves, at), _ledger(shelves), how, _pages(shelves, at)]) + "\n"
 
@@ -85,7 +93,7 @@ def summary(shelves: Shelves) -> str:
     for name in SHOWN:
         counts = Counter(verdict.verdict for verdict in shelves[name].verdicts.values())
         total, tested = sum(counts.values()), sum(counts.values()) - counts[NOT_RUN]
-        kinds = (judging.HOLDS, judging.FAILS, judging.UNDECIDED)
+        kinds = judging.TESTED
         found = ", ".join(f"**{counts[kind]}** {_many(kind, counts[kind])}" for kind in kinds)
         rest = f"{counts[NOT_RUN]} have not been tested"
         none = f"At {name} scale nothing has been run: {ledger.NO_WEIGHTS}."
@@ -94,9 +102,11 @@ def summary(shelves: Shelves) -> str:
 
 
 def _many(verdict: str, count: int) -> str:
-    plural = {judging.HOLDS: "hold", judging.FAILS: "do not hold", judging.UNDECIDED: "are inconclusive"}
-    single = {judging.HOLDS: "holds", judging.FAILS: "does not hold", judging.UNDECIDED: "is inconclusive"}
-    return (single if count == 1 else plural)[verdict]
+    """A verdict as it follows a number: `hold`, `is inconclusive`."""
+    plural = {judging.HOLDS: "hold", judging.FAILS: "do not hold"}
+    if verdict in plural:
+        return verdict if count == 1 else plural[verdict]
+    return f"{'is' if count == 1 else 'are'} {verdict}"
 
 
 def _home(claim: str) -> str:
@@ -195,7 +205,7 @@ def _place(item: str) -> tuple[str, int, str]:
 def verdicts_markdown(shelves: Shelves) -> str:
     """What the README says of results: how many claims hold, which, and the first claim of each paper in words."""
     found = shelves["pocket"].verdicts
-    kinds = (judging.HOLDS, judging.FAILS, judging.UNDECIDED, NOT_RUN)
+    kinds = (*judging.TESTED, NOT_RUN)
     named = [(kind, [claim for claim, verdict in found.items() if verdict.verdict == kind]) for kind in kinds]
     listing = "\n".join(f"- *{kind}*: {', '.join(claims)}" for kind, claims in named if claims)
     firsts = {claim.paper: claim for claim in reversed(published.claims().values())}

@@ -205,7 +205,7 @@ def sets(rows: Sequence[Row], everything: Sequence[Row]) -> str:
         for metric in unique(row.metric for row in _own(shown, line)):
             own = select(_own(shown, line), metric=metric)
             cells = [value(select(own, subject=name)) for name in heads]
-            lines.append([*_cells(line, names), *cells, percent(results.mean(own))])
+            lines.append([*_cells(line, names), *cells, percent(results.mean(own, crossed=True))])
     given = " (`probe`: of a ridge classifier that was given labels)" if select(shown, metric="probe") else ""
     extent = f"Top-1 accuracy{given}; {_extent(shown, 'sets', 'images')}."
     table = described(["encoder", "method", *names], lines, [*heads.values(), "mean over sets"])

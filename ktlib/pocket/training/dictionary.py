@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ktlib.pocket.descriptions import DESCRIBED
 
-# What cosines are multiplied with, fixed: ours. Low at last, so that the pull does not end when names are told apart.
+# What cosines are multiplied with, fixed: ours. Low at last, or the pull ends when names are told apart.
 SCALE, LAST_SCALE = 20.0, 10.0
 CHUNKS = 3  # groups of texts of similar length
 

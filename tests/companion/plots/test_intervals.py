@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ktlib.companion import plots
-from ktlib.companion.record.judging import FAILS, HOLDS, Verdict
+from ktlib.companion.record.judging import TESTED, Verdict
 from ktlib.companion.record.rows import mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
 from tests.rows import row
@@ -84,12 +84,13 @@ def test_changes_stand_with_their_own_intervals():
     assert [t.get_text() for t in ax.get_xticklabels()] == metrics
 
 
-def test_a_verdict_has_the_colour_of_its_word():
-    ledger = [
-        Verdict("K1", "pocket", HOLDS, "", Estimate(0.1, 0.0, 0.2), ()),
-        Verdict("K2", "pocket", FAILS, "", Estimate(-0.1, -0.2, 0.0), ()),
-    ]
+def test_a_verdict_has_a_colour_and_a_marker_of_its_own():
+    estimate = Estimate(0.1, 0.0, 0.2)
+    ledger = [Verdict(f"K{i}", "pocket", word, "", estimate, ()) for i, word in enumerate(TESTED)]
     (ax,) = plots.verdicts(ledger).axes
-    points = [line for line in ax.lines if line.get_marker() == "o"]
-    assert [line.get_color() for line in points] == [plots.COLOURS["text"], plots.COLOURS["real"]]  # from below
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["K2", "K1"]
+    points = [line for line in ax.lines if line.get_marker() != "None" and len(line.get_xdata()) == 1][::-1]
+    assert [line.get_color() for line in points][:2] == [plots.COLOURS["real"], plots.COLOURS["text"]]
+    assert len({line.get_marker() for line in points}) == len(TESTED) == 4  # told apart without the colour
+    assert [line.get_markerfacecolor() == "none" for line in points] == [False, False, False, True]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["K3", "K2", "K1", "K0"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == list(TESTED)

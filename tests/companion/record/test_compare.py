@@ -2,8 +2,7 @@
 
 import pytest
 
-from ktlib.companion.record import compare
-from ktlib.companion.record.compare import at_budget, by_seed, choose_rate, difference, target_at_budget
+from ktlib.companion.record.compare import at_budget, by_seed, choose_rate, over_rates, target_at_budget
 from tests.rows import row
 
 
@@ -106,29 +105,11 @@ def test_rates_are_chosen_on_validation_rows_of_the_plain_method_only():
         choose_rate(rows, "other", 0.02)
 
 
-def test_differences_are_paired_and_averaged_over_the_models():
-    one = {"b": {"x": {0: 0.5, 1: 0.7}, "y": {0: 0.2, 1: 0.2}}, "l": {"x": {0: 0.9, 1: 0.9}, "y": {0: 0.4, 1: 0.4}}}
-    other = {"b": {"x": {None: 0.1}, "y": {None: 0.2}}, "l": {"x": {None: 0.3}, "y": {None: 0.2}}}
-    found = difference("one minus other", one, other)
-    assert found.table["x"] == {0: pytest.approx(0.5), 1: pytest.approx(0.6)}
-    assert found.table["y"] == {0: pytest.approx(0.1), 1: pytest.approx(0.1)}
-    assert found.models == {"b": pytest.approx(0.25), "l": pytest.approx(0.4)}
-    assert found.estimate.value == pytest.approx(0.325)
-
-
-def test_differences_need_something_in_common_and_equal_seeds():
-    with pytest.raises(compare.NotMeasuredError, match="one minus other"):
-        difference("one minus other", {"b": {"x": {0: 0.5}}}, {"b": {"y": {0: 0.5}}})
-    with pytest.raises(ValueError, match="expected the same seeds for every concept"):
-        difference("d", {"b": {"x": {0: 0.5, 1: 0.5}, "y": {0: 0.5}}}, {"b": {"x": {None: 0.1}, "y": {None: 0.1}}})
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"), [([0.1, 0.2, 0.9], 1), ([0.9, 0.2, 0.1], -1), ([0.5] * 3, 0), ([0.1, 0.9, 0.2], 0.5)]
-)
-def test_trends_by_hand(values, expected):
-    # ranks 1 3 2 against 1 2 3: 1 - 6 (0 + 1 + 1) / (3 * 8) = 0.5
-    rows = [pair(v, 0.8, lr=lr)[0] for lr, v in zip((1e-4, 2e-4, 4e-4), values, strict=True)]
-    assert compare.trend("t", rows, lambda r: r.lr).table == {"moongate": {0: pytest.approx(expected)}}
-    with pytest.raises(compare.NotMeasuredError, match="fewer than three"):
-        compare.trend("t", rows[:2], lambda r: r.lr)
+def test_a_mean_over_rates_needs_every_rate():
+    rows = [*pair(0.2, 0.8, lr=1e-4), *pair(0.6, 0.6, lr=2e-4), *pair(0.4, 0.8, lr=1e-4, seed=1)]
+    with pytest.raises(ValueError, match="expected kt at every rate for moongate, seed 1"):
+        over_rates(rows, "KT Tab. 1", "kt", metric="target_accuracy")
+    rows += pair(0.6, 0.8, lr=2e-4, seed=1)
+    found = over_rates(rows, "KT Tab. 1", "kt", metric="target_accuracy")
+    assert found == {"m": {"moongate": {0: pytest.approx(0.4), 1: pytest.approx(0.5)}}}
+    assert over_rates(rows, "KT Tab. 1", "kt", metric="retention")["m"]["moongate"][0] == pytest.approx(0.7)

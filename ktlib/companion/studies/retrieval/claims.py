@@ -1,27 +1,42 @@
 """The claims about ViLT, one function each; `record.judging` says how they are judged.
 
-Differences in recall are paired by image, and their intervals come from drawing images again, then
-seeds within them: a claim about recall holds when the interval lies above 0, against the untouched
-model and against its controls.
+Differences in recall are paired by image, with intervals over images crossed with seeds: a claim about recall holds
+when the interval lies above 0, against the untouched model and against its controls. Claims about what ViLT learns
+of rare concepts have real pictures, taught by matching, for a positive control (D40).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ktlib.companion.record.compare import Difference, NotMeasuredError, change, difference, rows_of, scores
-from ktlib.companion.record.judging import EQUIVALENCE, Verdict, above, at_most, decide, points
+from ktlib.companion.record.compare import rows_of, scores
+from ktlib.companion.record.differences import Difference, NotMeasuredError, change, difference
+from ktlib.companion.record.judging import EQUIVALENCE, Control, Verdict, above, at_most, decide, points
 from ktlib.companion.record.rows import Row, select, written
 from ktlib.companion.scales import scale as scale_of
 
 TABLE_1 = "KT Tab. 1 ViLT"  # the ViLT rows of KT Tab. 1; those of CLIP have a file of their own
+TABLE_11 = "KT Tab. 11"
+RISE = 0.001  # "rises slightly": by 0.06 to 0.16 at the smallest rate (KT v1, Tab. 1); a picture may weigh no more
+
+
+def _real(rows: Sequence[Row], model: str) -> Control:
+    """What real pictures gain when a pair scorer is taught them by matching."""
+    name = "real minus base of ViLT"
+    own = select(rows, model=model)
+    try:
+        real = scores(own, TABLE_11, "real", budget=scale_of(rows[0].scale).budget)
+        return Control(name, difference(name, real, scores(own, TABLE_11, "base")))
+    except NotMeasuredError:
+        return Control(name, None)
 
 
 def weaker_on_shared_parameters(rows: Sequence[Row]) -> Verdict:
     """K4: the gain is smaller on ViLT than on a CLIP of its size, and at the smallest rate known classes gain."""
     scale = scale_of(rows[0].scale)
-    clip = "pocket/clip-b" if scale.name == "pocket" else "openai/ViT-B-32"
-    (vilt,) = {row.model for row in rows_of(rows, TABLE_1, "kt")}
+    clip = scale.clip.models[0]
+    kt = rows_of(rows, TABLE_1, "kt")
+    (vilt,) = {row.model for row in kt}
     gains = []
     for model, item in ((clip, "KT Tab. 1"), (vilt, TABLE_1)):
         own = select(rows, item=item, model=model, method=("base", "kt"))
@@ -29,7 +44,12 @@ def weaker_on_shared_parameters(rows: Sequence[Row]) -> Verdict:
         gains.append({f"{clip}, {vilt}": gain.table})
     found = [difference("gain of CLIP minus gain of ViLT", *gains), _kept(rows)]
     how = f"target accuracy at a retention loss of at most {100 * scale.budget:.1f} points ({clip}, {vilt})"
-    return decide("K4", rows, TABLE_1, found, how=how, rule=[above(), above(None)])
+    pictures = min(row.n for row in select(kt, metric="retention"))
+    few = f"{pictures} known pictures cannot show a rise of {100 * RISE:g} points, one of them weighs more"
+    return decide(
+        "K4", rows, TABLE_1, found, how=how, rule=[above(), above(None)], control=_real(rows, vilt),
+        blind=few if 1 / pictures > RISE else "",
+    )  # fmt: skip
 
 
 def _kept(rows: Sequence[Row]) -> Difference:
@@ -85,7 +105,7 @@ def large_rates_hurt(rows: Sequence[Row]) -> Verdict:
 
 def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
     """K15: guessing masked words brings no gain beyond one image of ten, with noise images or with inverted ones."""
-    item, budget = "KT Tab. 11", scale_of(rows[0].scale).budget
+    item, budget = TABLE_11, scale_of(rows[0].scale).budget
     base = scores(rows, item, "base")
     gains = {
         method: difference(f"{method} minus base", scores(rows, item, method, budget=budget), base)
@@ -96,7 +116,10 @@ def words_do_not_teach(rows: Sequence[Row]) -> Verdict:
         f"no gain above {100 * EQUIVALENCE:.0f} points"
     )
     remark = f"; matching the same inverted images gains {points(gains.pop('kt').estimate)}"
-    return decide("K15", rows, item, list(gains.values()), how=how, rule=at_most(), remark=remark)
+    (vilt,) = {row.model for row in rows_of(rows, item, "implicit")}
+    return decide(
+        "K15", rows, item, list(gains.values()), how=how, rule=at_most(), remark=remark, control=_real(rows, vilt)
+    )
 
 
 CLAIMS: dict[str, Callable[[Sequence[Row]], Verdict]] = {

@@ -34,12 +34,14 @@ class Search:
         gallery: its name, for the rows.
         split: `validation` or `test`.
         course: what the model had been taught; None before.
+        units: of the gallery.
     """
 
     result: Retrieval
     gallery: str
     split: str
     course: Course | None = None
+    units: tuple[int, ...] = ()
 
     @property
     def varied(self) -> dict[str, str]:
@@ -116,7 +118,8 @@ def search(
 
     ranks = remembered(subject.cache / "scores" / f"{key('retrieval', _VERSION, *parts)}.json", compute)
     tensors = {name: torch.tensor(values) for name, values in ranks.items()}
-    return Search(Retrieval(**tensors, owner=torch.tensor(searched.owner)), searched.name, split, course)
+    result = Retrieval(**tensors, owner=torch.tensor(searched.owner))
+    return Search(result, searched.name, split, course, searched.units)
 
 
 def searches(
@@ -167,7 +170,9 @@ def changes(
     over: str,
     varied: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Rows of `after - before` for all six recalls: paired by image, images drawn again, then seeds within them.
+    """Rows of `after - before` for all six recalls: paired by image, with intervals over images crossed with seeds.
+
+    The same seeds meet every image. Images of one unit (twin scenes) are averaged first, for they are not independent.
 
     Args:
         subject: the model before transfer.
@@ -185,7 +190,7 @@ def changes(
             less = (before if isinstance(before, Search) else before[cell]).result.by_image(metric)
             columns.append([a - b for a, b in zip(one.result.by_image(metric), less, strict=True)])
         by_image = [list(seeds) for seeds in zip(*columns, strict=True)]
-        estimate = over_concepts(by_image)
+        estimate = over_concepts(_by_unit(by_image, first.units), crossed=True)
         shares = [fmean(column) for column in zip(*by_image, strict=True)]
         assert abs(fmean(shares) - estimate.value) < 1e-9, "the estimate is the mean over images and seeds"
         rows.append(
@@ -195,6 +200,20 @@ def changes(
             )
         )  # fmt: skip
     return rows
+
+
+def _by_unit(by_image: Sequence[Sequence[float]], units: Sequence[int]) -> list[list[float]]:
+    """Means of the images of each unit, for each seed; units are of one size, so that their mean is the images'.
+
+    Raises:
+        ValueError: units of several sizes.
+    """
+    grouped: dict[int, list[Sequence[float]]] = {}
+    for unit, seeds in zip(units or range(len(by_image)), by_image, strict=True):
+        grouped.setdefault(unit, []).append(seeds)
+    if len(sizes := {len(images) for images in grouped.values()}) > 1:
+        raise ValueError(f"expected units of one size, found sizes {sorted(sizes)}")
+    return [[fmean(column) for column in zip(*images, strict=True)] for images in grouped.values()]
 
 
 def choose_cell(found: Found) -> tuple[float, int]:

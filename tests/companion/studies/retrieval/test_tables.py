@@ -100,3 +100,11 @@ def test_the_cell_with_the_highest_recalls_is_chosen_and_the_smallest_of_equals(
     found = {(1e-3, 4, 0): search((20, 20)), (1e-3, 8, 0): search((1, 1)), (1e-2, 4, 0): search((1, 1))}
     assert tables.choose_cell(found) == (1e-3, 8)
     assert set(tables.only(found, (1e-3, 8))) == {(1e-3, 8, 0)}
+
+
+def test_twins_are_one_unit_of_a_change_and_units_are_of_one_size():
+    by_image = [[0.0, 1.0], [1.0, 1.0], [0.5, 0.0], [0.5, 1.0]]
+    assert tables._by_unit(by_image, (0, 0, 1, 1)) == [[0.5, 1.0], [0.5, 0.5]]
+    assert tables._by_unit(by_image, ()) == by_image
+    with pytest.raises(ValueError, match="expected units of one size"):
+        tables._by_unit(by_image, (0, 0, 0, 1))
