@@ -141,7 +141,6 @@ COMMANDS = {
         lab,
         [
             ("--fresh", {"action": "store_true", "help": "start anew; former copies are kept beside"}),
-            ("rest", {"nargs": "*", "metavar": "ARGUMENT", "help": "for jupyter lab"}),
         ],
     ),
     "calibrate": Command("paper scale: find the class names behind the ImageNet baselines", calibrate),
@@ -163,10 +162,9 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments, unknown = parser().parse_known_args(argv)
-    if unknown and arguments.command is not COMMANDS["lab"]:  # JupyterLab has many options of its own
+    if unknown and arguments.command is not COMMANDS["lab"]:
         parser().error(f"unrecognized arguments: {' '.join(unknown)}")
-    if unknown:
-        arguments.rest += unknown
+    arguments.rest = unknown  # JupyterLab has many arguments of its own; they stay in their order
     try:
         return arguments.command.run(arguments) or 0
     except (ValueError, FileNotFoundError, RuntimeError) as error:

@@ -83,3 +83,10 @@ def test_the_lab_hands_on_what_it_does_not_know_and_no_other_command_does(monkey
     assert stopped.value.code == 2
     with pytest.raises(SystemExit):
         main(["models", "--no-browser"])
+
+
+def test_arguments_of_jupyterlab_stay_in_their_order(monkeypatch):
+    given = []
+    monkeypatch.setattr(lab, "start", lambda *, fresh, arguments: given.append((fresh, arguments)))
+    assert main(["lab", "--no-browser", "--port", "8977", "--fresh"]) == 0
+    assert given == [(True, ["--no-browser", "--port", "8977"])]

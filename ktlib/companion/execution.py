@@ -187,6 +187,8 @@ def execute(notebook: Notebook, run: Run, partial: Path, watch: Watch, log: Text
 
 def explain(error: BaseException, watch: Watch) -> str:
     """Say in which cell a notebook failed, with the cell's source and the error."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"{watch.stem} was interrupted in cell {watch.cell} of {watch.total}: run it again to go on\n"
     where = f"in cell {watch.cell} of {watch.total}" if watch.cell else "before its first cell"
     what = "\n".join(getattr(error, "traceback", [])) or f"{type(error).__name__}: {error}"
     if type(error).__name__ == "DeadKernelError":

@@ -247,6 +247,8 @@ def ending(this: Run, outcomes: Sequence[Outcome]) -> str:
     lines += [f"{what}: {folder / name}" for what, name in places.items() if any(this.folder.glob(name))]
     if made:
         lines += ["", made.text(), f"  all of it: {folder / 'certificate.md'}"]
+    elif scale_of(this.scale).is_result:
+        lines += ["", "no certificate: nothing was computed here that is published"]
     return "\n".join(lines).rstrip()
 
 
@@ -321,12 +323,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt as stop:
         return 143 if isinstance(stop, Terminated) else 130
-    print(ending(this, outcomes))
     try:
+        print(ending(this, outcomes))
         if args.record:
             publish(this, outcomes)
-    except RunError as error:
-        print(error, file=sys.stderr)
+    except (RunError, ValueError) as error:  # a results file that cannot be read is no fault of the run
+        print(f"{table(outcomes)}\n{error}", file=sys.stderr)
         return 1
     if args.html:
         print(f"pages: {site.build(args.scale)}")

@@ -159,7 +159,7 @@ def test_a_signal_stops_the_kernel_and_keeps_the_half_run_copy(tmp_path, sent, s
     process.send_signal(sent)
     _, reported = process.communicate(timeout=60)
     assert process.returncode == status
-    assert "01_long failed in cell 4 of 4" in reported
+    assert "01_long was interrupted in cell 4 of 4" in reported
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
     assert (tmp_path / "runs/pocket/01_long.failed.ipynb").exists()
