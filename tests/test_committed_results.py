@@ -33,6 +33,11 @@ def test_there_are_rows_of_every_item_of_notebook_01():
     }
 
 
+def test_patterns_stand_beside_their_controls():
+    rows = select(COMMITTED, item="KT v2 Tab. 12", split="test")
+    assert {row.method for row in rows} == {"base", "kt", "noise", "wrong", "real"}
+
+
 def test_every_effect_stands_beside_its_controls_on_three_seeds():
     rows = select(COMMITTED, item="KT Tab. 1", split="test", metric="target_accuracy")
     for method in ("kt", "noise", "wrong", "real"):
