@@ -95,9 +95,10 @@ class Progress:
 
     def cell(self, number: int, of: int, cell_id: str) -> None:
         """A cell starts."""
-        self._finish_cell()
-        self.place, self.cell_id, self.cell_since = f"cell {number}/{of}", cell_id, self.clock()
-        self.seen.add(cell_id)
+        with self.lock:  # or the thread would show a cell that is over and none that has begun
+            self._finish_cell()
+            self.place, self.cell_id, self.cell_since = f"cell {number}/{of}", cell_id, self.clock()
+            self.seen.add(cell_id)
 
     def stops(self) -> None:
         """The notebook that was started has come to its end, good or bad."""
@@ -156,4 +157,6 @@ class Progress:
                 with self.lock:
                     print(f"\r\x1b[K{self.line()[:room]}", end="", file=self.out, flush=True)
             else:
-                self.say(self.line())
+                with self.lock:
+                    line = self.line()
+                self.say(line)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import pytest
 
@@ -104,8 +105,9 @@ def test_a_terminal_is_redrawn_in_place_and_a_line_that_stays_clears_it(clock, m
     out = Terminal()
     one = Progress(TIMES, 2, out, clock)
     one.starts(1, "01_first")
+    one.cell(2, 4, "b")
     while "cell 2/4" not in out.getvalue():
-        one.cell(2, 4, "b")
+        time.sleep(0.005)
     one.stops()
     one.say("[1/2] 01_first: ran in 9 s")
     assert "\n" not in out.getvalue().removesuffix("ran in 9 s\n")
@@ -118,8 +120,9 @@ def test_without_a_terminal_there_is_a_line_at_the_start_and_one_a_minute(clock,
     out = io.StringIO()
     one = Progress(TIMES, 2, out, clock)
     one.starts(1, "01_first")
+    one.cell(1, 4, "a")
     while out.getvalue().count("\n") < 3:
-        one.cell(1, 4, "a")
+        time.sleep(0.005)
     one.stops()
     lines = out.getvalue().splitlines()
     assert lines[0] == "[1/2] 01_first: started, about 10 min"
