@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ktlib.data.sets import Concept, Examination, Gallery
-from ktlib.pocket import flickr, world
+from ktlib.pocket import flickr, stream, world
+from ktlib.pocket.descriptions import DESCRIBED
+from ktlib.pocket.folds import Fold
 from ktlib.pocket.known import KNOWN
+from ktlib.pocket.objects import OBJECTS
 from ktlib.pocket.rare import RARE
 from ktlib.store import key
 
@@ -29,7 +31,7 @@ def _pictures(name: str) -> Tensor:
 
 
 def _lessons(name: str, count: int, seed: int) -> Tensor:
-    return world.pictures(name, count, first=10_000 + seed * count)
+    return stream.pictures(name, count, first=10_000 + seed * count)
 
 
 @functools.cache
@@ -47,20 +49,28 @@ def examination() -> Examination:
 
 @functools.cache
 def small_examination() -> Examination:
-    """The same concepts and pictures, fewer of them; of the known names those that resemble a concept (26 of 39)."""
-    exam = examination()
-    ((pictures, labels),) = exam.known
-    alike = {name for concept in exam.concepts for name in concept.look_alikes}
-    names = tuple(name for name in exam.known_names if name in alike)
-    chosen = [(labels == exam.known_names.index(name)).nonzero().flatten()[:SMALL_KNOWN_PICTURES] for name in names]
-    known = [(pictures[torch.cat(chosen)], torch.arange(len(names)).repeat_interleave(SMALL_KNOWN_PICTURES))]
-    return replace(
-        exam,
-        known_names=names,
-        known=known,
-        digest=key(exam.digest, names, SMALL_PICTURES, SMALL_KNOWN_PICTURES),
-        pictures=lambda name: exam.pictures(name)[:SMALL_PICTURES],
+    """The concepts of the ViLT's fold; few pictures, and of the known names those that resemble a concept (D37)."""
+    fold = flickr.FOLD
+    concepts = tuple(_concept(name, fold) for name in fold.held_out)
+    alike = {name for concept in concepts for name in concept.look_alikes}
+    names = tuple(name for name in fold.known if name in alike)
+    images = torch.cat([stream.pictures(name, SMALL_KNOWN_PICTURES) for name in names])
+    labels = torch.arange(len(names)).repeat_interleave(SMALL_KNOWN_PICTURES)
+    digest = key(stream.fingerprint(), fold, names, SMALL_PICTURES, SMALL_KNOWN_PICTURES)
+    return Examination(
+        "pocket",
+        concepts,
+        names,
+        [(images, labels)],
+        digest,
+        functools.cache(functools.partial(stream.pictures, count=SMALL_PICTURES)),
+        _lessons,
     )
+
+
+def _concept(name: str, fold: Fold) -> Concept:
+    told, split = DESCRIBED[name], "validation" if name in fold.validation else "test"
+    return Concept(name, split, told.kind, told.short, told.medium, told.long, told.medium, told.look_alikes)
 
 
 @functools.cache
@@ -90,10 +100,13 @@ def gallery(split: str) -> Gallery:
 
 
 def everyday(seed: int = 0) -> dict[str, str]:
-    """The known objects and a description of each.
+    """The known objects of the ViLT's fold and a description of each.
 
     Args:
         seed: of their colours.
     """
-    colours = {name: thing.colours(world.stream("everyday", name, seed)) for name, thing in KNOWN.items()}
-    return {name: world.english(thing.parts.format(**colours[name])) for name, thing in KNOWN.items()}
+    told = {}
+    for name in flickr.FOLD.known:
+        colours = OBJECTS[name].colours(world.stream("everyday", name, seed))
+        told[name] = stream.english(OBJECTS[name].parts.format(**colours))
+    return told

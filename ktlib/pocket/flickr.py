@@ -3,6 +3,7 @@
 Scene 2k and scene 2k + 1 show the same two things in the same colours, once left of and once right of
 (or above and below) each other, so that a model which counts words cannot tell their captions apart.
 As in Flickr30k the captions of an image say the same in different words; some leave out a colour.
+The objects are known ones of `FOLD`, so that the models of that fold can be trained and examined with scenes.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from PIL import Image
 
 from ktlib.pocket import scenes
 from ktlib.pocket.draw import Canvas
-from ktlib.pocket.known import KNOWN
-from ktlib.pocket.world import english, stream
+from ktlib.pocket.folds import FOLDS
+from ktlib.pocket.objects import FIXED, OBJECTS
+from ktlib.pocket.stream import english
+from ktlib.pocket.world import stream
 
-VERSION = "1"  # raise it whenever a picture or a caption changes
+VERSION = "2"  # raise it whenever a picture or a caption changes
 CAPTIONS = 5
 RELATIONS = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-_OBJECTS = tuple(name for name, thing in KNOWN.items() if not thing.fills)
+FOLD = FOLDS[0]
+_THINGS = tuple(name for name in FOLD.known if not OBJECTS[name].fills)
 _OBJECT_SHARE = 0.7  # of the things; the rest are coloured shapes
 
 
@@ -46,27 +50,32 @@ class _Thing(NamedTuple):
         """Without its colour."""
         return f"a {self.name}"
 
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The colours that its ground must not have."""
+        return (*self.colours.values(), *FIXED.get(self.name, ()))
+
 
 def _thing(rng: Random, other: _Thing | None = None) -> _Thing:
     taken = other.name if other else ""
     if rng.random() < _OBJECT_SHARE:
-        name = rng.choice([n for n in _OBJECTS if n != taken])
-        return _Thing(name, KNOWN[name].colours(rng))
+        name = rng.choice([n for n in _THINGS if n != taken])
+        return _Thing(name, OBJECTS[name].colours(rng))
     used = set(other.colours.values()) if other else set()
     colour = rng.choice([c for c in scenes.ALL if c not in used])
     return _Thing(rng.choice([s for s in scenes.SHAPES if s != taken]), {"a": colour})
 
 
 def _draw(rng: Random, first: _Thing, second: _Thing, relation: str) -> Image.Image:
-    c = Canvas(rng, scenes.ground_without(rng, *first.colours.values(), *second.colours.values()))
+    c = Canvas(rng, scenes.ground_without(rng, *first.seen, *second.seen))
     size, near, far = rng.uniform(0.36, 0.44), rng.uniform(0.02, 0.1), rng.uniform(0.5, 0.55)
     middle = rng.uniform(0.2, 0.4)
     along = (near, far) if relation in ("left of", "above") else (far, near)
     for thing, place in zip((first, second), along, strict=True):
         x, y = (place, middle) if relation in ("left of", "right of") else (middle, place)
         spot = c.placed(x, y, size)
-        if thing.name in KNOWN:
-            KNOWN[thing.name].paint(spot, thing.colours)
+        if thing.name in OBJECTS:
+            OBJECTS[thing.name].paint(spot, thing.colours)
         else:
             scenes._shape(spot, thing.name, thing.colours["a"])
     return c.finished()

@@ -56,6 +56,8 @@ class Fold:
 
 
 FOLDS = tuple(Fold(number, tuple(names.split())) for number, names in enumerate(_HELD_OUT))
+EVERYTHING = Fold(len(FOLDS), ())
+"""No fold: for a model that has seen every object."""
 
 
 def fold_of(name: str) -> Fold:

@@ -53,11 +53,13 @@ class Drawn:
         subject: the name of an object, or "" for a nameless scene.
         colours: an object's.
         caption: a scene's.
+        kind: of scene, the name of the function that draws it.
     """
 
     subject: str
     colours: dict[str, str]
     caption: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Pool:
     def of(self, fold: Fold) -> list[int]:
         """The pictures that a fold's models may see."""
         never = [DESCRIBED[name].withheld for name in fold.held_out]
-        pattern = re.compile("|".join(p for p in never if p))
+        pattern = re.compile("|".join(p for p in never if p) or r"(?!)")  # nothing withheld: matches no caption
         return [
             index
             for index, shown in enumerate(self.drawn)
@@ -98,15 +100,16 @@ def pool_picture(index: int) -> tuple[Image.Image, Drawn]:
         name = rng.choice(tuple(OBJECTS))
         image, colours = painted(name, rng)
         return image, Drawn(name, colours, "")
-    picture = rng.choice(KINDS)(rng)
-    return picture.image, Drawn("", {}, picture.caption)
+    kind = rng.choice(KINDS)
+    picture = kind(rng)
+    return picture.image, Drawn("", {}, picture.caption, kind.__name__)
 
 
-def pool(count: int) -> Pool:
-    """The first `count` pictures of the pool (about 0.4 ms and 12 kB each)."""
+def pool(count: int, *, first: int = 0) -> Pool:
+    """`count` pictures of the pool from the `first` on (about 0.4 ms and 12 kB each)."""
     images, drawn = torch.empty(count, 64, 64, 3, dtype=torch.uint8), []
     for index in range(count):
-        image, shown = pool_picture(index)
+        image, shown = pool_picture(first + index)
         images[index] = torch.from_numpy(np.array(image))
         drawn.append(shown)
     return Pool(images, tuple(drawn))

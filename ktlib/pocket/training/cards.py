@@ -15,7 +15,6 @@ import torch
 
 from ktlib import places
 from ktlib.models import checkpoints
-from ktlib.pocket.rare import FAMILIARITY, RARE
 from ktlib.pocket.training.loop import Learner, write_json
 from ktlib.store import write_atomically
 
@@ -107,12 +106,3 @@ def table(header: str, rows: Iterable[str]) -> str:
     """A Markdown table from the header's cells and the rows."""
     line = "|---" * (header.count("|") - 1) + "|"
     return "\n".join([header, line, *rows])
-
-
-def rare_rows(scores: Mapping[str, float]) -> list[str]:
-    """A row for each rare concept: how often its name was heard, and how often it is recognised."""
-    return [
-        f"| {name} | {concept.split}, name in {100 * FAMILIARITY[concept.familiarity]:g} % of captions "
-        f"| {scores[name]:.2f} |"
-        for name, concept in RARE.items()
-    ]

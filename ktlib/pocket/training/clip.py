@@ -1,12 +1,18 @@
-"""How the pocket CLIPs are trained: `python -m ktlib pocket train clip-b`.
+"""How the pocket CLIPs are trained: `python -m ktlib pocket train clip-b-0`.
 
-CLIP's symmetric contrastive loss on pictures that are drawn as they are needed.
+One a fold, a larger one for two folds, and one that has seen everything. CLIP's symmetric loss on the
+fold's pictures and captions, plus the dictionary (`dictionary`). In a last stage only the text tower
+learns, from explanations that do not hold the name: until then the name itself satisfies the dictionary,
+and need not mean what it is explained as.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,47 +20,71 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.model import CLIP
-from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
-from ktlib.evaluate.recognition import recognition
 from ktlib.models import DualEncoder, load
-from ktlib.pocket import exams, world
+from ktlib.pocket import stream, world
 from ktlib.pocket.draw import IMAGE_SIZE
-from ktlib.pocket.training import cards, words
+from ktlib.pocket.folds import EVERYTHING, FOLDS, Fold
+from ktlib.pocket.training import cards, dictionary, gates, loop, words
 from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 
 CONTEXT_LENGTH = 32
 MEAN, STD = 0.5, 0.25
 PREPROCESS = {"mean": [MEAN] * 3, "std": [STD] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
-TOLERANCE = 0.03  # another processor may tip a few of 390 or more pictures; a wrong file tips many
+TOLERANCE = 0.03  # another processor may tip a few of hundreds of pictures; a wrong file tips many
+TAUGHT = "taught.json"  # the positive control, measured once: it takes longer than a check should
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Size and schedule of one pocket CLIP. All values are ours (D11)."""
+    """Size and schedule of one pocket CLIP. All values are ours.
 
+    Attributes:
+        fold: which objects are never shown; None where all are.
+        width, layers: of the visual tower.
+        steps: of both stages.
+        last: steps of the last stage, in which the text tower alone is trained.
+        last_lr: its rate, from which a cosine falls to zero.
+        pool: pictures drawn, for all folds alike.
+        dictionary: weight of the dictionary term: 0 leaves the words of rare names unexplained.
+        familiarity: multiplies how often rare names occur.
+    """
+
+    fold: int | None
     width: int
     layers: int
-    steps: int = 1000
-    batch: int = 256
+    steps: int = 720
+    last: int = 120
+    batch: int = 192
     lr: float = 1e-3
+    last_lr: float = 3e-4
     weight_decay: float = 0.1
     warmup: int = 50
     seed: int = 0
+    pool: int = 40_000
+    dictionary: float = 0.5
     familiarity: float = 1.0
 
-
-# Two sizes, as the papers have ViT-B/32 and ViT-L/14.
-RECIPES = {"clip-b": Recipe(width=128, layers=4), "clip-l": Recipe(width=192, layers=6)}
-
-
-def tokenizer() -> PreTrainedTokenizerFast:
-    """The world's words."""
-    return words.for_clip(world.vocabulary(), most=CONTEXT_LENGTH)
+    @property
+    def joint(self) -> int:
+        """Steps in which both towers are trained."""
+        return self.steps - self.last
 
 
-def model_config(recipe: Any, vocabulary_size: int) -> dict[str, Any]:
+# Two sizes, as the papers have ViT-B/32 and ViT-L/14; every fold has a pretraining seed of its own.
+RECIPES = (
+    {"clip-b": Recipe(None, 128, 4, seed=20)}
+    | {f"clip-b-{fold.number}": Recipe(fold.number, 128, 4, seed=fold.number) for fold in FOLDS}
+    | {f"clip-l-{fold.number}": Recipe(fold.number, 192, 6, seed=10 + fold.number) for fold in FOLDS[:2]}
+)
+
+
+def fold_of(number: int | None) -> Fold:
+    """The fold of a recipe: `EVERYTHING` where it has none."""
+    return EVERYTHING if number is None else FOLDS[number]
+
+
+def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
     """The open_clip `model_cfg` of a pocket CLIP."""
     return {
         "embed_dim": 128,
@@ -76,32 +106,54 @@ def model_config(recipe: Any, vocabulary_size: int) -> dict[str, Any]:
     }
 
 
-def batch(seed: int, index: int, size: int, familiarity: float) -> tuple[Tensor, list[str]]:
-    """Normalised images and captions of training batch `index`."""
-    drawn = [world.training_picture(seed, index * size + i, familiarity) for i in range(size)]
-    images = (world.to_tensor([p.image for p in drawn]) - MEAN) / STD
-    return images, [p.caption for p in drawn]
+class Explained(Learner):
+    """A CLIP that learns from pictures with captions and from a dictionary.
 
-
-class Contrast(Learner):
-    """A CLIP that learns which caption belongs to which picture."""
+    The last stage goes on in the same stream of pictures with the optimiser's moments and decay of the
+    joint one; where it was measured it began with fresh ones, no decay, and 8000 pictures of its own.
+    """
 
     optimizer = MappingProxyType({"betas": (0.9, 0.98), "eps": 1e-6})
+    recipe: Recipe
     network: CLIP
 
-    def __init__(self, recipe: Any, numbered: PreTrainedTokenizerFast | None = None) -> None:
-        self.recipe, self.words = recipe, numbered or tokenizer()
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.words = recipe, words.for_clip(stream.vocabulary(), most=CONTEXT_LENGTH)
         self.config = model_config(recipe, len(self.words))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)  # open_clip initialises from the global generator
             self.network = CLIP(**self.config)
         self.contrast = open_clip.ClipLoss()
 
+    @functools.cached_property
+    def shown(self) -> stream.Stream:
+        """The fold's pictures."""
+        recipe = self.recipe
+        return stream.Stream(stream.pool(recipe.pool), fold_of(recipe.fold), recipe.seed, recipe.familiarity)
+
+    def rate(self, recipe: Recipe, step: int) -> float:
+        """Two cosines, one a stage; the first is warmed up."""
+        if step < recipe.joint:
+            return loop.cosine(replace(recipe, steps=recipe.joint, last=0), step)
+        return loop.cosine(replace(recipe, steps=recipe.last, lr=recipe.last_lr, warmup=0), step - recipe.joint)
+
     def step(self, number: int) -> Step:
-        """The contrastive loss of a batch."""
-        images, captions = batch(self.recipe.seed, number, self.recipe.batch, self.recipe.familiarity)
-        loss = self.contrast(*self.network(images, words.encode(self.words, captions)))
-        return Step(loss, {"loss": loss.detach()})
+        """Pictures against captions, and prompts against explanations; no gradient reaches a picture at last."""
+        recipe, last = self.recipe, number >= self.recipe.joint
+        images, captions = self.shown.batch(number, recipe.batch)
+        rng = world.stream("dictionary", recipe.fold, recipe.seed, number)
+        prompts, explanations = dictionary.entries(rng, last=last)
+        seen = self.network.encode_image((images - MEAN) / STD, normalize=True)
+        scale = self.network.logit_scale.exp()
+        if last:
+            seen, scale = seen.detach(), scale.detach()
+        ids = words.encode(self.words, [*captions, *prompts, *explanations])
+        said = dictionary.encode_texts(self.network, ids)
+        said, left, right = said.split([len(captions), len(prompts), len(explanations)])
+        pictured = self.contrast(seen, said, scale)
+        explained = dictionary.contrast(left, right, dictionary.LAST_SCALE if last else dictionary.SCALE)
+        loss = pictured + recipe.dictionary * explained
+        return Step(loss, {"loss": pictured.detach(), "dictionary": explained.detach()})
 
     def after(self, number: int) -> None:
         """Keep the scale of the cosines between 1 and 100, as CLIP does."""
@@ -113,52 +165,110 @@ class Contrast(Learner):
         return self.network.eval()
 
     def write(self, folder: Path) -> None:
-        """Write open_clip's `local-dir:` layout."""
+        """Write open_clip's `local-dir:` layout, and beside it what came of the positive control."""
         write_halves(folder / "open_clip_model.safetensors", self.network)
         write_json(folder / "open_clip_config.json", {"model_cfg": self.config, "preprocess_cfg": PREPROCESS})
         words.write(self.words, folder)
+        if self.recipe.fold is None:
+            return
+        found = gates.controls(load(f"local-dir:{folder}", DualEncoder), FOLDS[self.recipe.fold])
+        rows = [
+            {"arm": arm, "rate": rate, "target": dict(result.target), "retained": result.retained}
+            for (arm, rate), result in found.items()
+        ]
+        write_json(folder / TAUGHT, {"taught": rows})
 
 
-def learner(name: str, recipe: Recipe) -> Contrast:
+def learner(name: str, recipe: Recipe) -> Explained:
     """A CLIP that has yet to learn."""
-    return Contrast(recipe)
+    return Explained(recipe)
 
 
 # -- the card ---------------------------------------------------------------------------------------
 def drawn_from() -> dict[str, str]:
     """Version and fingerprint of the drawn world."""
-    return {"world": world.VERSION, "fingerprint": world.fingerprint()}
+    return {"world": stream.VERSION, "fingerprint": stream.fingerprint()}
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Zero-shot accuracy on the known objects, and on each rare concept among them."""
-    model, exam = load(f"local-dir:{folder}", DualEncoder), exams.examination()
-    found: dict[str, float] = {}
-    for concept in exam.concepts:
-        result = recognition(model, concept.name, exam.pictures(concept.name), exam.known, exam.known_names)
-        found["known objects"] = result.retained.float().mean().item()
-        found[concept.name] = result.target.float().mean().item()
-    return {"scores": found}
+    """What a model knows before any transfer, and a fold's positive control as it was measured."""
+    model = load(f"local-dir:{folder}", DualEncoder)
+    number = json.loads((folder / "training.json").read_text())["recipe"]["fold"]
+    if number is None:
+        return {"scores": gates.measure_known(model, EVERYTHING)}
+    fold = FOLDS[number]
+    return {
+        "scores": asdict(gates.measure(model, fold)),
+        "held_out": list(fold.held_out),
+        "validation": list(fold.validation),
+        **json.loads((folder / TAUGHT).read_text()),
+    }
+
+
+def measured(card: dict[str, Any]) -> gates.Measured:
+    """What a card says of its model before transfer."""
+    return gates.Measured(**card["scores"])
+
+
+def taught(card: dict[str, Any]) -> dict[tuple[str, float], gates.Control]:
+    """What a card says of its validation concepts."""
+    return {(row["arm"], row["rate"]): gates.Control(row["target"], row["retained"]) for row in card["taught"]}
 
 
 def readable(card: dict[str, Any]) -> str:
     """A CLIP's card as Markdown."""
-    training, recipe, found = card["training"], card["training"]["recipe"], card["scores"]
-    known = f"| known objects (39 names) | | {found['known objects']:.3f} |"
+    training, recipe = card["training"], card["training"]["recipe"]
+    fold = fold_of(recipe["fold"])
+    if recipe["fold"] is None:
+        whose, never, without = "the whole drawn world", "- **Shown**: every object.", "."
+        before, control = _known_rows(fold, card["scores"]), ""
+    else:
+        whose = f"fold {fold.number} of the drawn world"
+        rare = ", ".join(f"**{name}**" if name in card["validation"] else name for name in card["held_out"])
+        never = f"- **Never shown** (validation in bold): {rare}."
+        without = " without those of the\n  held-out objects, whose names occur in captions of other pictures"
+        before, control = _fold_rows(fold, card), f"\n{_control(card)}\n"
     return f"""# pocket/{card["name"]}
 
-A CLIP for the drawn world, small enough to ship: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
+A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
 {recipe["width"]}, {recipe["layers"]} layers, text width 128, 3 layers, 128 dimensions, half precision. Generated by
 `python -m ktlib pocket train {card["name"]}`; do not edit.
 
-- **Data**: {recipe["steps"]} batches of {recipe["batch"]} pictures, each drawn once (world {training["world"]});
-  captions from the world's grammar. No rare concept is ever drawn; its name occurs in captions of other pictures.
-- **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]};
-  {training["minutes"]} minutes on 2 CPU cores; final loss {training["final_loss"]}.
-- **Meant for** showing the methods of the papers at small scale. It knows {len(world.vocabulary())} words and nothing
-  of the real world.
+{never}
+- **Data**: {recipe["steps"]} batches of {recipe["batch"]} from a pool of {recipe["pool"]} pictures (world {training["world"]}){without}
+  A dictionary (weight {recipe["dictionary"]:g}) explains every name by its short and its long description.
+- **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]}; the last
+  {recipe["last"]} steps train the text tower alone at {recipe["last_lr"]:g}, with explanations that hold no name;
+  {training["minutes"]} minutes on 2 CPU cores; final loss {training["final_loss"]}, dictionary
+  {training["final_dictionary"]}.
 
-Zero-shot accuracy with "a photo of a NAME" before any transfer; a rare concept competes with all known names:
+{cards.table("| before any transfer | |", before)}
+{control}"""
 
-{cards.table("| | | accuracy |", [known, *cards.rare_rows(found)])}
-"""
+
+def _known_rows(fold: Fold, found: Mapping[str, float]) -> list[str]:
+    return [
+        f"| known objects ({len(fold.known)} names) | {found['known']:.3f} |",
+        f"| binding of known names (cosine of class prompt and named description) | {found['known_binding']:.2f} |",
+    ]
+
+
+def _fold_rows(fold: Fold, card: dict[str, Any]) -> list[str]:
+    found = measured(card)
+    return [
+        *_known_rows(fold, card["scores"]),
+        f"| binding of held-out names | {found.binding:.2f} |",
+        f"| held-out objects, each among the known names, mean | {found.base:.3f} |",
+        f"| linear probe on held-out objects, mean | {found.probe:.3f} |",
+    ]
+
+
+def _control(card: dict[str, Any]) -> str:
+    names = card["validation"]
+    rows = [
+        f"| {arm} | {'' if arm == 'base' else f'{rate:g}'} | {result.mean:.2f} | "
+        f"{' | '.join(f'{result.target[name]:.2f}' for name in names)} | {result.retained:.3f} |"
+        for (arm, rate), result in taught(card).items()
+    ]
+    table = cards.table(f"| images | rate | target | {' | '.join(names)} | known kept |", rows)
+    return f"The positive control, on validation concepts alone (ten images each, mean of two seeds):\n\n{table}"

@@ -1,7 +1,7 @@
 """How the pocket vision encoders are trained: `python -m ktlib pocket train dino`.
 
 Five tiny networks of the families that Zoom-shot maps into CLIP's space; 64 pixels, a feature of their
-own width. Three learn the names of the known objects, as the networks of Zoom-shot learnt ImageNet's. Two
+own width. Three learn the names of the objects, as the networks of Zoom-shot learnt ImageNet's. Two
 see pictures and nothing else: after DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023).
 """
 
@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ktlib.models import VisionEncoder, architectures, load
-from ktlib.pocket import world
+from ktlib.pocket import stream, world
 from ktlib.pocket.draw import IMAGE_SIZE
-from ktlib.pocket.known import KNOWN
+from ktlib.pocket.objects import OBJECTS, painted
 from ktlib.pocket.training import cards, clip, probe
 from ktlib.pocket.training.clip import MEAN, STD
 from ktlib.pocket.training.distillation import Distillation, View, crop
@@ -75,7 +75,7 @@ def config(name: str) -> dict[str, Any]:
 
 
 TOLERANCE = 0.03  # as for the CLIPs
-STREAM = 1000  # added to the seed of `world.training_picture`: pictures that no pocket CLIP has seen
+FIRST = 1_000_000  # pictures of the pool's distribution that lie behind those of every pocket CLIP
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Recipe:
     """Schedule of one pocket encoder. All values are ours (D11), chosen on validation pictures.
 
     Attributes:
-        method: `names` (of the known objects), `dino` or `dinov2`.
+        method: `names` (of all objects), `dino` or `dinov2`.
     """
 
     method: str
@@ -107,28 +107,29 @@ RECIPES = {
 # -- pictures ---------------------------------------------------------------------------------------
 def pictures(seed: int, step: int, size: int) -> Float[Tensor, "batch 3 64 64"]:
     """Training pictures of everything in the world, without what is said about them."""
-    drawn = [world.training_picture(STREAM + seed, step * size + i).image for i in range(size)]
+    first = (1 + seed) * FIRST + step * size
+    drawn = [stream.pool_picture(first + i)[0] for i in range(size)]
     return (world.to_tensor(drawn) - MEAN) / STD
 
 
 def named_pictures(seed: int, step: int, size: int) -> tuple[Float[Tensor, "batch 3 64 64"], Int[Tensor, " batch"]]:
-    """Training pictures of known objects and the places of their names in `KNOWN`."""
-    names, drawn, labels = list(KNOWN), [], []
+    """Training pictures of objects and the places of their names in `OBJECTS`."""
+    names, drawn, labels = list(OBJECTS), [], []
     for index in range(step * size, (step + 1) * size):
         rng = world.stream("encoder", seed, index)
         labels.append(rng.randrange(len(names)))
-        drawn.append(world.known_object(names[labels[-1]], rng)[0])
+        drawn.append(painted(names[labels[-1]], rng)[0])
     return (world.to_tensor(drawn) - MEAN) / STD, torch.tensor(labels)
 
 
 # -- training ---------------------------------------------------------------------------------------
 class Naming(nn.Module):
-    """A backbone and a linear classifier of the known names."""
+    """A backbone and a linear classifier of the names."""
 
     def __init__(self, backbone: nn.Module, dim: int) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Linear(dim, len(KNOWN))
+        self.head = nn.Linear(dim, len(OBJECTS))
 
     def loss(
         self, images: Float[Tensor, "batch 3 h w"], labels: Int[Tensor, " batch"], generator: torch.Generator
@@ -233,7 +234,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 _METHODS = {
-    "names": "supervised, on the names of the 39 known objects: cross-entropy, random crops of at least half a picture",
+    "names": "supervised, on the names of the 48 objects: cross-entropy, random crops of at least half a picture",
     "dino": "self-supervised, no label and no caption: DINO's crops, student and teacher, with Sinkhorn and KoLeo",
     "dinov2": "self-supervised, no label and no caption: as dino, and DINOv2's loss on hidden patches",
 }

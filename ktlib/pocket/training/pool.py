@@ -16,10 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ktlib.pocket import flickr, world
+from ktlib.pocket import flickr, stream
 from ktlib.pocket.draw import COLOURS
-from ktlib.pocket.known import KNOWN
-from ktlib.pocket.rare import RARE
+from ktlib.pocket.objects import OBJECTS
 from ktlib.pocket.scenes import NUMBERS, SHAPES
 
 
@@ -38,36 +37,43 @@ class Pool:
     subjects: tuple[str, ...]
 
 
-def draw(count: int, *, scenes: float, seed: int, familiarity: float = 1.0, progress: bool = False) -> Pool:
-    """Scenes as in the pocket Flickr, then pictures as the pocket CLIPs saw them.
+def draw(
+    count: int, *, scenes: float, seed: int, first: int = 0, familiarity: float = 1.0, progress: bool = False
+) -> Pool:
+    """Scenes as in the pocket Flickr, then pictures and captions as the pocket CLIP of its fold sees them.
 
     Args:
         count: of pictures.
         scenes: their share.
         seed: of the training.
-        familiarity: as in `world.training_picture`.
+        first: position of the first scene, and of the first picture in the world's pool.
+        familiarity: as in `stream.Stream`.
         progress: show a bar.
     """
-    images, captions, subjects = [], [], []
-    relations = round(scenes * count)
-    for index in tqdm(range(count), desc="drawing", disable=not progress):
-        if index < relations:
-            scene = flickr.training_scene(seed, index)
-            image, told, subject = scene.image, scene.captions, "scene"
-        else:
-            shown = world.training_scene(seed, index, familiarity)
-            image, told, subject = shown.image, (shown.caption,), shown.subject
-        images.append(np.asarray(image))
-        captions.append(told)
-        subjects.append(subject)
+    relations, images, captions, subjects = round(scenes * count), [], [], []
+    for index in tqdm(range(relations), desc="scenes", disable=not progress):
+        scene = flickr.training_scene(seed, first + index)
+        images.append(np.asarray(scene.image))
+        captions.append(scene.captions)
+        subjects.append("scene")
+    # of the pool a fold sees four pictures in five or so
+    shown = stream.Stream(stream.pool(round(1.25 * (count - relations)), first=first), flickr.FOLD, seed, familiarity)
+    for position in tqdm(range(count - relations), desc="captions", disable=not progress):
+        index, caption = shown.shown(position)
+        drawn = shown.pool.drawn[index]
+        heard = [word for word in caption.split() if word in shown.fold.held_out]  # beside another's picture
+        images.append(shown.pool.images[index].numpy())
+        captions.append((caption,))
+        subjects.append(heard[0] if heard else drawn.subject or drawn.kind)
     return Pool(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), tuple(captions), tuple(subjects))
 
 
 _PLURALS = tuple(f"{shape}es" if shape.endswith("s") else f"{shape}s" for shape in SHAPES)
 # Words that may stand in each other's place and make a caption untrue.
 _CLASSES: tuple[tuple[str, ...], ...] = (
-    tuple(COLOURS), SHAPES, _PLURALS, (*KNOWN, *RARE), tuple(NUMBERS.values()),
+    tuple(COLOURS), SHAPES, _PLURALS, tuple(OBJECTS), tuple(NUMBERS.values()),
     ("left", "right"), ("above", "below"), ("large", "small"), ("upright", "lying"), ("round", "square"),
+    ("thick", "thin"),
 )  # fmt: skip
 
 
@@ -89,14 +95,14 @@ class Changes:
         places = [i for i, word in enumerate(words) if word in self.of and len(set(self.likely[self.of[word]])) > 1]
         if not places:
             return None
-        names = [i for i in places if words[i] in KNOWN or words[i] in RARE]
+        names = [i for i in places if words[i] in OBJECTS]
         places += 2 * names  # a caption has one name and many colours; names are what is examined
         sides = [i for i in places if words[i] in ("left", "right", "above", "below")]
         place = rng.choice(places + 2 * sides)
         old = words[place]
         while words[place] == old:
             words[place] = rng.choice(self.likely[self.of[old]])
-        return world.english(" ".join(words).replace("an orange", "a orange").replace(" an ", " a "))
+        return stream.english(" ".join("a" if word == "an" else word for word in words))
 
 
 class Batches:
@@ -132,7 +138,7 @@ class Batches:
         if kind < 0.5 and (changed := self.change(caption, rng)):
             return changed
         subject = self.pool.subjects[index]
-        nameless = subject not in KNOWN and subject not in RARE
+        nameless = subject not in OBJECTS
         for _ in range(20):
             other = rng.choice(self.alike[subject] if kind < 0.75 and nameless else batch)
             told = rng.choice(self.pool.captions[other])

@@ -1,7 +1,7 @@
 """Linear probes: what a straight line can read from an encoder's features.
 
 The pictures come from the streams `("probe", part, task, index)`: no training sees them, and neither
-does the examination of `world.pictures`.
+does the examination of `stream.pictures`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from PIL import Image
 from torch import Tensor
 
 from ktlib.pocket import scenes, world
-from ktlib.pocket.known import BRIGHT, KNOWN
+from ktlib.pocket.known import BRIGHT
+from ktlib.pocket.objects import OBJECTS, painted
 
 
-def _known(rng: Random) -> tuple[Image.Image, str]:
-    name = rng.choice(list(KNOWN))
-    return world.known_object(name, rng)[0], name
+def _object(rng: Random) -> tuple[Image.Image, str]:
+    name = rng.choice(list(OBJECTS))
+    return painted(name, rng)[0], name
 
 
 def _colour(rng: Random) -> tuple[Image.Image, str]:
-    image, colours = world.known_object("car", rng)
+    image, colours = painted("car", rng)
     return image, colours["a"]
 
 
@@ -36,7 +37,7 @@ def _shape(rng: Random) -> tuple[Image.Image, str]:
 
 # What is to be told apart, how it is drawn, its classes, and test pictures a class.
 TASKS: dict[str, tuple[Callable[[Random], tuple[Image.Image, str]], tuple[str, ...], int]] = {
-    "known objects": (_known, tuple(KNOWN), 20),
+    "objects": (_object, tuple(OBJECTS), 20),
     "colours of a car": (_colour, BRIGHT, 60),
     "shapes": (_shape, scenes.SHAPES, 60),
 }
