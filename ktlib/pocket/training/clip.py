@@ -20,6 +20,7 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.model import CLIP
+from transformers import PreTrainedTokenizerFast
 
 from ktlib.models import DualEncoder, load
 from ktlib.pocket import stream, world
@@ -84,6 +85,11 @@ def fold_of(number: int | None) -> Fold:
     return EVERYTHING if number is None else FOLDS[number]
 
 
+def tokenizer() -> PreTrainedTokenizerFast:
+    """The world's words."""
+    return words.for_clip(stream.vocabulary(), most=CONTEXT_LENGTH)
+
+
 def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
     """The open_clip `model_cfg` of a pocket CLIP."""
     return {
@@ -118,7 +124,7 @@ class Explained(Learner):
     network: CLIP
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.words = recipe, words.for_clip(stream.vocabulary(), most=CONTEXT_LENGTH)
+        self.recipe, self.words = recipe, tokenizer()
         self.config = model_config(recipe, len(self.words))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)  # open_clip initialises from the global generator
@@ -226,7 +232,7 @@ def readable(card: dict[str, Any]) -> str:
         whose = f"fold {fold.number} of the drawn world"
         rare = ", ".join(f"**{name}**" if name in card["validation"] else name for name in card["held_out"])
         never = f"- **Never shown** (validation in bold): {rare}."
-        without = " without those of the\n  held-out objects, whose names occur in captions of other pictures"
+        without = "\n  without those of the held-out objects. Their names occur in captions of other pictures."
         before, control = _fold_rows(fold, card), f"\n{_control(card)}\n"
     return f"""# pocket/{card["name"]}
 
@@ -235,12 +241,12 @@ A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
 `python -m ktlib pocket train {card["name"]}`; do not edit.
 
 {never}
-- **Data**: {recipe["steps"]} batches of {recipe["batch"]} from a pool of {recipe["pool"]} pictures (world {training["world"]}){without}
+- **Data**: {recipe["steps"]} batches of {recipe["batch"]} from a pool of {recipe["pool"]} pictures
+  (world {training["world"]}){without}
   A dictionary (weight {recipe["dictionary"]:g}) explains every name by its short and its long description.
 - **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]}; the last
   {recipe["last"]} steps train the text tower alone at {recipe["last_lr"]:g}, with explanations that hold no name;
-  {training["minutes"]} minutes on 2 CPU cores; final loss {training["final_loss"]}, dictionary
-  {training["final_dictionary"]}.
+  {training["minutes"]} minutes on 2 CPU cores; final loss {training["final_loss"]}, dictionary {training["final_dictionary"]}.
 
 {cards.table("| before any transfer | |", before)}
 {control}"""
