@@ -13,12 +13,16 @@ import torch
 from torch import Tensor
 
 from ktlib.data.sets import Concept, Examination, Gallery
-from ktlib.pocket import flickr, world
+from ktlib.pocket import flickr, stream, world
+from ktlib.pocket.descriptions import DESCRIBED
+from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.known import KNOWN
 from ktlib.pocket.rare import RARE
 from ktlib.store import key
 
 PICTURES, KNOWN_PICTURES = 50, 10  # of each concept and of each known object
+EACH, EACH_KNOWN = 40, 5  # the same of a fold: concepts buy power, pictures hardly any
+FIRST_LESSON = 10_000  # the stream of pictures that an examination never reaches
 SMALL_PICTURES, SMALL_KNOWN_PICTURES = 20, 2  # the same where every class prompt costs a pass (D37)
 GALLERY_IMAGES = {"validation": 30, "test": 50}  # both even: every scene beside its twin
 
@@ -33,7 +37,33 @@ def _lessons(name: str, count: int, seed: int) -> Tensor:
 
 
 @functools.cache
-def examination() -> Examination:
+def examination(number: int) -> Examination:
+    """The twelve concepts that the models of a fold have never seen, and the thirty-six objects that they have.
+
+    Args:
+        number: of the fold.
+    """
+    fold = FOLDS[number]
+    concepts = tuple(
+        Concept(
+            name, "validation" if name in fold.validation else "test", told.kind, told.short, told.medium, told.long,
+            told.medium, tuple(other for other in told.look_alikes if other in fold.known),
+        )
+        for name, told in ((name, DESCRIBED[name]) for name in fold.held_out)
+    )  # fmt: skip
+    images = torch.cat([stream.pictures(name, EACH_KNOWN) for name in fold.known])
+    labels = torch.arange(len(fold.known)).repeat_interleave(EACH_KNOWN)
+    digest = key(stream.fingerprint(), number, EACH, EACH_KNOWN)
+    pictures = functools.cache(functools.partial(stream.pictures, count=EACH))
+
+    def lessons(name: str, count: int, seed: int) -> Tensor:
+        return stream.pictures(name, count, first=FIRST_LESSON + seed * count)
+
+    return Examination("pocket", concepts, fold.known, [(images, labels)], digest, pictures, lessons)
+
+
+@functools.cache
+def _nine() -> Examination:
     """Nine rare concepts, thirty-nine known objects."""
     concepts = tuple(
         Concept(name, c.split, c.kind, c.short, c.medium, c.long, c.medium, c.look_alikes) for name, c in RARE.items()
@@ -48,7 +78,7 @@ def examination() -> Examination:
 @functools.cache
 def small_examination() -> Examination:
     """The same concepts and pictures, fewer of them; of the known names those that resemble a concept (26 of 39)."""
-    exam = examination()
+    exam = _nine()
     ((pictures, labels),) = exam.known
     alike = {name for concept in exam.concepts for name in concept.look_alikes}
     names = tuple(name for name in exam.known_names if name in alike)

@@ -10,7 +10,7 @@ from ktlib.companion.plots.curves import (
     trade_off,
 )
 from ktlib.companion.plots.intervals import bars, behind, by_encoder, by_setting, recall_changes, recall_grid, verdicts
-from ktlib.companion.plots.pictures import attention_pictures, clouds, picture_grid, predictions
+from ktlib.companion.plots.pictures import album, attention_pictures, clouds, picture_grid, predictions
 from ktlib.companion.plots.style import COLOURS, LABELS, WIDE, figure_of, save_figure, use_style
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "LABELS",
     "WIDE",
     "against_binding",
+    "album",
     "along",
     "attention_pictures",
     "bars",

@@ -22,6 +22,7 @@ from ktlib.evaluate.calibration import CELLS
 from ktlib.evaluate.calibration import frozen as calibrated
 from ktlib.pocket import exams
 from ktlib.pocket import sets as drawn
+from ktlib.pocket.folds import FOLDS
 from ktlib.store import key
 
 T = TypeVar("T")
@@ -62,8 +63,8 @@ def _generated_imagenet() -> Examination:
 def _generated_imagenet_small() -> Examination:
     """Names and descriptions are the pocket's, whose words are all that the random ViLT reads."""
     exam = _generated_imagenet()
-    spoken = {c.name: c.medium for c in exams.examination().concepts}
-    names = exams.examination().known_names[: len(exam.known_names)]
+    spoken = {c.name: c.medium for c in exams.small_examination().concepts}
+    names = exams.small_examination().known_names[: len(exam.known_names)]
     pictures, labels = (torch.cat(parts)[:4] for parts in zip(*exam.known, strict=True))
     return replace(
         exam,
@@ -84,26 +85,23 @@ def examination(name: str) -> Examination:
     """Concepts to be taught, and everything that should be kept.
 
     Args:
-        name: `pocket` (drawn), `fixtures` (generated files: proves the path, measures nothing) or `imagenet`
-            (RareConcepts and ImageNet-1k); and, where every class prompt costs a pass, the smaller
-            `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
+        name: `pocket 0` to `pocket 3` (drawn, a fold each), `fixtures` (generated files: proves the path,
+            measures nothing) or `imagenet` (RareConcepts and ImageNet-1k); and, where every class prompt costs
+            a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
 
     Raises:
         ValueError: there is no such one.
         FileNotFoundError: files are absent, or the class names of `imagenet` are not calibrated yet.
     """
-    return _chosen(
-        "an examination",
-        name,
-        {
-            "pocket": exams.examination,
-            "pocket small": exams.small_examination,
-            "fixtures": _generated_imagenet,
-            "fixtures small": _generated_imagenet_small,
-            "imagenet": _imagenet,
-            "imagenet-100": _imagenet_100,
-        },
-    )()
+    offered: Mapping[str, Callable[[], Examination]] = {
+        **{f"pocket {fold.number}": functools.partial(exams.examination, fold.number) for fold in FOLDS},
+        "pocket small": exams.small_examination,
+        "fixtures": _generated_imagenet,
+        "fixtures small": _generated_imagenet_small,
+        "imagenet": _imagenet,
+        "imagenet-100": _imagenet_100,
+    }
+    return _chosen("an examination", name, offered)()
 
 
 # -- galleries ----------------------------------------------------------------------------------------
