@@ -5,15 +5,15 @@ Read from `data_manifests/published/`. KT is arXiv 2411.15611 (two versions), ZS
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ktlib.companion.record import notebooks
 from ktlib.companion.record.rows import Row, select, stem
+from ktlib.data import tables
 from ktlib.places import NOTEBOOKS, PUBLISHED
 
 
@@ -83,11 +83,6 @@ def item_name(paper: str, version: str, item: str) -> str:
     return f"{paper} {item}" if version == "v1" else f"{paper} {version} {item}"
 
 
-def _lines(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
-
-
 @functools.cache
 def _numbers() -> tuple[Number, ...]:
     return tuple(
@@ -97,7 +92,7 @@ def _numbers() -> tuple[Number, ...]:
             value=float(line.pop("value")),
             **line,
         )
-        for line in _lines(PUBLISHED / "results.csv")
+        for line in tables.rows(PUBLISHED / "results.csv", ("paper", "version", "item", "value"))
     )
 
 
@@ -109,13 +104,13 @@ def numbers(item: str | None = None) -> list[Number]:
 @functools.cache
 def claims() -> dict[str, Claim]:
     """The claims of both papers by their ids, in the order of `claims.csv`."""
-    return {line["id"]: Claim(**line) for line in _lines(PUBLISHED / "claims.csv")}
+    return {line["id"]: Claim(**line) for line in tables.rows(PUBLISHED / "claims.csv", ("id",))}
 
 
 @functools.cache
 def figures() -> dict[str, str]:
     """What each figure that shows results shows, in the order of `figures.csv`."""
-    lines = _lines(PUBLISHED / "figures.csv")
+    lines = tables.rows(PUBLISHED / "figures.csv", ("paper", "version", "item", "shows"))
     return {item_name(line["paper"], line["version"], line["item"]): line["shows"] for line in lines}
 
 
