@@ -83,16 +83,14 @@ def calibrate(arguments: Arguments) -> None:
     from ktlib.evaluate import calibration  # when chosen
     from ktlib.models import DualEncoder, PairScorer, load  # when chosen
 
-    if arguments.gate == "vilt":
-        gate = calibration.VILT
-        pairs = {"ViLT-B/32": load("dandelin/vilt-b32-mlm-itm", PairScorer)}
-        accuracies = calibration.score_pairs(pairs, imagenet.hundred(), gate.cells)
+    gate = {one.name: one for one in (calibration.CLIP, calibration.ZOOM_SHOT, calibration.VILT)}[arguments.gate]
+    if gate is calibration.VILT:
+        hundred = imagenet.hundred()
+        pairs = {name: load("dandelin/vilt-b32-mlm-itm", PairScorer) for name in gate.targets}
+        accuracies = calibration.score_pairs(pairs, hundred, gate.cells)
     else:
-        gate, names = calibration.CLIP, ("ViT-B/32", "ViT-L/14")
-        if arguments.gate == "zoom_shot":
-            gate, names = calibration.ZOOM_SHOT, ("ViT-B/16",)
         validation = imagenet.read()
-        clips = {name: load(f"openai/{name.replace('/', '-')}", DualEncoder) for name in names}
+        clips = {name: load(f"openai/{name.replace('/', '-')}", DualEncoder) for name in gate.targets}
         accuracies = calibration.score_cells(clips, validation, gate.cells)
     for cell, found in accuracies.items():
         print(cell, {name: f"{100 * value:.2f} %" for name, value in found.items()})

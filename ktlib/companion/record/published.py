@@ -207,7 +207,10 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         return _beside_zoom_shot(number, rows)
     items = (number.item, *(part for part, whole in PART_OF.items() if whole == number.item))
     same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
-    same = select(same, model=_MODELS.get(number.model), method=_METHODS.get(number.variant))
+    models = _models(number)
+    same = select(same, model=models, method=_METHODS.get(number.variant))
+    if {row.model for row in same} != set(models):
+        return []  # an average over models, and one of them was not measured
     if number.concept not in ("Average", ""):
         same = select(same, subject=number.concept.lower())
     if number.learning_rate:
@@ -221,6 +224,13 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         if key == "tv_alpha" or (key, value) in _VARIED
     }
     return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied.items()}]
+
+
+def _models(number: Number) -> list[str]:
+    """The models that a number is about, in our words: one, or all of its item where it is their average."""
+    if number.model != "Average":
+        return [_MODELS[number.model]] if number.model in _MODELS else []
+    return sorted({_MODELS[other.model] for other in numbers(number.item) if other.model in _MODELS})
 
 
 _ENCODERS = {

@@ -51,7 +51,9 @@ def test_a_rate_that_cannot_be_used_ends_the_search_upwards():
 
 
 def test_ranges_say_whether_the_best_lies_inside():
-    rows = [row(method="zoom_shot", varied=f"losses={name};lr={lr}") for name in ("MSE", "CC") for lr in (0.1, 0.3, 0.9)]
+    rows = [
+        row(method="zoom_shot", varied=f"losses={name};lr={lr}") for name in ("MSE", "CC") for lr in (0.1, 0.3, 0.9)
+    ]
     found = ranges({"losses=MSE": 0.3, "losses=CC": 0.9, "linear_aligner": 0.01}, rows)
     assert found["losses=MSE"] == {"learning rate": "0.3", "tried": "0.1 to 0.9", "best inside": "yes"}
     assert found["losses=CC"]["best inside"] == "no: the limit was reached"
