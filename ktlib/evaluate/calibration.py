@@ -9,6 +9,7 @@ seeing what follows. A gate that no cell meets says so in its file: no differenc
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -233,7 +234,7 @@ def freeze(accuracies: Mapping[Cell, Mapping[str, float]], gate: Gate = CLIP, *,
 
 
 def frozen(gate: Gate = CLIP, *, path: Path | None = None) -> Cell:
-    """The frozen cell.
+    """The frozen cell, with a warning where it misses what is published by more than the gate's tolerance.
 
     Args:
         gate: what is published, and the cells.
@@ -249,7 +250,14 @@ def frozen(gate: Gate = CLIP, *, path: Path | None = None) -> Cell:
             f"expected the frozen class names and prompt in {path}, found nothing; "
             f"run `python -m ktlib calibrate {gate.name}`, which scores every cell and freezes the nearest one"
         )
-    cell = Cell(**json.loads(path.read_text(encoding="utf-8"))["chosen"])
+    record = json.loads(path.read_text(encoding="utf-8"))
+    cell = Cell(**record["chosen"])
+    if not record.get("within_tolerance", True):
+        warnings.warn(
+            f"the nearest reading misses the published baseline of {', '.join(gate.targets)} by "
+            f"{100 * record['deviation']:.1f} points ({path}): nothing measured after it can be interpreted",
+            stacklevel=2,
+        )
     if cell not in gate.cells:
         raise ValueError(f"expected one of {gate.cells}, found {cell} in {path}; restore the file from version control")
     return cell

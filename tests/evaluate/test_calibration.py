@@ -15,6 +15,7 @@ from ktlib.companion.sources import generated as fixtures
 from ktlib.data import imagenet
 from ktlib.evaluate import calibration
 from ktlib.evaluate.calibration import CELLS, CLIP, ENSEMBLE, VILT, ZOOM_SHOT, Cell
+from ktlib.models import load
 from ktlib.models.dual import DualEncoder
 from ktlib.models.vilt import PairScorer
 
@@ -84,6 +85,10 @@ def test_a_choice_is_frozen_once_with_all_that_was_measured(tmp_path: Path) -> N
 def test_a_choice_outside_the_tolerance_says_so(tmp_path: Path) -> None:
     calibration.freeze(scores(), path=tmp_path / "c.json")
     assert json.loads((tmp_path / "c.json").read_text())["within_tolerance"] is False
+    with pytest.warns(
+        UserWarning, match=r"misses the published baseline of ViT-B/32, ViT-L/14 by 5.0 points .*nothing"
+    ):
+        calibration.frozen(path=tmp_path / "c.json")
 
 
 def test_an_edited_choice_is_refused(tmp_path: Path) -> None:
@@ -189,3 +194,21 @@ def test_a_pair_scorer_sees_whole_pictures_or_their_centres(tmp_path: Path) -> N
     found = calibration.score_pairs({"m": Looking()}, data, cells)
     for place, cell in enumerate(cells):
         assert found[cell] == {"m": data.labels.count(place) / len(data)}
+
+
+@pytest.mark.slow  # whole models of random weights: proves the path, measures nothing
+def test_the_gates_run_on_generated_files_and_random_weights(tmp_path: Path) -> None:
+    fixtures.imagenet_train(tmp_path, per_class=1)
+    home = fixtures.imagenet(tmp_path)
+    cells = (Cell("first", "{}"), Cell("curated", ENSEMBLE))
+    clip = replace(ZOOM_SHOT, cells=cells)
+    found = calibration.score_cells(
+        {"ViT-B/16": load("random/ViT-B-16", DualEncoder)}, imagenet.read(home, partial=True), cells
+    )
+    assert calibration.freeze(found, clip, path=tmp_path / "zoom_shot.json") in cells
+    hundred = replace(imagenet.hundred(home, partial=True), words=("disk", "square, ring", "star"))  # words it knows
+    cells = (Cell("first", "a photo of a {}", "whole"), Cell("first", "a photo of a {}"))
+    vilt = replace(VILT, cells=cells)
+    found = calibration.score_pairs({"ViLT-B/32": load("random/vilt-b32", PairScorer)}, hundred, cells)
+    assert calibration.freeze(found, vilt, path=tmp_path / "vilt.json") in cells
+    assert all(0 <= value <= 1 for one in found.values() for value in one.values())
