@@ -81,6 +81,7 @@ class ZoomShot:
         sets: a name for `sources.sets`.
         settings, aligner: recipes of Zoom-shot and of the Linear Aligner.
         rates, aligner_rates: learning rates to choose from on validation sets; one where there is none to choose.
+        limits: how far those ranges may be widened where the best rate lies at an end (D45).
         share: of the training images, where one is needed (ZS Sec. 4.1: 20 %).
     """
 
@@ -92,6 +93,7 @@ class ZoomShot:
     aligner: AlignerSettings
     rates: tuple[float, ...]
     aligner_rates: tuple[float, ...]
+    limits: tuple[float, float] = (1e-4, 1.0)
     share: float = 0.2
 
 

@@ -18,7 +18,7 @@ from ktlib import places
 from ktlib.companion.sources import generated, real
 from ktlib.data import flickr30k
 from ktlib.data.sets import Examination, Gallery, LabelledImages
-from ktlib.evaluate.calibration import CELLS
+from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
 from ktlib.pocket import exams
 from ktlib.pocket import sets as drawn
@@ -78,7 +78,7 @@ def _generated_imagenet_small() -> Examination:
 
 @functools.cache
 def _imagenet_100() -> Examination:
-    return real.imagenet_100(places.data())
+    return real.imagenet_100(places.data(), cell=calibrated(VILT))
 
 
 def examination(name: str) -> Examination:
@@ -226,11 +226,11 @@ def _generated_sets() -> Sets:
 
 @functools.cache
 def _real_sets() -> Sets:
-    return _sets_from("files", places.data())
+    return _sets_from("files", places.data(), cell=calibrated(ZOOM_SHOT))
 
 
-def _sets_from(dataset: str, root: Path, *, partial: bool = False) -> Sets:
-    tests, train = real.test_sets(root, partial=partial), real.train_sets(root, partial=partial)
+def _sets_from(dataset: str, root: Path, *, cell: Cell | None = None, partial: bool = False) -> Sets:
+    tests, train = real.test_sets(root, cell=cell, partial=partial), real.train_sets(root, partial=partial)
     left_out = {}
     for name, one in list(tests.items()):
         try:

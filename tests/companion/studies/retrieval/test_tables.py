@@ -109,3 +109,8 @@ def test_twins_are_one_unit_of_a_change_and_units_are_of_one_size():
     assert tables._by_unit(by_image, ()) == by_image
     with pytest.raises(ValueError, match="expected units of one size"):
         tables._by_unit(by_image, (0, 0, 0, 1))
+
+
+def test_the_cells_that_the_paper_prints_are_among_those_of_its_scale_alone():
+    cells = {name: tables.printed_cells(scale(name).retrieval.cells) for name in ("pocket", "paper")}
+    assert cells == {"pocket": [], "paper": [(9e-7, 32), (2e-6, 128)]}
