@@ -33,7 +33,7 @@ def paired_gains(found: Gains) -> Figure:
     for ax, method in zip([axes] if len(methods) == 1 else axes, methods, strict=True):
         ax.axvline(0, color="0.5", lw=0.7)
         ax.axhline(len(concepts) - 0.15, color="0.5", lw=0.5)
-        for place, ((model, own), style) in enumerate(zip(found.items(), _MODELS, strict=False)):
+        for place, (own, style) in enumerate(zip(found.values(), _MODELS, strict=False)):
             if method in own:
                 _column(ax, own[method], concepts, len(concepts) + 0.7 + place, method, style)
         ax.set(title=textwrap.fill(LABELS[method], 20), ylim=(lines - 0.3, -0.7))
@@ -91,7 +91,7 @@ def _count(own: Mapping[str, Difference]) -> str:
 def against_binding(
     binding: Mapping[str, float], gain: Difference, correlation: Correlation | None, *, ax: Axes | None = None
 ) -> Figure:
-    """What each concept gains against the cosine of its class prompt and its named description, and how they go together.
+    """What each concept gains against the cosine of its class prompt and its named description, with their correlation.
 
     Args:
         binding: the cosines, by concept.
