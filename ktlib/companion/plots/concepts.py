@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 from ktlib.companion.plots.style import COLOURS, LABELS, WIDE, axes_of, figure_of
 from ktlib.companion.record.differences import Difference
@@ -151,7 +151,7 @@ _BESIDE = (
 )  # fmt: skip
 
 
-def _shared(one: Bbox, other: Bbox) -> float:
+def _shared(one: BboxBase, other: BboxBase) -> float:
     """The area that two boxes have in common."""
     both = Bbox.intersection(one, other)
     return both.width * both.height if both is not None else 0.0
