@@ -48,7 +48,7 @@ def paired_gains(found: Gains) -> Figure:
         [*concepts, *(f"mean, {_short(model)} ({_count(own)})" for model, own in found.items())],
     )
     for model, (marker, fill) in zip(found, _MODELS, strict=False):
-        first.plot([], [], marker, color="0.2", fillstyle=fill, label=_short(model))  # type: ignore[arg-type]
+        first.plot([], [], marker, color="0.2", fillstyle=fill, label=_short(model))
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower left", ncols=len(found))
     figure.supxlabel("gain over the untouched model, in points", fontsize=7.5)
     return figure
@@ -62,10 +62,10 @@ def _column(
     values = of_concepts(gain)
     there = [(100 * values[name], line) for line, name in enumerate(concepts) if name in values]
     x, y = zip(*there, strict=True)
-    ax.plot(x, y, marker, color=colour, ms=3, mew=0.8, fillstyle=fill)  # type: ignore[arg-type]
+    ax.plot(x, y, marker, color=colour, ms=3, mew=0.8, fillstyle=fill)
     value, low, high = (100 * v for v in gain.estimate)
     ax.hlines(foot, low, high, color=colour, lw=1.6)
-    ax.plot(value, foot, marker, color=colour, ms=4.5, mew=1, fillstyle=fill, mfc=None if fill == "full" else "white")  # type: ignore[arg-type]
+    ax.plot(value, foot, marker, color=colour, ms=4.5, mew=1, fillstyle=fill, mfc=None if fill == "full" else "white")
 
 
 def _sorted(found: Gains, method: str) -> list[str]:

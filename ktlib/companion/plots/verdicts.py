@@ -117,7 +117,7 @@ def _line(ax: Axes, line: int, one: Verdict) -> None:
         for end, beyond, arrow in ((left, low < left, "<"), (right, high > right, ">")):
             if beyond:
                 ax.plot(end, line, arrow, color=colour, ms=4, clip_on=False)
-        ax.plot(value, line, marker, color=colour, fillstyle=fill, mfc=None if fill == "full" else "white")  # type: ignore[arg-type]
+        ax.plot(value, line, marker, color=colour, fillstyle=fill, mfc=None if fill == "full" else "white")
         digits = 1 if unit == 100 else 2
         said += f"  {value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
     ax.annotate(said, (1, line), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
