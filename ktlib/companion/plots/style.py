@@ -42,6 +42,11 @@ COLOURS = {
     "least_squares": GREEN,
     "zoom_shot": BLUE,
 }
+# Curves that are drawn over each other differ by more than their colour.
+MARKERS = {
+    "kt": "o", "noise": "^", "wrong": "X", "real": "s", "text": "^", "both": "s", "unnamed": "X", "implicit": "^",
+    "explicit": "X",
+}  # fmt: skip
 LABELS = {
     "base": "before",
     "kt": "inverted images (KT)",

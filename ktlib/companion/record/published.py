@@ -47,11 +47,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper, and how it may be tested; the columns of `claims.csv`."""
+    """One claim of a paper, in eight words or fewer too, and how it may be tested; the columns of `claims.csv`."""
 
     id: str
     paper: str
     where: str
+    short: str
     claim: str
     items: str
     how_to_test: str

@@ -35,6 +35,7 @@ def test_every_line_of_the_tables_is_read():
     assert [n.printed for n in published.numbers()] == [line["value"] for line in lines]
     assert len(published.numbers("KT Tab. 1")) == 108
     assert len(published.claims()) == 35
+    assert all(1 <= len(claim.short.split()) <= 8 for claim in published.claims().values())
 
 
 def test_numbers_are_kept_as_printed_and_as_numbers():
