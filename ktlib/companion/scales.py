@@ -96,6 +96,7 @@ class Scale:
         seeds: of inversion, transfer and maps.
         budget: the loss of retention at which methods are compared (ours: 0.02; D10).
         is_result: whether the numbers may be shown as results.
+        kernels: of torch, as `record.kernels` names them; pinned where two machines should give the same bits (D44).
     """
 
     name: str
@@ -107,6 +108,7 @@ class Scale:
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.02
     is_result: bool = True
+    kernels: str = "native"
 
 
 # ZS Sec. 4.1 names the architectures; which weights is ours (D25).
@@ -158,6 +160,7 @@ SCALES = {
             aligner_rates=(0.003, 0.01, 0.03, 0.1),
         ),
         steps=(10, 25, 75, 200),
+        kernels="avx2",
     ),
     "rehearsal": Scale(
         name="rehearsal",
