@@ -26,9 +26,8 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from ktlib import places, store
+from ktlib import store
 from ktlib.companion.outputs import Run, stamps, wrote
-from ktlib.companion.record.kernels import Kernels
 from ktlib.companion.record.notebooks import Notebook
 from ktlib.companion.record.provenance import origin
 
@@ -137,12 +136,7 @@ def kernel_environment(run: Run) -> dict[str, str]:
     """
     offline = {} if run.scale == "paper" else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # the debugger's word on frozen modules, which nobody debugs here
-    return {**os.environ, **offline, **quiet, "KT_OUTPUT": str(run.folder), **arithmetic(run.kernels)}
-
-
-def arithmetic(kernels: Kernels) -> dict[str, str]:
-    """The variables that hold a process to some kernels, and to what was computed with them."""
-    return kernels.environment | ({"KT_CACHE": str(places.cache() / str(kernels))} if kernels != Kernels() else {})
+    return {**os.environ, **offline, **quiet, "KT_OUTPUT": str(run.folder), **run.kernels.environment}
 
 
 def kernel_manager(watch: Watch, environment: Mapping[str, str], log: Any) -> type:

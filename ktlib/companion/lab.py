@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 from ktlib import store
-from ktlib.companion.execution import arithmetic
 from ktlib.companion.record import kernels, notebooks
 from ktlib.companion.scales import scale
 from ktlib.places import ROOT
@@ -93,7 +92,7 @@ def command(root: Path = ROOT, arguments: Sequence[str] = ()) -> list[str]:
 def environment(root: Path = ROOT) -> dict[str, str]:
     """The kernels' environment: this checkout's ktlib, the pocket's arithmetic, and no run's folder to write to."""
     own = {name: value for name, value in os.environ.items() if name != "KT_OUTPUT"}
-    own |= arithmetic(kernels.choose(scale("pocket").kernels))
+    own |= kernels.choose(scale("pocket").kernels).environment
     return own | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), own.get("PYTHONPATH", "")]))}
 
 

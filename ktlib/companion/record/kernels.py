@@ -17,6 +17,7 @@ import torch
 from open_clip.model import CLIP
 from torch import Tensor
 
+from ktlib import places
 from ktlib.inversion import InversionSettings, invert
 from ktlib.models import DualEncoder
 
@@ -49,12 +50,12 @@ class Kernels:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that must be set before torch is imported; none for native kernels and threads."""
+        """The variables that must be set before torch is imported, and a cache of its own; none where nothing is chosen."""
         own = dict(PINNED.get(self.name, {}))
         if self.threads is not None:
             # without the last one MKL takes no more threads than there are cores, whatever it was told
             own |= {"OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads), "MKL_DYNAMIC": "FALSE"}
-        return own
+        return own if self == Kernels() else own | {"KT_CACHE": str(places.cache() / str(self))}
 
 
 def choose(of_scale: str, name: str | None = None, threads: int | None = None) -> Kernels:
