@@ -50,7 +50,7 @@ class Kernels:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that must be set before torch is imported, and a cache of its own; none where nothing is chosen."""
+        """The variables to be set before torch is imported, and a cache of its own; none where nothing is chosen."""
         own = dict(PINNED.get(self.name, {}))
         if self.threads is not None:
             # without the last one MKL takes no more threads than there are cores, whatever it was told
