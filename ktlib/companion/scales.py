@@ -110,6 +110,7 @@ class Scale:
         seeds: of maps, and of what is taught before a gallery is searched.
         budget: the loss of retention at which methods are compared (ours: 0.02; D10).
         is_result: whether the numbers may be shown as results.
+        kernels: of torch, as `record.kernels` names them; pinned where two machines should give the same bits (D44).
     """
 
     name: str
@@ -121,6 +122,7 @@ class Scale:
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.02
     is_result: bool = True
+    kernels: str = "native"
 
     def shifted(self, seed: int) -> Scale:
         """The same with every seed larger by so much, for a run that repeats another."""
@@ -177,6 +179,7 @@ SCALES = {
             aligner_rates=(0.003, 0.01, 0.03, 0.1),
         ),
         steps=(5, 10, 20, 40),
+        kernels="avx2",
     ),
     "rehearsal": Scale(
         name="rehearsal",
