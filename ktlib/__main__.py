@@ -121,7 +121,7 @@ def check(_: Arguments) -> int:
 
 def words(_: Arguments) -> None:
     """List the words that pocket models know."""
-    from ktlib.pocket.world import vocabulary  # when chosen
+    from ktlib.pocket.stream import vocabulary  # when chosen
 
     print(" ".join(vocabulary()))
 
@@ -168,7 +168,7 @@ COMMANDS = {
         "train a pocket model (up to 15 minutes on 2 cores, ViLT an hour; resumes)",
         train,
         [
-            ("name", {"help": "clip-b, clip-l, vilt-b, mobilenet, densenet, resnet, dino or dinov2"}),
+            ("name", {"help": "clip-b-0 to clip-b-3, clip-l-0, clip-l-1, clip-b, vilt-b, mobilenet, densenet, resnet, dino or dinov2"}),
             ("--steps", {"type": int, "help": "fewer steps than the recipe"}),
             ("--familiarity", {"type": float, "help": "CLIPs: how often rare names occur, times the recipe's"}),
             ("--out", {"type": Path, "help": "folder; the shipped one by default"}),

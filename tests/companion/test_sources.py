@@ -131,25 +131,34 @@ def test_generated_files_make_a_gallery_and_sets(generated: None) -> None:
 
 
 def test_the_small_examination_is_a_part_of_the_whole_one() -> None:
-    whole, small = sources.examination("pocket"), sources.examination("pocket small")
+    small = sources.examination("pocket small")
     ((images, labels),) = small.known
     assert len(small.known_names) == 26
     assert len(images) == len(labels) == 26 * exams.SMALL_KNOWN_PICTURES
-    assert small.concepts == whole.concepts
     assert all(set(c.look_alikes) <= set(small.known_names) for c in small.concepts)
     assert len(small.pictures("moongate")) == exams.SMALL_PICTURES
-    assert small.digest != whole.digest
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_examination_of_a_fold_has_its_dozen_and_what_its_models_know(number: int) -> None:
+    exam = sources.examination(f"pocket {number}")
+    assert len(exam.of("validation")) == 3 and len(exam.of("test")) == 9
+    assert len(exam.known_names) == 36 and not {c.name for c in exam.concepts} & set(exam.known_names)
+    ((images, labels),) = exam.known
+    assert len(images) == len(labels) == 36 * exams.EACH_KNOWN
+    assert all(c.look_alikes and set(c.look_alikes) <= set(exam.known_names) for c in exam.concepts)
+    assert exam.pictures(exam.concepts[0].name).shape == (exams.EACH, 3, 64, 64)
 
 
 def test_real_lessons_are_not_among_the_examined_pictures() -> None:
-    exam = sources.examination("pocket")
+    exam = sources.examination("pocket 0")
     examined, lesson = exam.pictures("moongate"), exam.lessons("moongate", 10, 2)
     assert lesson is not None
     assert not any(torch.equal(a, b) for a in examined for b in lesson)
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected an examination \(pocket, pocket small, .*\), found 'coco'"):
+    with pytest.raises(ValueError, match=r"expected an examination \(pocket 0, .*, imagenet-100\), found 'coco'"):
         sources.examination("coco")
     with pytest.raises(ValueError, match=r"expected a gallery \(pocket, fixtures, flickr30k\), found 'coco'"):
         sources.gallery("coco", "test")

@@ -2,7 +2,7 @@
 
 CLIP's symmetric loss on the fold's pictures and captions, plus the dictionary (`dictionary`). In a last
 stage only the text tower learns, from explanations that do not hold the name: until then the name itself
-satisfies the dictionary, and need not mean what it is explained as. No fold is shipped yet.
+satisfies the dictionary, and need not mean what it is explained as.
 """
 
 from __future__ import annotations
