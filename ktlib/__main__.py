@@ -168,7 +168,10 @@ COMMANDS = {
         "train a pocket model (up to 15 minutes on 2 cores, ViLT an hour; resumes)",
         train,
         [
-            ("name", {"help": "clip-b-0 to clip-b-3, clip-l-0, clip-l-1, clip-b, vilt-b, mobilenet, densenet, resnet, dino or dinov2"}),
+            (
+                "name",
+                {"help": "clip-b-0 to -3, clip-l-0 or -1, clip-b, vilt-b, mobilenet, densenet, resnet, dino, dinov2"},
+            ),
             ("--steps", {"type": int, "help": "fewer steps than the recipe"}),
             ("--familiarity", {"type": float, "help": "CLIPs: how often rare names occur, times the recipe's"}),
             ("--out", {"type": Path, "help": "folder; the shipped one by default"}),

@@ -106,8 +106,7 @@ def _grid(matrices: Float[Tensor, "chosen 2 3"], height: int, width: int) -> Flo
     return (of_x * x + (of_y * y[:, None] + shift)).permute(0, 2, 3, 1)
 
 
-_SAMPLING = {"mode": "bilinear", "padding_mode": "border", "align_corners": False}
-_SAMPLING_IN_ATEN = (0, 1, False)  # the same, as torch numbers them
+_BILINEAR, _BORDER = 0, 1  # as ATen numbers them
 
 
 class _Views(torch.autograd.Function):
@@ -120,12 +119,13 @@ class _Views(torch.autograd.Function):
     def forward(ctx: Any, images: Tensor, chosen: Tensor, grid: Tensor) -> Tensor:
         picked = images.index_select(0, chosen)
         ctx.save_for_backward(picked, chosen, grid)
-        return images.index_copy(0, chosen, F.grid_sample(picked, grid, **_SAMPLING))
+        moved = F.grid_sample(picked, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return images.index_copy(0, chosen, moved)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
         picked, chosen, grid = ctx.saved_tensors
         moved = slopes[0].index_select(0, chosen)
-        back, _ = torch.ops.aten.grid_sampler_2d_backward(moved, picked, grid, *_SAMPLING_IN_ATEN, [True, False])
+        back, _ = torch.ops.aten.grid_sampler_2d_backward(moved, picked, grid, _BILINEAR, _BORDER, False, [True, False])
         return slopes[0].index_copy(0, chosen, back), None, None

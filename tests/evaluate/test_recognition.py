@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from torchvision.utils import save_image
 import torch.nn.functional as F
 from torch import nn
+from torchvision.utils import save_image
 
 from ktlib.data.prompts import PLAIN
 from ktlib.evaluate.recognition import recognition, zero_shot

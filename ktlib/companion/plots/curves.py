@@ -102,6 +102,8 @@ def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = No
     ax.errorbar(xs, values, errors, color=COLOURS["kt"], marker="o", elinewidth=0.7, capsize=2)
     base_line(ax, rows, metric)
     ax.set(xscale="log", xlabel=varied, ylabel=metric.replace("_", " "), ylim=(0, 1.03))
+    ax.set_xticks(xs, [f"{x:g}" for x in xs])
+    ax.set_xticks([], minor=True)
     return figure_of(ax)
 
 
