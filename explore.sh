@@ -9,17 +9,13 @@ Usage: ./explore.sh [--fresh] [arguments of jupyter lab]
 Opens a copy of the notebooks in explore/, which git ignores: run and change them as you like. What they compute goes
 to runs/scratch/<scale>/. Copies that you have edited are kept the next time, others follow their originals.
 
+Kernels and threads are those of ./run_all.sh at pocket scale; KT_KERNELS=native ./explore.sh leaves them free.
+
   --fresh   start anew; your copies are kept in explore/before-<time>/
 TEXT
 }
 
-for argument in "$@"; do
-  case $argument in
-    -h | --help) usage && exit 0 ;;
-  esac
-done
-
 # shellcheck source=scripts/env.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/env.sh"
 cd -- "$KT_ROOT"
-exec "$KT_PYTHON" -m ktlib lab "$@"
+kt_start ktlib lab "$@"

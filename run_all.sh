@@ -4,7 +4,8 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [--seed N] [--html] [--record]
+Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [--seed N]
+                    [--kernels NAME] [--threads N] [--html] [--record]
 
   --scale   pocket (default): tiny models on drawn data, offline, 2 CPU cores
             rehearsal: the published architectures with random weights on generated files, offline
@@ -12,6 +13,9 @@ Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [-
   --only    a notebook's number or name, as in --only 01 --only 10_results
   --force   run even what has not changed since its last good run
   --seed    the seed given to every notebook (default 0)
+  --kernels avx2 (default at pocket scale, with two threads, so that another processor gives the same bits),
+            compatible, or native (default elsewhere): whatever this processor offers; KT_KERNELS=NAME does the same
+  --threads how many; 2 with pinned kernels, else as torch chooses
   --html    make pages of the executed notebooks afterwards, to be read offline
   --record  for maintainers: after a whole, good run put its results in the place of the committed ones
 
@@ -21,13 +25,7 @@ Exit status: 0 all well, 1 a notebook failed, 2 nothing could be started.
 TEXT
 }
 
-for argument in "$@"; do
-  case $argument in
-    -h | --help) usage && exit 0 ;;
-  esac
-done
-
 # shellcheck source=scripts/env.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/env.sh"
 cd -- "$KT_ROOT"
-exec "$KT_PYTHON" -m ktlib.companion.runs "$@"
+kt_start ktlib.companion.runs "$@"

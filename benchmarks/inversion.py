@@ -132,7 +132,7 @@ def main():
     arguments = parser.parse_args()
     descriptions = [c.medium for c in RARE.values()]
     record = {"machine": provenance(), "overhead": [], "alone": [], "schedules": []}
-    for name in ("pocket/clip-b", "pocket/clip-l"):
+    for name in ("pocket/clip-b-0", "pocket/clip-l-0"):
         record["overhead"].append(overhead(name, descriptions[:6], 10, 20, 7, arguments.device))
     if arguments.large or arguments.device == "cuda":
         many = arguments.device == "cuda"

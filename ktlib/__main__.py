@@ -77,18 +77,24 @@ def site(arguments: Arguments) -> None:
     print(f"wrote {pages.build(arguments.scale)}")
 
 
-def calibrate(_: Arguments) -> None:
-    """Find and freeze the class names behind the ImageNet baselines."""
+def calibrate(arguments: Arguments) -> None:
+    """Find and freeze the class names behind an ImageNet baseline."""
     from ktlib.data import imagenet  # when chosen
     from ktlib.evaluate import calibration  # when chosen
-    from ktlib.models import DualEncoder, load  # when chosen
+    from ktlib.models import DualEncoder, PairScorer, load  # when chosen
 
-    validation = imagenet.read()
-    clips = {"ViT-B/32": load("openai/ViT-B-32", DualEncoder), "ViT-L/14": load("openai/ViT-L-14", DualEncoder)}
-    accuracies = calibration.score_cells(clips, validation)
+    gate = {one.name: one for one in (calibration.CLIP, calibration.ZOOM_SHOT, calibration.VILT)}[arguments.gate]
+    if gate is calibration.VILT:
+        hundred = imagenet.hundred()
+        pairs = {name: load("dandelin/vilt-b32-mlm-itm", PairScorer) for name in gate.targets}
+        accuracies = calibration.score_pairs(pairs, hundred, gate.cells)
+    else:
+        validation = imagenet.read()
+        clips = {name: load(f"openai/{name.replace('/', '-')}", DualEncoder) for name in gate.targets}
+        accuracies = calibration.score_cells(clips, validation, gate.cells)
     for cell, found in accuracies.items():
         print(cell, {name: f"{100 * value:.2f} %" for name, value in found.items()})
-    print("frozen:", calibration.freeze(accuracies))
+    print("frozen:", calibration.freeze(accuracies, gate))
 
 
 def train(arguments: Arguments) -> None:
@@ -115,7 +121,7 @@ def check(_: Arguments) -> int:
 
 def words(_: Arguments) -> None:
     """List the words that pocket models know."""
-    from ktlib.pocket.world import vocabulary  # when chosen
+    from ktlib.pocket.stream import vocabulary  # when chosen
 
     print(" ".join(vocabulary()))
 
@@ -143,12 +149,29 @@ COMMANDS = {
             ("--fresh", {"action": "store_true", "help": "start anew; former copies are kept beside"}),
         ],
     ),
-    "calibrate": Command("paper scale: find the class names behind the ImageNet baselines", calibrate),
+    "calibrate": Command(
+        "paper scale: find the class names behind an ImageNet baseline",
+        calibrate,
+        [
+            (
+                "gate",
+                {
+                    "nargs": "?",
+                    "default": "clip",
+                    "choices": ("clip", "zoom_shot", "vilt"),
+                    "help": "clip (notebook 01, the default), zoom_shot (06) or vilt (01 and 04)",
+                },
+            ),
+        ],
+    ),
     "pocket train": Command(
         "train a pocket model (up to 15 minutes on 2 cores, ViLT an hour; resumes)",
         train,
         [
-            ("name", {"help": "clip-b, clip-l, vilt-b, mobilenet, densenet, resnet, dino or dinov2"}),
+            (
+                "name",
+                {"help": "clip-b-0 to -3, clip-l-0 or -1, clip-b, vilt-b, mobilenet, densenet, resnet, dino, dinov2"},
+            ),
             ("--steps", {"type": int, "help": "fewer steps than the recipe"}),
             ("--familiarity", {"type": float, "help": "CLIPs: how often rare names occur, times the recipe's"}),
             ("--out", {"type": Path, "help": "folder; the shipped one by default"}),

@@ -8,11 +8,13 @@ the same inversions run alone, and an interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 UNIFORMS = 5  # numbers a view needs: applied or not, angle, shift in x, shift in y, scale
 
@@ -57,30 +59,73 @@ def affine_matrices(
 
 def affine_views(
     images: Float[Tensor, "batch channels height width"],
-    uniforms: Float[Tensor, "batch 5"],
+    uniforms: Float[Tensor, "seen 5"],
     *,
     rotation: float = 30.0,
     translation: float = 0.1,
     scale: tuple[float, float] = (0.7, 1.0),
     probability: float = 0.5,
-) -> Float[Tensor, "batch channels height width"]:
-    """One random affine view of each image: bilinear, border pixels repeated outwards.
+) -> Float[Tensor, "seen channels height width"]:
+    """Random affine views of the images: bilinear, border pixels repeated outwards.
 
-    Views that turn out to be the identity are passed through untouched, which costs nothing.
+    All views are sampled in one call. Those that turn out to be the identity are passed through
+    untouched, which costs nothing.
 
     Args:
         images: any range; the view keeps it.
-        uniforms, rotation, translation, scale, probability: as in `affine_matrices`.
+        uniforms: as in `affine_matrices`, one row a view: first of every image one, then of every
+            image the next, so that view i is of image i % batch.
+        rotation, translation, scale, probability: as in `affine_matrices`.
+
+    Raises:
+        ValueError: not the same number of views of every image.
 
     Source: KT v1, Sec. 4.2.
     """
+    if len(uniforms) % len(images) or not len(uniforms):
+        raise ValueError(
+            f"expected the same number of views of every image, found {len(uniforms)} of {len(images)} images; "
+            "give one row of uniforms for each view of each image"
+        )
+    every = images if len(uniforms) == len(images) else images.repeat(len(uniforms) // len(images), 1, 1, 1)
     chosen = (uniforms[:, 0] < probability).nonzero().squeeze(1)
     if chosen.numel() == 0:
-        return images
+        return every
     matrices = affine_matrices(
         uniforms[chosen], rotation=rotation, translation=translation, scale=scale, probability=probability
-    ).to(images)
-    picked = images.index_select(0, chosen)  # its backward is an index_add, cheaper than indexing's
-    grid = F.affine_grid(matrices, list(picked.shape), align_corners=False)
-    moved = F.grid_sample(picked, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return images.index_copy(0, chosen, moved)
+    )
+    return _Views.apply(every, chosen, _grid(matrices.to(images), images.shape[-2], images.shape[-1]))
+
+
+def _grid(matrices: Float[Tensor, "chosen 2 3"], height: int, width: int) -> Float[Tensor, "chosen height width 2"]:
+    """`F.affine_grid` at pixel centres, x and y one after the other in memory: a sum of a row and a column."""
+    x, y = (
+        torch.arange(1 - n, n, 2, dtype=matrices.dtype, device=matrices.device) / n for n in (width, height)
+    )  # centres of n pixels in [-1, 1]
+    of_x, of_y, shift = matrices[..., None, None].unbind(2)  # (chosen, 2, 1, 1) each
+    return (of_x * x + (of_y * y[:, None] + shift)).permute(0, 2, 3, 1)
+
+
+_BILINEAR, _BORDER = 0, 1  # as ATen numbers them
+
+
+class _Views(torch.autograd.Function):
+    """Some images resampled, the others as they are, with the gradient written out.
+
+    Autograd would make a batch of zeros to scatter into, and add it to a second one with holes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, chosen: Tensor, grid: Tensor) -> Tensor:
+        picked = images.index_select(0, chosen)
+        ctx.save_for_backward(picked, chosen, grid)
+        moved = F.grid_sample(picked, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return images.index_copy(0, chosen, moved)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
+        picked, chosen, grid = ctx.saved_tensors
+        moved = slopes[0].index_select(0, chosen)
+        back, _ = torch.ops.aten.grid_sampler_2d_backward(moved, picked, grid, _BILINEAR, _BORDER, False, [True, False])
+        return slopes[0].index_copy(0, chosen, back), None, None

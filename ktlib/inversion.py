@@ -160,7 +160,7 @@ def inner_objective(
 def views(
     images: Float[Tensor, "batch 3 height width"], uniforms: Float[Tensor, "views batch 5"], settings: InversionSettings
 ) -> Float[Tensor, "seen 3 height width"]:
-    """A(X) of Eq. 3: affine views of every image, one after the other.
+    """A(X) of Eq. 3: affine views of every image, of all of them in one call: first one of each, then the next.
 
     Args:
         images: RGB in [0, 1].
@@ -168,13 +168,14 @@ def views(
         settings: how far they go.
     """
     s = settings
-    seen = [
-        affine_views(
-            images, u, rotation=s.rotation, translation=s.translation, scale=s.scale, probability=s.probability
-        )
-        for u in uniforms
-    ]
-    return seen[0] if len(seen) == 1 else torch.cat(seen)
+    return affine_views(
+        images,
+        uniforms.flatten(0, 1),
+        rotation=s.rotation,
+        translation=s.translation,
+        scale=s.scale,
+        probability=s.probability,
+    )
 
 
 def invert(

@@ -14,6 +14,10 @@ Rows = Int[Tensor, " rows"]
 CHUNK = 16_384  # rows that are looked at together
 
 
+class DivergedError(RuntimeError):
+    """A training ended in numbers that are not finite."""
+
+
 @dataclass(frozen=True)
 class LinearMap:
     """`x @ weight + bias`, in the units of the features as the encoders give them."""
@@ -73,7 +77,7 @@ class Affine:
             weight = self.weight * (inputs / outputs)
             bias = self.bias / outputs if bias_fix else self.bias * (inputs / outputs)
         if not (weight.isfinite().all() and bias.isfinite().all()):
-            raise RuntimeError("the training diverged: lower lr, or scale the features (variance=4.5)")
+            raise DivergedError("the training diverged: lower lr, or scale the features (variance=4.5)")
         return [LinearMap(w, b[0]) for w, b in zip(weight, bias, strict=True)]
 
 

@@ -71,9 +71,9 @@ class _TotalVariation(torch.autograd.Function):
             difference = images[..., y1, x1] - images[..., y0, x0]
             norms = torch.linalg.vector_norm(difference, dim=(-2, -1), keepdim=True)
             value = value + norms.mean()
-            difference /= norms.clamp_min(torch.finfo(images.dtype).tiny) * norms.numel()  # 0 where there is none
-            gradient[..., y1, x1] += difference
-            gradient[..., y0, x0] -= difference
+            factor = 1 / (norms.clamp_min(torch.finfo(images.dtype).tiny) * norms.numel())
+            gradient[..., y1, x1].addcmul_(difference, factor)  # 0 where there is no difference
+            gradient[..., y0, x0].addcmul_(difference, factor, value=-1)
         ctx.save_for_backward(gradient)
         return value
 

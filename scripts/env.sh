@@ -2,6 +2,15 @@
 # requirements.lock lists. That is the active environment if it does, else .venv, made or completed here.
 # Both checks take a fraction of a second; the lock is installed only when something is missing.
 
+# A script that defines `usage` has it printed on -h or --help, before anything is installed.
+if declare -F usage >/dev/null; then
+  for kt_argument in "$@"; do
+    case $kt_argument in
+      -h | --help) usage && exit 0 ;;
+    esac
+  done
+fi
+
 KT_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 export PYTHONPATH="$KT_ROOT${PYTHONPATH:+:$PYTHONPATH}" # this checkout's ktlib, whichever is installed
 
@@ -92,6 +101,13 @@ kt_install() {
   # setuptools is in the lock, so the build needs nothing more
   kt_pip "$venv" --quiet --no-deps --no-build-isolation -e "$KT_ROOT" || return 1
   rm "$venv/.ktlib-installing"
+}
+
+# kt_start MODULE ARGUMENTS...: become Python. Loading takes seconds: until the module says otherwise, Ctrl-C just ends it.
+kt_start() {
+  exec "$KT_PYTHON" -c 'import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)' "$@"
 }
 
 kt_active=

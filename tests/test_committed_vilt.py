@@ -17,7 +17,7 @@ HERE = scale("pocket")
 
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory):
-    return bench.subject(HERE.vilt.models[0], HERE, HERE.vilt, cache=tmp_path_factory.mktemp("cache"))
+    return bench.subject(*HERE.vilt.models, HERE, HERE.vilt, cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ktlib.companion.record import rows
     ("argv", "said"),
     [
         (["explain", "KT Tab. 99"], "KT Tab."),
-        (["pocket", "train", "clip-z"], "expected a recipe (clip-b, clip-l, mobilenet"),
+        (["pocket", "train", "clip-z"], "expected a recipe (clip-b, mobilenet"),
     ],
 )
 def test_bad_input_is_an_error_in_one_sentence(argv, said, capsys):
@@ -23,9 +23,10 @@ def test_bad_input_is_an_error_in_one_sentence(argv, said, capsys):
     assert said in error
 
 
-def test_calibration_says_what_is_missing(capsys, monkeypatch, tmp_path):
+@pytest.mark.parametrize("gate", [[], ["clip"], ["zoom_shot"], ["vilt"]])
+def test_calibration_says_what_is_missing(gate, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("KT_DATA", str(tmp_path))
-    assert main(["calibrate"]) == 1
+    assert main(["calibrate", *gate]) == 1
     assert "expected" in capsys.readouterr().err
 
 

@@ -29,7 +29,7 @@ from jupyter_client.manager import AsyncKernelManager
 from ktlib import store
 from ktlib.companion.outputs import Run, stamps, wrote
 from ktlib.companion.record.notebooks import Notebook
-from ktlib.companion.record.provenance import provenance
+from ktlib.companion.record.provenance import origin
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "numpy", "papermill", "ipykernel")
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -130,10 +130,13 @@ def check_finished(node: Mapping[str, Any]) -> None:
 
 
 def kernel_environment(run: Run) -> dict[str, str]:
-    """The kernel's environment: where results go, and offline unless the scale is `paper`."""
+    """The kernel's environment: where results go, offline unless the scale is `paper`, and which arithmetic is done.
+
+    Other kernels give other bits, so what was computed with them is kept in a folder of its own.
+    """
     offline = {} if run.scale == "paper" else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # the debugger's word on frozen modules, which nobody debugs here
-    return {**os.environ, **offline, **quiet, "KT_OUTPUT": str(run.folder)}
+    return {**os.environ, **offline, **quiet, "KT_OUTPUT": str(run.folder), **run.kernels.environment}
 
 
 def kernel_manager(watch: Watch, environment: Mapping[str, str], log: Any) -> type:
@@ -235,7 +238,7 @@ def attempt(
     failed.unlink(missing_ok=True)
     record = {"digest": key, "parameters": run.parameters, "started": started, "seconds": outcome.seconds}
     record |= {"peak_mib": outcome.peak_mib, "wrote": files, **facts, "cells": watch.cells}
-    record |= provenance(run.root) | {"versions": versions()}
+    record |= origin(run.root) | {"kernels": str(run.kernels), "versions": versions()}
     text = json.dumps(record, indent=1) + "\n"
     store.write_atomically(record_path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return outcome

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from ktlib import store
-from ktlib.companion.record import notebooks
+from ktlib.companion.record import kernels, notebooks
+from ktlib.companion.scales import scale
 from ktlib.places import ROOT
 
 ORIGINS = ".origins.json"  # of each copy: the cells of the original that it was made from
@@ -89,8 +90,9 @@ def command(root: Path = ROOT, arguments: Sequence[str] = ()) -> list[str]:
 
 
 def environment(root: Path = ROOT) -> dict[str, str]:
-    """The kernels' environment: this checkout's ktlib, and no run's folder to write to."""
+    """The kernels' environment: this checkout's ktlib, the pocket's arithmetic, and no run's folder to write to."""
     own = {name: value for name, value in os.environ.items() if name != "KT_OUTPUT"}
+    own |= kernels.choose(scale("pocket").kernels).environment
     return own | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), own.get("PYTHONPATH", "")]))}
 
 

@@ -12,12 +12,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ktlib import store
+from ktlib.companion.record.kernels import Kernels
 from ktlib.companion.record.notebooks import Notebook, matches
 
 CODE = ("ktlib/**/*.py", "ktlib/**/*.mplstyle", "ktlib/pocket/weights/**", "data_manifests/**", "requirements.lock")
@@ -29,12 +30,13 @@ Stamps = Mapping[str, tuple[int, int, int]]
 
 @dataclass(frozen=True)
 class Run:
-    """One scale and seed, the folder of the run, and the repository that it runs in."""
+    """One scale and seed, the folder of the run, the repository that it runs in, and the kernels it computes with."""
 
     root: Path
     folder: Path
     scale: str
     seed: int
+    kernels: Kernels = field(default_factory=Kernels)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -111,6 +113,7 @@ def digest(notebook: Notebook, run: Run) -> str:
         ours
     """
     declared = [notebook.stem, notebook.cells, notebook.reads, notebook.writes, notebook.sometimes, run.parameters]
+    declared.append(str(run.kernels))
     total = hashlib.sha256(json.dumps(declared, sort_keys=True).encode())
     for home, patterns in ((run.root, CODE), (run.folder, notebook.reads)):
         for path in matches(home, patterns):

@@ -23,6 +23,7 @@ from ktlib.companion.execution import NotebookError, Outcome, Terminated, Watch,
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import certificate, notebooks, provenance, rows
 from ktlib.companion.record.judging import NOT_RUN, TESTED
+from ktlib.companion.record.kernels import NAMES, Kernels, choose
 from ktlib.companion.record.notebooks import SCALES, Notebook, overlaps
 from ktlib.companion.report import ledger, page, site
 from ktlib.companion.scales import scale as scale_of
@@ -84,6 +85,7 @@ def run(
     root: Path,
     folder: Path | None = None,
     whole: bool = False,
+    kernels: Kernels | None = None,
 ) -> list[Outcome]:
     """Run notebooks in order, skipping the unchanged ones and those that need what a failed one writes.
 
@@ -94,6 +96,7 @@ def run(
         force: run even what is unchanged.
         root: the repository root, and the working directory of every kernel.
         folder: of the run; by default `runs/<scale>` in the root.
+        kernels: by default those of the scale, or what `KT_KERNELS` says.
         whole: what is unchanged must also have been computed from committed code, so that it may be published.
 
     Returns:
@@ -109,7 +112,8 @@ def run(
     if scale not in SCALES:
         raise RunError(f"expected a scale out of {', '.join(SCALES)}, got {scale!r}")
     root = root.resolve()
-    this = Run(root, (folder or root / "runs" / scale).resolve(), scale, seed)
+    kernels = kernels or choose(scale_of(scale).kernels)
+    this = Run(root, (folder or root / "runs" / scale).resolve(), scale, seed, kernels)
     everything = [notebooks.read(path) for path in notebooks.find(root)]
     stems = [path.stem for path in discover(root, only)]
     chosen = [notebook for notebook in everything if notebook.stem in stems]
@@ -220,6 +224,7 @@ def certify(this: Run) -> certificate.Certificate | None:
         {was.claim: (was.verdict, now.verdict) for was, now in zip(old, new, strict=True)},
         made,
         tuple(sorted({row.item for row in rest})),
+        certificate.expectation(certificate.records(home, items), certificate.records(folder, items)),
     )
     pages = {"certificate.json": result.json(), "certificate.md": result.markdown()}
     for name, text in pages.items():
@@ -268,6 +273,8 @@ def check_recording(args: argparse.Namespace) -> None:
         raise RunError(
             "expected a whole run with seed 0, for published results are of one; leave out --only and --seed"
         )
+    if provenance.commit(args.root) == "unknown":
+        raise RunError(f"expected a git repository with a commit, for published rows name one; {args.root} is none")
     if changed := provenance.altered(args.root):
         raise RunError(
             "expected the code of a commit, for published rows name one; commit or set aside first: "
@@ -275,12 +282,19 @@ def check_recording(args: argparse.Namespace) -> None:
         )
 
 
-def publish(this: Run, outcomes: Sequence[Outcome]) -> None:
+def publish(this: Run, outcomes: Sequence[Outcome], began: str) -> None:
     """Put a whole, good run in the place of the committed results, and write the pages anew.
 
+    Args:
+        this: the run.
+        outcomes: of all notebooks.
+        began: the commit that it started from.
+
     Raises:
-        RunError: a notebook failed or was not run.
+        RunError: a notebook failed or was not run, or the code was edited meanwhile.
     """
+    if not provenance.same_code(began, this.root):
+        raise RunError(f"nothing was recorded: expected the code of commit {began} to the end, but it was edited")
     if bad := [one.notebook for one in outcomes if one.status == "failed" or one.reason.startswith("needs ")]:
         raise RunError(f"nothing was recorded: expected a whole, good run, but {', '.join(bad)} did not run to the end")
     names = outputs.publish(this, [notebooks.read(path) for path in notebooks.find(this.root)])
@@ -306,19 +320,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="NN", help="number prefix or stem; may be repeated")
     parser.add_argument("--force", action="store_true", help="run even what has not changed")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kernels", choices=NAMES, help="default: KT_KERNELS, or the scale's (pocket: avx2)")
+    parser.add_argument("--threads", type=int, help="default: 2 with pinned kernels, else as torch chooses")
     parser.add_argument("--html", action="store_true", help="make pages of the executed notebooks afterwards")
     parser.add_argument("--record", action="store_true", help="maintainers: publish what a whole, good run computed")
     parser.add_argument("--root", type=Path, default=ROOT, help="default: this repository")
     args = parser.parse_args(argv)
     args.root = args.root.resolve()
-    this = Run(args.root, args.root / "runs" / args.scale, args.scale, args.seed)
     signal.signal(signal.SIGTERM, terminate)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # until here Ctrl-C ended the process without a word
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        kernels = choose(scale_of(args.scale).kernels, args.kernels, args.threads)
+        this = Run(args.root, args.root / "runs" / args.scale, args.scale, args.seed, kernels)
+        began = provenance.commit(args.root)
         if args.record:
             check_recording(args)
         options = {"scale": args.scale, "seed": args.seed, "force": args.force, "root": args.root}
-        outcomes = run(args.only, **options, whole=args.record)
-    except (RunError, NotebookError) as error:
+        outcomes = run(args.only, **options, whole=args.record, kernels=kernels)
+    except (RunError, NotebookError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
@@ -326,7 +346,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         print(ending(this, outcomes))
         if args.record:
-            publish(this, outcomes)
+            publish(this, outcomes, began)
     except (RunError, ValueError) as error:  # a results file that cannot be read is no fault of the run
         print(f"{table(outcomes)}\n{error}", file=sys.stderr)
         return 1

@@ -60,16 +60,16 @@ def printed(item: str, columns: str = "concept", **wanted: str) -> pd.DataFrame:
     return table.pivot_table("printed", across, columns, aggfunc="first", sort=False).fillna("")
 
 
-def pivot(rows: Sequence[Row], index: str | list[str], columns: str) -> Styler:
+def pivot(rows: Sequence[Row], index: str | list[str], columns: str | list[str]) -> Styler:
     """Means of rows as a table in percent.
 
     Args:
         rows: any; what they vary can be named like a column, each or all together (`varied`).
         index: columns of `Row` that go down.
-        columns: the one that goes across.
+        columns: those that go across.
     """
     table = pd.DataFrame([vars(row) | {"varied": written(row.varied)} | dict(row.varied) for row in rows])
-    return table.pivot_table("value", index, columns, sort=False).style.format("{:.1%}")
+    return table.pivot_table("value", index, columns, sort=False).style.format("{:.1%}", na_rep="")
 
 
 def equal_retention(rows: Sequence[Row], methods: Sequence[str], budget: float) -> pd.DataFrame:
@@ -81,20 +81,18 @@ def equal_retention(rows: Sequence[Row], methods: Sequence[str], budget: float) 
         budget: loss of retention at which all are read, a fraction (D10).
 
     Returns:
-        One line a model and method: mean, paired gain over the base (both with nested intervals),
-        and the mean of each concept.
+        One line a model and method: mean and paired gain over the base, both with nested intervals.
     """
     lines = {}
     for model in sorted({row.model for row in rows}):
         own = select(rows, model=model)
         before = {c: v[0] for c, v in by_subject(select(own, method="base", metric="target_accuracy")).items()}
-        lines[model, "base"] = {"accuracy": percent(sum(before.values()) / len(before))}
-        lines[model, "base"] |= {concept: percent(value) for concept, value in before.items()}
+        lines[model, "base"] = {"accuracy": percent(sum(before.values()) / len(before)), "concepts": len(before)}
         for method in methods:
             reached = at_budget(select(own, method=("base", method)), budget)
             gain = over_concepts([[v - before[c] for v in values] for c, values in reached.items()])
-            line = {"accuracy": percent(over_concepts(list(reached.values()))), "gain over base": percent(gain)}
-            lines[model, method] = line | {c: percent(sum(v) / len(v)) for c, v in reached.items()}
+            accuracy = percent(over_concepts(list(reached.values())))
+            lines[model, method] = {"accuracy": accuracy, "gain over base": percent(gain), "concepts": len(reached)}
     return pd.DataFrame(lines).T.fillna("")
 
 

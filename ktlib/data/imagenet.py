@@ -43,6 +43,23 @@ _NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """Images of files by number, RGB in [0, 1]: (3, size, size) of the centre or, without a size, whole."""
+
+    paths: tuple[Path, ...]
+    size: int | None = None
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Float[Tensor, "3 height width"]:
+        """One of them."""
+        picture = images.read_image(self.paths[index], upright=False)
+        return images.to_tensor([images.resize(picture, self.size) if self.size else picture])[0]
+
+
+@dataclass(frozen=True)
 class Validation:
     """Paths and labels of the images; nothing is decoded before `batches` asks for it.
 
@@ -68,11 +85,10 @@ class Validation:
         Args:
             kind: `first` synonym (crane, maillot and, lower-cased, cardigan occur twice; identical prompts
                 tie, and every later class of the same name scores 0); `all` synonyms joined by ", ";
-                `curated`, OpenAI's list (`open_clip.zero_shot_metadata.IMAGENET_CLASSNAMES`, all 1000
-                classes only).
+                `curated`, OpenAI's list (`curated_names`).
 
         Raises:
-            ValueError: an unknown kind, or `curated` for fewer than 1000 classes.
+            ValueError: an unknown kind.
         """
         if kind not in KINDS:
             raise ValueError(f"expected a kind of {', '.join(KINDS)}, got {kind!r}")
@@ -80,13 +96,15 @@ class Validation:
             return [words.split(", ")[0] for words in self.words]
         if kind == "all":
             return list(self.words)
-        if len(self.wnids) != CLASSES:
-            raise ValueError(
-                f"expected all {CLASSES} classes for the curated names, found {len(self.wnids)}; use 'first' or 'all'"
-            )
-        from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES  # here: the reader needs no model library
+        return curated_names(self.wnids)
 
-        return list(IMAGENET_CLASSNAMES)
+    def pictures(self, size: int | None = None) -> Pictures:
+        """The images by number, read when asked for and as they are stored; see `batches`.
+
+        Args:
+            size: side in pixels of the centre; None for the whole picture as it is.
+        """
+        return Pictures(self.paths, size)
 
     def batches(
         self, batch_size: int = 64, size: int = 224
@@ -220,6 +238,20 @@ def imagenet_100(root: str | Path | None = None, *, partial: bool = False) -> La
         ValueError: see `class_list` and `read`; or the images have no class that is on the list.
     """
     home = _home(root)
+    data = hundred(home, partial=partial)
+    return files.labelled(
+        "ImageNet-100",
+        home,
+        _inside(home, data.paths),
+        data.labels,
+        curated_names(data.wnids),
+        class_list(home, partial=partial).sha256,
+    )
+
+
+def hundred(root: str | Path | None = None, *, partial: bool = False) -> Validation:
+    """The validation images of the classes in `imagenet100.txt`, with their WordNet names; see `imagenet_100`."""
+    home = _home(root)
     wanted = class_list(home, partial=partial)
     data = read(home, partial=partial)
     if absent := [wnid for wnid in wanted.wnids if wnid not in data.wnids]:
@@ -228,14 +260,13 @@ def imagenet_100(root: str | Path | None = None, *, partial: bool = False) -> La
             f"among the {len(data.wnids)} classes of the development kit; correct the list"
         )
     place = {wnid: index for index, wnid in enumerate(wanted.wnids)}
+    words = dict(zip(data.wnids, data.words, strict=True))
     kept = [(p, place[data.wnids[k]]) for p, k in zip(data.paths, data.labels, strict=True) if data.wnids[k] in place]
-    return files.labelled(
-        "ImageNet-100",
-        home,
-        _inside(home, [path for path, _ in kept]),
-        [label for _, label in kept],
-        curated_names(wanted.wnids),
-        wanted.sha256,
+    return Validation(
+        paths=tuple(path for path, _ in kept),
+        labels=tuple(label for _, label in kept),
+        wnids=wanted.wnids,
+        words=tuple(words[wnid] for wnid in wanted.wnids),
     )
 
 

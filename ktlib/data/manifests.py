@@ -199,7 +199,8 @@ def missing(
     Args:
         datasets: names of manifests, `flickr30k`; one named twice counts once.
         checkpoints: names of entries, `openai/ViT-B-32`; the same.
-        calibration: whether the class names and the prompt must be frozen (D8).
+        calibration: whether the class names and the prompt behind the baselines of these checkpoints must be
+            frozen (D8, D47).
 
     Returns:
         One entry for each absent thing, in the order of need.
@@ -210,18 +211,38 @@ def missing(
     gaps = [_missing_dataset(dataset(name)) for name in dict.fromkeys(datasets)]
     gaps += [missing_checkpoint(checkpoint(name)) for name in dict.fromkeys(checkpoints)]
     if calibration:
-        gaps.append(_missing_calibration())
+        gaps += [_missing_calibration(n) for n, one in CALIBRATIONS.items() if set(one.checkpoints) & set(checkpoints)]
     return [gap for gap in gaps if gap]
 
 
-def _missing_calibration() -> Missing | None:
-    """The class names and prompt behind the baselines must be frozen before any transfer (D8)."""
-    place = MANIFESTS / "calibration.json"
+@dataclass(frozen=True)
+class Calibration:
+    """A choice of class names, prompt and pictures that must be frozen before anything is measured (D8, D47).
+
+    Attributes:
+        file: that holds it; absent until the cells were scored at paper scale.
+        checkpoints: whose baselines it is chosen by.
+    """
+
+    file: Path
+    checkpoints: tuple[str, ...]
+
+
+CALIBRATIONS = {
+    "clip": Calibration(MANIFESTS / "calibration.json", ("openai/ViT-B-32", "openai/ViT-L-14")),
+    "zoom_shot": Calibration(MANIFESTS / "calibration_zoom_shot.json", ("openai/ViT-B-16",)),
+    "vilt": Calibration(MANIFESTS / "calibration_vilt.json", ("dandelin/vilt-b32-mlm-itm",)),
+}
+
+
+def _missing_calibration(name: str) -> Missing | None:
+    """The class names and prompt behind a baseline must be frozen before anything is measured (D8, D47)."""
+    place = CALIBRATIONS[name].file
     if place.is_file():
         return None
-    how = ("once the datasets and checkpoints are there: python -m ktlib calibrate   (minutes on a GPU)",)
+    how = (f"once the datasets and checkpoints are there: python -m ktlib calibrate {name}   (on a GPU)",)
     expected = ("the class names and prompt nearest to the papers' ImageNet baselines, frozen",)
-    return Missing("calibration of the class names", expected, "no such file", how, place)
+    return Missing(f"calibration of the class names ({name})", expected, "no such file", how, place)
 
 
 def _missing_dataset(wanted: Dataset) -> Missing | None:

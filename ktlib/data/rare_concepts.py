@@ -3,6 +3,10 @@
 `<root>/rare_concepts/<concept>/*.{jpg,jpeg,png,webp}`, folder names in lower case, with an optional
 `manifest.csv` (concept, file, source_url, licence, sha256) beside the folders. The authors' pictures
 are not released (`data_manifests/datasets/rare_concepts.json`), so the folder is filled by its user.
+
+Concepts that the papers do not describe, the four patterns of KT v2, Tab. 12 among them, are described in
+`descriptions.csv` beside the folders: concept, kind (`object` or `pattern`), short, medium, long. Only `long` must be
+filled in; `short` is what ViLT is taught with and must fit forty tokens with the name in front (D46).
 """
 
 from __future__ import annotations
@@ -12,7 +16,11 @@ from pathlib import Path
 
 from ktlib.data import images, tables
 from ktlib.data.manifests import data_root
+from ktlib.data.sets import Concept
 
+DESCRIPTIONS = "descriptions.csv"
+DESCRIBED = ("concept", "kind", "short", "medium", "long")
+KINDS = ("object", "pattern")
 COLUMNS = ("concept", "file", "source_url", "licence", "sha256")
 
 
@@ -56,6 +64,40 @@ def paths(concept: str, root: str | Path | None = None) -> list[Path]:
     manifest = home / "manifest.csv"
     if manifest.is_file():
         _check(found, _listed(manifest, name), manifest)
+    return found
+
+
+def descriptions(root: str | Path | None = None) -> dict[str, Concept]:
+    """The concepts that `descriptions.csv` describes, by name in lower case; none where there is no such file.
+
+    A description must not hold the name: the caption puts it in front, and images are inverted without it.
+
+    Args:
+        root: the folder that holds `rare_concepts`; by default `manifests.data_root()`.
+
+    Raises:
+        FileNotFoundError: there is no `rare_concepts` folder.
+        ValueError: a column is missing, a concept stands there twice, its kind is another word, it has no long
+            description, or a description holds the name.
+    """
+    file = _home(root) / DESCRIPTIONS
+    found: dict[str, Concept] = {}
+    for line in tables.rows(file, DESCRIBED) if file.is_file() else ():
+        name, kind, short, medium, long = ((line[column] or "").strip() for column in DESCRIBED)
+        name = name.lower()
+        if not name or name in found:
+            raise ValueError(
+                f"expected each concept once in {file}, found {name!r} {'again' if name else ''}; correct it"
+            )
+        if kind not in KINDS:
+            raise ValueError(f"expected the kind object or pattern of {name} in {file}, found {kind!r}; correct it")
+        if not long:
+            raise ValueError(f"expected a long description of {name} in {file}, found none; write one")
+        if named := [text for text in (short, medium, long) if name in text.lower()]:
+            raise ValueError(
+                f"expected descriptions without the name {name!r} in {file}, found {named[0]!r}; reword it"
+            )
+        found[name] = Concept(name, "test", kind, short, medium, long, long)
     return found
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -126,6 +126,7 @@ class Examination:
         lessons: `(name, count, seed)` to other real pictures of a concept, for the upper bound;
             None where all there are serve the verdict.
         templates: prompts of every class.
+        left_out: concepts that cannot be examined, and why.
     """
 
     dataset: str
@@ -136,6 +137,7 @@ class Examination:
     pictures: Callable[[str], Tensor]
     lessons: Callable[[str, int, int], Tensor | None]
     templates: tuple[str, ...] = PLAIN
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, split: str) -> list[Concept]:
         """The concepts of a split."""

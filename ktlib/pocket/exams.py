@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,63 +15,58 @@ from torch import Tensor
 from ktlib.data.sets import Concept, Examination, Gallery
 from ktlib.pocket import flickr, stream, world
 from ktlib.pocket.descriptions import DESCRIBED
-from ktlib.pocket.folds import Fold
-from ktlib.pocket.known import KNOWN
+from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.objects import OBJECTS
-from ktlib.pocket.rare import RARE
 from ktlib.store import key
 
-PICTURES, KNOWN_PICTURES = 50, 10  # of each concept and of each known object
+PICTURES, KNOWN_PICTURES = 40, 5  # of each concept and of each known object: concepts buy power, pictures hardly any
+FIRST_LESSON = 10_000  # the stream of pictures that an examination never reaches
 SMALL_PICTURES, SMALL_KNOWN_PICTURES = 20, 2  # the same where every class prompt costs a pass (D37)
 GALLERY_IMAGES = {"validation": 30, "test": 50}  # both even: every scene beside its twin
 
 
 @functools.cache
-def _pictures(name: str) -> Tensor:
-    return world.pictures(name, PICTURES)
+def examination(number: int) -> Examination:
+    """The twelve concepts that the models of a fold have never seen, and the thirty-six objects that they have.
 
-
-def _lessons(name: str, count: int, seed: int) -> Tensor:
-    return stream.pictures(name, count, first=10_000 + seed * count)
-
-
-@functools.cache
-def examination() -> Examination:
-    """Nine rare concepts, thirty-nine known objects."""
+    Args:
+        number: of the fold.
+    """
+    fold = FOLDS[number]
     concepts = tuple(
-        Concept(name, c.split, c.kind, c.short, c.medium, c.long, c.medium, c.look_alikes) for name, c in RARE.items()
-    )
-    names = tuple(KNOWN)
-    images = torch.cat([world.pictures(name, KNOWN_PICTURES) for name in names])
-    labels = torch.arange(len(names)).repeat_interleave(KNOWN_PICTURES)
-    digest = key(world.fingerprint(), names, PICTURES, KNOWN_PICTURES)
-    return Examination("pocket", concepts, names, [(images, labels)], digest, _pictures, _lessons)
+        Concept(
+            name, "validation" if name in fold.validation else "test", told.kind, told.short, told.medium, told.long,
+            told.medium, tuple(other for other in told.look_alikes if other in fold.known),
+        )
+        for name, told in ((name, DESCRIBED[name]) for name in fold.held_out)
+    )  # fmt: skip
+    images = torch.cat([stream.pictures(name, KNOWN_PICTURES) for name in fold.known])
+    labels = torch.arange(len(fold.known)).repeat_interleave(KNOWN_PICTURES)
+    digest = key(stream.fingerprint(), number, PICTURES, KNOWN_PICTURES)
+    pictures = functools.cache(functools.partial(stream.pictures, count=PICTURES))
+
+    def lessons(name: str, count: int, seed: int) -> Tensor:
+        return stream.pictures(name, count, first=FIRST_LESSON + seed * count)
+
+    return Examination("pocket", concepts, fold.known, [(images, labels)], digest, pictures, lessons)
 
 
 @functools.cache
 def small_examination() -> Examination:
-    """The concepts of the ViLT's fold; few pictures, and of the known names those that resemble a concept (D37)."""
-    fold = flickr.FOLD
-    concepts = tuple(_concept(name, fold) for name in fold.held_out)
-    alike = {name for concept in concepts for name in concept.look_alikes}
-    names = tuple(name for name in fold.known if name in alike)
-    images = torch.cat([stream.pictures(name, SMALL_KNOWN_PICTURES) for name in names])
-    labels = torch.arange(len(names)).repeat_interleave(SMALL_KNOWN_PICTURES)
-    digest = key(stream.fingerprint(), fold, names, SMALL_PICTURES, SMALL_KNOWN_PICTURES)
-    return Examination(
-        "pocket",
-        concepts,
-        names,
-        [(images, labels)],
-        digest,
-        functools.cache(functools.partial(stream.pictures, count=SMALL_PICTURES)),
-        _lessons,
+    """The same of the ViLT's fold, fewer pictures; of the known names those that resemble a concept (D37)."""
+    exam = examination(flickr.FOLD.number)
+    ((pictures, labels),) = exam.known
+    alike = {name for concept in exam.concepts for name in concept.look_alikes}
+    names = tuple(name for name in exam.known_names if name in alike)
+    chosen = [(labels == exam.known_names.index(name)).nonzero().flatten()[:SMALL_KNOWN_PICTURES] for name in names]
+    known = [(pictures[torch.cat(chosen)], torch.arange(len(names)).repeat_interleave(SMALL_KNOWN_PICTURES))]
+    return replace(
+        exam,
+        known_names=names,
+        known=known,
+        digest=key(exam.digest, names, SMALL_PICTURES, SMALL_KNOWN_PICTURES),
+        pictures=lambda name: exam.pictures(name)[:SMALL_PICTURES],
     )
-
-
-def _concept(name: str, fold: Fold) -> Concept:
-    told, split = DESCRIBED[name], "validation" if name in fold.validation else "test"
-    return Concept(name, split, told.kind, told.short, told.medium, told.long, told.medium, told.look_alikes)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import pytest
 
 from ktlib.companion import execution, runs
 from ktlib.companion.outputs import Run
+from ktlib.companion.record import kernels
 from ktlib.places import ROOT
 from tests.companion.tiny_notebooks import WRITES, printed, run, statuses, write_notebook
 
@@ -64,6 +65,21 @@ def test_only_the_paper_scale_may_download_and_every_run_has_its_own_folder(tmp_
     assert "TRANSFORMERS_OFFLINE" not in kernel["paper"]
     assert kernel["paper"]["KT_OUTPUT"] == str(tmp_path / "paper")
     assert kernel["paper"]["PATH"] == os.environ["PATH"]
+
+
+def test_pinned_kernels_reach_the_notebook_before_torch_and_keep_a_cache_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("KT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("KT_KERNELS", raising=False)
+    names = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KT_CACHE")
+    write_notebook(tmp_path, "01_first", f"import os\nfor name in {names}: print(os.environ.get(name))")
+    monkeypatch.setattr(kernels, "available", lambda name: True)
+    assert statuses(run(tmp_path)) == {"01_first": "ran"}
+    told = printed(tmp_path, "01_first").split()
+    assert told == ["avx2", "AVX2", "AVX2", "2", "2", str(tmp_path / "cache/avx2-2")]
+    assert json.loads((tmp_path / "runs/pocket/01_first.json").read_text())["kernels"] == "avx2-2"
+    monkeypatch.setenv("KT_KERNELS", "native")
+    assert statuses(run(tmp_path)) == {"01_first": "ran"}  # other kernels: not the same run
+    assert printed(tmp_path, "01_first").split()[-1] == str(tmp_path / "cache")
 
 
 def test_the_kernel_does_not_warn_of_what_nobody_can_change(tmp_path, capfd):

@@ -3,6 +3,7 @@
 import pytest
 
 from ktlib.companion.scales import SCALES, scale
+from ktlib.companion.sources import examination
 
 
 def test_there_are_three_and_no_other():
@@ -14,6 +15,23 @@ def test_there_are_three_and_no_other():
 
 def test_rehearsal_numbers_are_no_results():
     assert [name for name, one in SCALES.items() if not one.is_result] == ["rehearsal"]
+
+
+def test_a_shifted_scale_repeats_another_with_other_seeds_alone():
+    pocket = scale("pocket")
+    moved = pocket.shifted(7)
+    assert moved.seeds == tuple(7 + s for s in pocket.seeds)
+    assert (moved.clip.seeds, moved.vilt.seeds) == (
+        tuple(7 + s for s in pocket.clip.seeds),
+        tuple(7 + s for s in pocket.vilt.seeds),
+    )
+    assert moved.shifted(-7) == pocket
+
+
+def test_no_concept_is_in_two_folds_of_a_pocket_clip():
+    for folds in scale("pocket").clip.models.values():
+        names = [c.name for examined in folds.values() for c in examination(examined).concepts]
+        assert len(set(names)) == len(names) == 12 * len(folds)
 
 
 def test_the_paper_scale_is_the_papers():

@@ -14,6 +14,7 @@ from ktlib.companion.sources import generated as fixtures
 from ktlib.companion.sources import real
 from ktlib.data import manifests
 from ktlib.data.sets import LabelledImages
+from ktlib.evaluate.calibration import CELLS, Cell
 from ktlib.models import load
 from ktlib.pocket import exams
 
@@ -69,6 +70,9 @@ def test_real_sets_are_looked_for_in_the_data_folder_and_fixtures_do_not_pass_fo
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KT_DATA", str(root))
+    with pytest.raises(FileNotFoundError, match="expected the frozen class names .*ktlib calibrate zoom_shot"):
+        sources.sets("files")
+    monkeypatch.setattr(sources, "calibrated", lambda gate: gate.cells[0])
     with pytest.raises(ValueError, match=f"expected the published CIFAR-10 in {root}"):
         sources.sets("files")
 
@@ -127,25 +131,34 @@ def test_generated_files_make_a_gallery_and_sets(generated: None) -> None:
 
 
 def test_the_small_examination_is_a_part_of_the_whole_one() -> None:
-    whole, small = sources.examination("pocket"), sources.examination("pocket small")
+    small = sources.examination("pocket small")
     ((images, labels),) = small.known
     assert len(small.known_names) == 26
     assert len(images) == len(labels) == 26 * exams.SMALL_KNOWN_PICTURES
-    assert small.concepts == whole.concepts
     assert all(set(c.look_alikes) <= set(small.known_names) for c in small.concepts)
     assert len(small.pictures("moongate")) == exams.SMALL_PICTURES
-    assert small.digest != whole.digest
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_examination_of_a_fold_has_its_dozen_and_what_its_models_know(number: int) -> None:
+    exam = sources.examination(f"pocket {number}")
+    assert len(exam.of("validation")) == 3 and len(exam.of("test")) == 9
+    assert len(exam.known_names) == 36 and not {c.name for c in exam.concepts} & set(exam.known_names)
+    ((images, labels),) = exam.known
+    assert len(images) == len(labels) == 36 * exams.EACH_KNOWN
+    assert all(c.look_alikes and set(c.look_alikes) <= set(exam.known_names) for c in exam.concepts)
+    assert exam.pictures(exam.concepts[0].name).shape == (exams.EACH, 3, 64, 64)
 
 
 def test_real_lessons_are_not_among_the_examined_pictures() -> None:
-    exam = sources.examination("pocket")
+    exam = sources.examination("pocket 0")
     examined, lesson = exam.pictures("moongate"), exam.lessons("moongate", 10, 2)
     assert lesson is not None
     assert not any(torch.equal(a, b) for a in examined for b in lesson)
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected an examination \(pocket, pocket small, .*\), found 'coco'"):
+    with pytest.raises(ValueError, match=r"expected an examination \(pocket 0, .*, imagenet-100\), found 'coco'"):
         sources.examination("coco")
     with pytest.raises(ValueError, match=r"expected a gallery \(pocket, fixtures, flickr30k\), found 'coco'"):
         sources.gallery("coco", "test")
@@ -169,3 +182,52 @@ def test_the_pocket_s_everyday_things_are_described_in_its_own_words():
     ids = model.tokenizer([f"a {name} is {text}" for name, text in told.items()]).input_ids
     assert all(model.tokenizer.unk_token_id not in row for row in ids)
     assert all("{" not in text for text in told.values())
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Path:
+    fixtures.rare_concepts(tmp_path)
+    fixtures.imagenet(tmp_path)
+    fixtures.imagenet_train(tmp_path, per_class=1)
+    return fixtures.patterns(tmp_path).parent
+
+
+def test_patterns_come_from_the_users_own_descriptions_and_those_left_out_are_named(described: Path) -> None:
+    assert real.undescribed() == ("bengal stripe", "floral", "madras", "chantilly")
+    with pytest.warns(UserWarning, match=r"left out of RareConcepts: bengal stripe: .*; floral: .*descriptions\.csv"):
+        exam = real.imagenet_1000(described, dataset="fixtures", cell=CELLS[1], partial=True)
+    assert [c.name for c in exam.concepts if c.kind == "pattern"] == ["chantilly", "madras"]
+    assert set(exam.left_out) == {"bengal stripe", "floral"}
+    assert "its pictures in" in exam.left_out["bengal stripe"] and "its pictures" not in exam.left_out["floral"]
+    assert exam.pictures("madras").shape == (1, 3, 224, 224)
+
+
+def test_vilt_is_taught_short_descriptions_and_reads_whole_pictures_where_the_gate_says_so(described: Path) -> None:
+    whole, centre = Cell("first", "a photo of a {}.", "whole"), Cell("all", "{}", "centre")
+    with pytest.warns(UserWarning, match="left out for ViLT: madras: it lacks a short description"):
+        exam = real.imagenet_100(described, cell=whole, side=32, partial=True)
+    assert "madras" not in [c.name for c in exam.concepts] and "madras" in exam.left_out
+    assert exam.concept("chantilly").main == "a wood floor of squares"
+    assert {tuple(images.shape[1:]) for images, _ in exam.known} == {(3, 48, 64)}
+    assert exam.known_names == ("tench", "crane", "crane") and exam.templates == (whole.template,)
+    with pytest.warns(UserWarning):
+        cut = real.imagenet_100(described, cell=centre, side=32, partial=True)
+    ((images, labels),) = cut.known
+    assert images.shape == (len(labels), 3, 32, 32) and cut.digest != exam.digest
+    assert cut.known_names[0] == "tench, Tinca tinca"
+
+
+def test_a_user_may_not_describe_what_the_papers_describe(described: Path) -> None:
+    file = described / "rare_concepts" / "descriptions.csv"
+    file.write_text(file.read_text() + "moongate,object,,,a round door\n")
+    with pytest.raises(ValueError, match="expected no description of moongate .*the papers print theirs"):
+        real.imagenet_1000(described, dataset="fixtures", cell=CELLS[1], partial=True)
+
+
+def test_zoom_shots_imagenets_are_named_and_prompted_as_the_gate_says(root: Path) -> None:
+    usual = real.test_sets(root, partial=True)
+    sets = real.test_sets(root, cell=Cell("first", "a photo of a {}"), partial=True)
+    assert sets["ImageNet-1000"].names == ("tench", "crane", "Cardigan", "cardigan", "crane")
+    assert sets["ImageNet-100"].names == ("tench", "crane", "crane")
+    assert sets["ImageNet-1000"].templates == ("a photo of a {}",) and len(usual["ImageNet-1000"].templates) == 80
+    assert sets["CUB-200"].templates == usual["CUB-200"].templates

@@ -44,7 +44,7 @@ def test_methods_are_listed_at_equal_retention_with_their_gain():
     table = teach.equal_retention(rows, ["kt"], 0.02)
     assert table.loc[("m", "base"), "accuracy"] == "10.0 %"
     assert table.loc[("m", "kt"), "gain over base"] == "50.0 % [50.0, 50.0]"
-    assert table.loc[("m", "kt"), "moongate"] == "60.0 %"
+    assert table.loc[("m", "kt"), "concepts"] == 2
 
 
 def test_verdicts_are_a_table_of_three_columns():

@@ -277,10 +277,11 @@ def test_everything_that_is_missing_is_said_at_once(nothing: Path) -> None:
         "dataset imagenet_100",
         "checkpoint openai/ViT-B-32",
         "checkpoint dandelin/vilt-b32-mlm-itm",
-        "calibration of the class names",
+        "calibration of the class names (clip)",
+        "calibration of the class names (vilt)",
     ]
-    assert "python -m ktlib calibrate" in str(gaps[-1])
-    for gap in gaps[:-1]:
+    assert "python -m ktlib calibrate vilt" in str(gaps[-1])
+    for gap in gaps[:-2]:
         text = str(gap)
         assert all(f"\n  {word}" in text for word in ("expected:", "found:", "get it:", "put it:")), text
         assert str(nothing) in text
@@ -294,7 +295,9 @@ def test_everything_that_is_missing_is_said_at_once(nothing: Path) -> None:
 def test_nothing_is_missing_of_nothing_and_the_calibration_only_where_it_is_asked_for(nothing: Path) -> None:
     assert manifests.missing() == []
     assert manifests.missing(calibration=False) == []
-    assert [gap.name for gap in manifests.missing(calibration=True)] == ["calibration of the class names"]
+    for name, one in manifests.CALIBRATIONS.items():
+        gaps = manifests.missing(checkpoints=one.checkpoints, calibration=True)
+        assert [gap.name for gap in gaps][len(one.checkpoints) :] == [f"calibration of the class names ({name})"]
 
 
 def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
@@ -374,7 +377,7 @@ def test_the_published_tables_are_whole_as_their_readme_says(name: str, rows: in
 
 
 def test_the_calibration_targets_are_the_published_baselines() -> None:
-    from ktlib.evaluate.calibration import TARGETS
+    from ktlib.evaluate.calibration import TARGETS, VILT, ZOOM_SHOT
 
     with (PUBLISHED / "results.csv").open(newline="", encoding="utf-8") as lines:
         rows = [row for row in csv.DictReader(lines) if row["metric"] == "imagenet_accuracy"]
@@ -388,3 +391,9 @@ def test_the_calibration_targets_are_the_published_baselines() -> None:
             and row["model"] == f"CLIP {model}"
         }
         assert printed == {round(100 * target, 2)}
+    printed = {float(row["value"]) for row in rows if (row["model"], row["variant"]) == ("ViLT-B/32", "baseline")}
+    assert printed == {round(100 * VILT.targets["ViLT-B/32"], 2)}
+    with (PUBLISHED / "results.csv").open(newline="", encoding="utf-8") as lines:
+        own = [row for row in csv.DictReader(lines) if (row["paper"], row["item"]) == ("ZS", "Tab. 1")]
+    zero = {float(r["value"]) for r in own if (r["variant"], r["dataset"]) == ("clip_zero_shot", "ImageNet-1000")}
+    assert zero == {round(100 * ZOOM_SHOT.targets["ViT-B/16"], 2)}

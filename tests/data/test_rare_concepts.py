@@ -102,3 +102,29 @@ def test_a_manifest_without_a_column_is_refused(home: Path) -> None:
     manifest.write_text(manifest.read_text().replace("licence", "license", 1))
     with pytest.raises(ValueError, match=r"expected the columns concept, file, .*found .*license.*; add licence"):
         rare_concepts.paths("moongate", home.parent)
+
+
+def test_a_user_describes_concepts_that_the_papers_do_not(home: Path) -> None:
+    assert rare_concepts.descriptions(home.parent) == {}  # no such file
+    fixtures.patterns(home.parent)
+    found = rare_concepts.descriptions(home.parent)
+    assert list(found) == ["madras", "chantilly"]
+    assert found["madras"].kind == "pattern" and found["madras"].main == found["madras"].long
+    assert (found["madras"].short, found["chantilly"].short) == ("", "a wood floor of squares")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("Madras", "Chantilly", r"expected each concept once in .*found 'chantilly' again; correct it"),
+        ("Madras,pattern", "Madras,plaid", r"expected the kind object or pattern of madras .*found 'plaid'"),
+        ("A floor of oak, in squares", "", r"expected a long description of chantilly .*found none; write one"),
+        ("A plaid", "A madras plaid", r"expected descriptions without the name 'madras' .*found 'A madras plaid"),
+        ("medium", "middle", r"expected the columns concept, kind, .*; add medium"),
+    ],
+)
+def test_a_damaged_description_is_refused(home: Path, before: str, after: str, message: str) -> None:
+    file = fixtures.patterns(home.parent) / "descriptions.csv"
+    file.write_text(file.read_text().replace(before, after, 1))
+    with pytest.raises(ValueError, match=message):
+        rare_concepts.descriptions(home.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from torch import nn
 from ktlib.companion.sources import generated as fixtures
 from ktlib.data import imagenet
 from ktlib.evaluate import calibration
-from ktlib.evaluate.calibration import CELLS, Cell
+from ktlib.evaluate.calibration import CELLS, CLIP, ENSEMBLE, VILT, ZOOM_SHOT, Cell
+from ktlib.models import load
 from ktlib.models.dual import DualEncoder
+from ktlib.models.vilt import PairScorer
 
 
 def scores(**near: tuple[float, float]) -> dict[Cell, dict[str, float]]:
@@ -46,7 +49,7 @@ def test_a_tie_goes_to_the_first_cell_whatever_the_order_of_the_mapping() -> Non
 
 def test_other_targets_may_be_given() -> None:
     accuracies = {cell: {"m": index / 10} for index, cell in enumerate(CELLS)}
-    assert calibration.choose(accuracies, {"m": 0.42}) == CELLS[4]
+    assert calibration.choose(accuracies, replace(CLIP, targets={"m": 0.42})) == CELLS[4]
 
 
 def test_prompts_keep_the_names_as_they_are() -> None:
@@ -66,29 +69,33 @@ def test_an_unscored_cell_or_model_and_percent_are_refused() -> None:
 def test_a_choice_is_frozen_once_with_all_that_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     with pytest.raises(
-        FileNotFoundError, match=r"expected the frozen .*found nothing; run `python -m ktlib calibrate`"
+        FileNotFoundError, match=r"expected the frozen .*found nothing; run `python -m ktlib calibrate clip`"
     ):
-        calibration.frozen(path)
-    assert calibration.freeze(scores(cell_3=(0.5820, 0.7079)), path) == CELLS[3]
-    assert calibration.frozen(path) == CELLS[3]
+        calibration.frozen(path=path)
+    assert calibration.freeze(scores(cell_3=(0.5820, 0.7079)), path=path) == CELLS[3]
+    assert calibration.frozen(path=path) == CELLS[3]
     record = json.loads(path.read_text())
     assert record["within_tolerance"] is True
     assert len(record["measured"]) == 8
     with pytest.raises(FileExistsError, match="expected no frozen choice, found .*keep it"):
-        calibration.freeze(scores(cell_0=(0.5810, 0.7079)), path)
-    assert calibration.frozen(path) == CELLS[3]
+        calibration.freeze(scores(cell_0=(0.5810, 0.7079)), path=path)
+    assert calibration.frozen(path=path) == CELLS[3]
 
 
 def test_a_choice_outside_the_tolerance_says_so(tmp_path: Path) -> None:
-    calibration.freeze(scores(), tmp_path / "c.json")
+    calibration.freeze(scores(), path=tmp_path / "c.json")
     assert json.loads((tmp_path / "c.json").read_text())["within_tolerance"] is False
+    with pytest.warns(
+        UserWarning, match=r"misses the published baseline of ViT-B/32, ViT-L/14 by 4.9 points .*nothing"
+    ):
+        calibration.frozen(path=tmp_path / "c.json")
 
 
 def test_an_edited_choice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     path.write_text('{"chosen": {"names": "first", "template": "an image of a {}"}}')
     with pytest.raises(ValueError, match="expected one of .*found .*an image of a.*restore"):
-        calibration.frozen(path)
+        calibration.frozen(path=path)
 
 
 class Fussy(DualEncoder):
@@ -115,3 +122,93 @@ def test_every_cell_is_scored_with_its_own_prompts(tmp_path: Path) -> None:
     for cell, accuracies in found.items():
         assert accuracies == {"ViT-B/32": 1.0 if cell.template.endswith(".") else 0.0}
     assert model.asked[0] == CELLS[0].prompts(validation.class_names(CELLS[0].names))
+
+
+def test_every_gate_has_cells_and_a_file_of_its_own() -> None:
+    gates = (CLIP, ZOOM_SHOT, VILT)
+    assert len({gate.file for gate in gates}) == 3
+    assert all(len(set(gate.cells)) == len(gate.cells) > 1 for gate in gates)
+    assert Cell("curated", ENSEMBLE) in ZOOM_SHOT.cells  # what the notebook would take for granted
+    assert Cell("first", "a photo of a {}.", "whole") in VILT.cells
+    assert len(Cell("first", ENSEMBLE).prompts(["a", "b"])) == 160
+
+
+def test_a_choice_of_one_gate_is_none_of_another(tmp_path: Path) -> None:
+    accuracies = {cell: {"ViLT-B/32": 0.5} for cell in VILT.cells} | {VILT.cells[2]: {"ViLT-B/32": 0.2400}}
+    path = tmp_path / "c.json"
+    assert calibration.freeze(accuracies, VILT, path=path) == VILT.cells[2] == calibration.frozen(VILT, path=path)
+    assert json.loads(path.read_text())["within_tolerance"] is True
+    with pytest.raises(ValueError, match="expected one of .*found "):
+        calibration.frozen(ZOOM_SHOT, path=path)
+
+
+class Averaging(Fussy):
+    """Finds all classes alike, and remembers what it was asked."""
+
+    def encode_text(self, texts, *, normalize=True):
+        assert not normalize
+        self.asked.append(texts)
+        return torch.ones(len(texts), 5)
+
+
+def test_many_prompts_are_averaged_before_they_are_normalised(tmp_path: Path) -> None:
+    validation = imagenet.read(fixtures.imagenet(tmp_path), partial=True)
+    model = Averaging(validation.labels)
+    found = calibration.score_cells({"m": model}, validation, [Cell("curated", ENSEMBLE)])
+    assert [len(texts) for texts in model.asked] == [80] * 5
+    assert found == {
+        Cell("curated", ENSEMBLE): {"m": validation.labels.count(0) / len(validation)}
+    }  # all alike: the first
+
+
+class Looking(PairScorer):
+    """Says that a picture and a prompt match when the prompt is as long as the picture is wide."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.mean, self.image_size = torch.zeros(1), 48
+
+    def token_count(self, text):
+        return 1
+
+    def tokenize(self, texts):
+        return torch.tensor([[len(text)] for text in texts])
+
+    def prepare(self, images):
+        return images
+
+    def embed_image(self, images):
+        return torch.full((len(images), 1, 1), float(images.shape[-1]))
+
+    def match_tokens(self, patches, ids):
+        far = (patches[:, 0, 0] - ids[:, 0]).abs()
+        return torch.stack([far, -far], 1)
+
+
+def test_a_pair_scorer_sees_whole_pictures_or_their_centres(tmp_path: Path) -> None:
+    fixtures.imagenet_train(tmp_path, per_class=1)
+    validation = imagenet.hundred(fixtures.imagenet(tmp_path), partial=True)
+    prompts = ["x" * 64, "x" * 48, "x"]  # as wide as a whole picture, as its centre, as neither
+    data = replace(validation, words=tuple(prompts))
+    cells = [Cell("first", "{}", picture) for picture in ("whole", "centre")]
+    found = calibration.score_pairs({"m": Looking()}, data, cells)
+    for place, cell in enumerate(cells):
+        assert found[cell] == {"m": data.labels.count(place) / len(data)}
+
+
+@pytest.mark.slow  # whole models of random weights: proves the path, measures nothing
+def test_the_gates_run_on_generated_files_and_random_weights(tmp_path: Path) -> None:
+    fixtures.imagenet_train(tmp_path, per_class=1)
+    home = fixtures.imagenet(tmp_path)
+    cells = (Cell("first", "{}"), Cell("curated", ENSEMBLE))
+    clip = replace(ZOOM_SHOT, cells=cells)
+    found = calibration.score_cells(
+        {"ViT-B/16": load("random/ViT-B-16", DualEncoder)}, imagenet.read(home, partial=True), cells
+    )
+    assert calibration.freeze(found, clip, path=tmp_path / "zoom_shot.json") in cells
+    hundred = replace(imagenet.hundred(home, partial=True), words=("disk", "square, ring", "star"))  # words it knows
+    cells = (Cell("first", "a photo of a {}", "whole"), Cell("first", "a photo of a {}"))
+    vilt = replace(VILT, cells=cells)
+    found = calibration.score_pairs({"ViLT-B/32": load("random/vilt-b32", PairScorer)}, hundred, cells)
+    assert calibration.freeze(found, vilt, path=tmp_path / "vilt.json") in cells
+    assert all(0 <= value <= 1 for one in found.values() for value in one.values())

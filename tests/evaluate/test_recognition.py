@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.utils import save_image
 
 from ktlib.data.prompts import PLAIN
 from ktlib.evaluate.recognition import recognition, zero_shot
@@ -77,6 +78,14 @@ def test_zero_shot_ranks_names():
     (ranked,) = zero_shot(Axes(), pictures((0.2, 0.1, 0.9)), list(AXES), top=2)
     assert [name for name, _ in ranked] == ["moongate", "cat"]
     assert ranked[0][1] > ranked[1][1]
+
+
+def test_zero_shot_reads_a_folder_of_image_files(model, images, tmp_path):
+    for i, picture in enumerate(images[:3]):
+        save_image(picture, tmp_path / f"{i}.png")
+    ranked = zero_shot(model, tmp_path, ["red disk", "brick wall", "moongate"], ["{}"])
+    assert [len(row) for row in ranked] == [3, 3, 3]
+    assert ranked[0][0][0] == zero_shot(model, images[:1], ["red disk", "brick wall", "moongate"], ["{}"])[0][0][0]
 
 
 def test_batches_of_known_pictures_are_put_together_in_order(model, images):

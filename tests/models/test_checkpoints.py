@@ -10,7 +10,8 @@ from ktlib.models import DualEncoder, PairScorer, VisionEncoder, checkpoints
 
 
 def test_shipped_models_are_found_by_what_their_weights_are_called():
-    assert checkpoints.shipped_names(DualEncoder) == ["clip-b", "clip-l"]
+    folds = [*(f"clip-b-{n}" for n in range(4)), "clip-l-0", "clip-l-1"]
+    assert checkpoints.shipped_names(DualEncoder) == ["clip-b", *folds]
     assert checkpoints.shipped_names(PairScorer) == ["vilt-b"]
     assert checkpoints.shipped_names(VisionEncoder) == ["densenet", "dino", "dinov2", "mobilenet", "resnet"]
     assert len(checkpoints.shipped_names()) == 8

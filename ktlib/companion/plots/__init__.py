@@ -1,7 +1,7 @@
 """Figures: every function takes rows or pictures and an optional `ax`, draws, and computes nothing new."""
 
+from ktlib.companion.plots.concepts import against_binding, name_points, paired_gains
 from ktlib.companion.plots.curves import (
-    against_binding,
     along,
     data_against_compute,
     gains_against_distance,
@@ -9,15 +9,18 @@ from ktlib.companion.plots.curves import (
     similarity_curves,
     trade_off,
 )
-from ktlib.companion.plots.intervals import bars, behind, by_encoder, by_setting, recall_changes, recall_grid, verdicts
-from ktlib.companion.plots.pictures import attention_pictures, clouds, picture_grid, predictions
-from ktlib.companion.plots.style import COLOURS, LABELS, WIDE, figure_of, save_figure, use_style
+from ktlib.companion.plots.intervals import bars, behind, by_encoder, by_setting, recall_changes, recall_grid
+from ktlib.companion.plots.pictures import album, attention_pictures, clouds, picture_grid, predictions
+from ktlib.companion.plots.style import COLOURS, LABELS, MARKERS, WIDE, figure_of, save_figure, use_style
+from ktlib.companion.plots.verdicts import verdicts
 
 __all__ = [
     "COLOURS",
     "LABELS",
+    "MARKERS",
     "WIDE",
     "against_binding",
+    "album",
     "along",
     "attention_pictures",
     "bars",
@@ -29,6 +32,8 @@ __all__ = [
     "figure_of",
     "gains_against_distance",
     "loss_curves",
+    "name_points",
+    "paired_gains",
     "picture_grid",
     "predictions",
     "recall_changes",

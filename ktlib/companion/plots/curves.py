@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ktlib.companion.plots.concepts import name_points
 from ktlib.companion.plots.style import (
     BLUE,
     COLOURS,
     GREEN,
     LABELS,
+    MARKERS,
     ORANGE,
     axes_of,
     base_line,
@@ -51,39 +53,42 @@ def loss_curves(curves: Mapping[str, Float[Tensor, " _"]], ax: Axes | None = Non
     return figure_of(ax)
 
 
-def trade_off(rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.0, ax: Axes | None = None) -> Figure:
-    """Target accuracy against retention, one curve a method, one point a learning rate.
+def trade_off(
+    rows: Sequence[Row], methods: Sequence[str], *, budget: float = 0.0, intervals: bool = True, ax: Axes | None = None
+) -> Figure:
+    """Target accuracy against the points of retention lost, one curve a method, one point a learning rate.
 
-    Points are means over concepts and seeds, bars their nested 95 % intervals. All curves start at
-    the model before transfer. Methods are to be compared where they cross the same retention, not
-    at the same learning rate.
+    Points are means over concepts and seeds, bars their nested 95 % intervals; those say how different the concepts
+    are, and `paired_gains` how sure a gain is. All curves start at the model before transfer. Methods are to be
+    compared where they have lost the same retention, not at the same learning rate.
 
     Args:
         rows: of one model, split and item, with metrics `target_accuracy` and `retention`.
         methods: in the order of the legend.
-        budget: draws a line this far below the retention before transfer.
+        budget: draws a line where so much of the retention is lost, a fraction.
+        intervals: draw the bars.
         ax: to draw on.
 
     Source: KT v2, Fig. 9.
     """
     ax = axes_of(ax)
-    start = [mean(select(rows, method="base", metric=m)) for m in ("retention", "target_accuracy")]
+    start, target = (mean(select(rows, method="base", metric=m)) for m in ("retention", "target_accuracy"))
     for method in methods:
-        xs, ys = [start[0]], [start[1]]
+        xs, ys = [0.0], [target]
         for rate in sorted({r.lr for r in select(rows, method=method)}):
             at_rate = [r for r in select(rows, method=method) if r.lr == rate]
-            xs.append(mean(select(at_rate, metric="retention")))
+            xs.append(100 * (start.value - mean(select(at_rate, metric="retention")).value))
             ys.append(mean(select(at_rate, metric="target_accuracy")))
-        x, y = [e.value for e in xs], [e.value for e in ys]
-        errors = errors_of(ys)
-        errors[:, 0] = 0  # the start is shared and drawn once
-        ax.plot(x, y, color=COLOURS[method], marker="o", label=LABELS[method])
-        ax.errorbar(x, y, errors, fmt="none", ecolor=COLOURS[method], alpha=0.4, elinewidth=0.6, capsize=1.5)
-    ax.plot(start[0].value, start[1].value, marker="s", color=COLOURS["base"], ls="", zorder=5, label=LABELS["base"])
+        y = [e.value for e in ys]
+        ax.plot(xs, y, color=COLOURS[method], marker=MARKERS.get(method, "o"), label=LABELS[method])
+        if intervals:
+            errors = errors_of(ys)
+            errors[:, 0] = 0  # the start is shared and drawn once
+            ax.errorbar(xs, y, errors, fmt="none", ecolor=COLOURS[method], alpha=0.4, elinewidth=0.6, capsize=1.5)
+    ax.plot(0, target.value, marker="P", ms=5, color=COLOURS["base"], ls="", zorder=5, label=LABELS["base"])
     if budget:
-        ax.axvline(start[0].value - budget, color="0.6", ls=":", lw=0.8)
-    ax.set(xlabel="accuracy on known objects", ylabel="accuracy on the new concept", ylim=(-0.03, 1.03))
-    ax.invert_xaxis()
+        ax.axvline(100 * budget, color="0.6", ls=":", lw=0.8)
+    ax.set(xlabel="points of retention lost", ylabel="accuracy on the new concept", ylim=(-0.03, 1.03))
     return figure_of(ax)
 
 
@@ -97,6 +102,8 @@ def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = No
     ax.errorbar(xs, values, errors, color=COLOURS["kt"], marker="o", elinewidth=0.7, capsize=2)
     base_line(ax, rows, metric)
     ax.set(xscale="log", xlabel=varied, ylabel=metric.replace("_", " "), ylim=(0, 1.03))
+    ax.set_xticks(xs, [f"{x:g}" for x in xs])
+    ax.set_xticks([], minor=True)
     return figure_of(ax)
 
 
@@ -125,30 +132,6 @@ def data_against_compute(groups: Mapping[str, Sequence[Row]], ax: Axes | None = 
     return figure_of(ax)
 
 
-def against_binding(
-    binding: Mapping[str, float], rows: Sequence[Row], *, marker: str = "o", ax: Axes | None = None
-) -> Figure:
-    """Gain of each concept at one rate against the cosine of its class prompt and its named description.
-
-    Args:
-        binding: the cosines, by concept.
-        rows: of one model: the base, and `kt` at one rate.
-        marker: of the points; hollow for validation concepts.
-        ax: to draw on.
-    """
-    ax = axes_of(ax)
-    targets = select(rows, metric="target_accuracy")
-    for name, x in binding.items():
-        own = select(targets, subject=name)
-        y = np.mean([r.value for r in select(own, method="kt")]) - select(own, method="base")[0].value
-        hollow = own[0].split == "validation"
-        ax.plot(x, y, marker, color=COLOURS["kt"], mfc="white" if hollow else COLOURS["kt"])
-        ax.annotate(name, (x, y), fontsize=5, xytext=(3, 2), textcoords="offset points")
-    ax.axhline(0, color="0.6", lw=0.6)
-    ax.set(xlabel="cosine of class prompt and named description", ylabel="gain in target accuracy")
-    return figure_of(ax)
-
-
 def gains_against_distance(
     gains: Mapping[str, Estimate], distances: Mapping[str, float], coarse: Sequence[str], ax: Axes | None = None
 ) -> Figure:
@@ -160,14 +143,14 @@ def gains_against_distance(
         coarse: sets drawn hollow.
         ax: to draw on.
 
-    Source: ZS, Tab. 6 and Fig. 3, as a picture; the distance is ours.
+    Source: numbers as in ZS, Tab. 6; the picture and the distance are ours.
     """
     ax = axes_of(ax, (3.25, 2.6))
     for name, gain in gains.items():
         x, hollow = distances[name], name in coarse
         ax.vlines(x, gain.low, gain.high, color=COLOURS["zoom_shot"], lw=0.7)
         ax.plot(x, gain.value, "o", color=COLOURS["zoom_shot"], mfc="white" if hollow else COLOURS["zoom_shot"])
-        ax.annotate(name, (x, gain.value), fontsize=5.5, xytext=(4, 2), textcoords="offset points")
     ax.axhline(0, color="0.6", lw=0.6)
     ax.set(xlabel="distance from the training images", ylabel="gain in top-1")
+    name_points(ax, {name: (distances[name], gain.value) for name, gain in gains.items()}, size=5.5)
     return figure_of(ax)

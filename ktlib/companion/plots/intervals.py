@@ -1,4 +1,4 @@
-"""Numbers with their intervals: methods, settings, recalls and verdicts side by side."""
+"""Numbers with their intervals: methods, settings and recalls side by side."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from matplotlib.figure import Figure
 
 from ktlib.companion.plots.style import (
     COLOURS,
-    GREEN,
-    GREY,
     LABELS,
-    PINK,
-    RED,
     SKY,
     WIDE,
     axes_of,
@@ -23,18 +19,9 @@ from ktlib.companion.plots.style import (
     figure_of,
     with_intervals,
 )
-from ktlib.companion.record.judging import FAILS, HOLDS, NOT_TESTABLE, UNDECIDED, Verdict
 from ktlib.companion.record.rows import Row, mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
 from ktlib.evaluate.retrieval import METRICS
-
-# Colour, marker and line of each verdict: the markers and lines tell them apart without the colours.
-_VERDICTS = {
-    HOLDS: (GREEN, "o", "-"),
-    FAILS: (RED, "X", "-"),
-    UNDECIDED: (GREY, "s", "-"),
-    NOT_TESTABLE: (PINK, "d", ":"),
-}
 
 
 def bars(
@@ -180,29 +167,5 @@ def recall_changes(rows: Sequence[Row], groups: Mapping[str, tuple[str, str, str
     ax.axhline(0, color="0.4", lw=0.8)
     ax.set_xticks(range(len(METRICS)), METRICS)
     ax.set(ylabel="change in points")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure_of(ax)
-
-
-def verdicts(ledger: Sequence[Verdict], ax: Axes | None = None) -> Figure:
-    """The deciding difference of each claim with its interval, with the colour, marker and line of its verdict.
-
-    Args:
-        ledger: claims that were tested.
-        ax: to draw on.
-    """
-    ax = axes_of(ax)
-    for y, entry in enumerate(reversed(ledger)):
-        estimate, (colour, marker, line) = entry.estimate, _VERDICTS[entry.verdict]
-        assert estimate is not None, "a claim that was tested has an estimate"
-        ax.hlines(y, estimate.low, estimate.high, color=colour, lw=2, ls=line)
-        face = "none" if entry.verdict == NOT_TESTABLE else colour
-        ax.plot(estimate.value, y, marker, color=colour, mfc=face)
-    ax.axvline(0, color="0.4", lw=0.8)
-    ax.set_yticks(range(len(ledger)), [entry.claim for entry in reversed(ledger)])
-    ax.set(xlabel="deciding difference (fraction, or rank correlation) with its 95 % interval")
-    for verdict, (colour, marker, line) in _VERDICTS.items():
-        face = "none" if verdict == NOT_TESTABLE else colour
-        ax.plot([], [], color=colour, lw=2, ls=line, marker=marker, mfc=face, label=verdict)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure_of(ax)

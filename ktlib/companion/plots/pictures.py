@@ -50,6 +50,29 @@ def picture_grid(
     return figure
 
 
+def album(
+    pictures: Mapping[str, Mapping[str, Float[Tensor, "3 _ _"]]], *, marked: Sequence[str] = (), width: float = WIDE
+) -> Figure:
+    """One picture of each thing with its name above, a row a group.
+
+    Args:
+        pictures: by group and name, RGB in [0, 1].
+        marked: names that stand in brackets.
+        width: of the figure in inches.
+    """
+    count = max(len(group) for group in pictures.values())
+    side = width / count
+    figure, axes = plt.subplots(len(pictures), count, figsize=(width, 1.35 * side * len(pictures) + 0.1), squeeze=False)
+    for row, (group, members) in zip(axes, pictures.items(), strict=True):
+        for ax in row:
+            ax.set_axis_off()
+        for ax, (name, picture) in zip(row, members.items(), strict=False):
+            ax.imshow(picture.permute(1, 2, 0).numpy())
+            ax.set_title(f"({name})" if name in marked else name, fontsize=5, pad=2)
+        row[0].text(-0.15, 0.5, group, fontsize=6, rotation=90, ha="right", va="center", transform=row[0].transAxes)
+    return figure
+
+
 def predictions(
     picture: Float[Tensor, "3 height width"],
     ranked: Mapping[str, Sequence[tuple[str, float]]],

@@ -42,6 +42,11 @@ COLOURS = {
     "least_squares": GREEN,
     "zoom_shot": BLUE,
 }
+# Curves that are drawn over each other differ by more than their colour.
+MARKERS = {
+    "kt": "o", "noise": "^", "wrong": "X", "real": "s", "text": "^", "both": "s", "unnamed": "X", "implicit": "^",
+    "explicit": "X",
+}  # fmt: skip
 LABELS = {
     "base": "before",
     "kt": "inverted images (KT)",
@@ -107,8 +112,10 @@ def base_line(ax: Axes, rows: Sequence[Row], metric: str) -> None:
     """Draw what the untouched model reaches, where rows hold it."""
     before = select(rows, method="base", metric=metric)
     if before:
-        ax.axhline(mean(before).value, color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"])
-        ax.legend()
+        level = mean(before).value
+        ax.axhline(level, color=COLOURS["base"], ls="--", lw=0.8)
+        place = ax.get_yaxis_transform()
+        ax.text(1, level, LABELS["base"], transform=place, fontsize=6, color="0.3", ha="right", va="bottom")
 
 
 def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: Path | None = None) -> Path:

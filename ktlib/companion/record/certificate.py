@@ -141,6 +141,7 @@ class Certificate:
         verdicts: of each claim, before and after.
         made: what made the published rows and what made these: commits and processors, each once.
         borrowed: items that the run took from the repository, and which are not compared.
+        bits: whether equal bits are to be expected, in words.
     """
 
     scale: str
@@ -148,6 +149,7 @@ class Certificate:
     verdicts: Mapping[str, tuple[str, str]]
     made: Mapping[str, tuple[str, ...]]
     borrowed: tuple[str, ...] = ()
+    bits: str = ""
 
     def count(self, what: str) -> int:
         """How many rows are `equal`, `within`, `beyond`, `missing` or `new`."""
@@ -177,6 +179,8 @@ class Certificate:
             *(f"            {claim}: published {old}, here {new}" for claim, (old, new) in self.changed.items()),
         ]
         lines += [f"  {name:9} {one}" for name, made in self.made.items() for one in made]
+        if self.bits:
+            lines.append(f"  bits      {self.bits}")
         if self.borrowed:
             lines.append(f"  not computed here, so not compared: {listed(self.borrowed)}")
         differing = sorted((i for i in self.items if not i.same), key=lambda i: (-i.beyond, -i.mean, i.item))
@@ -223,13 +227,29 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def expectation(published: Iterable[Mapping[str, Any]], here: Iterable[Mapping[str, Any]]) -> str:
+    """Whether two runs of the same code should give equal bits, from the records beside their rows (D44)."""
+    names = ("kernels", "threads", "canary")
+    old, new = ({tuple(record.get(name) for name in names) for record in own} for own in (published, here))
+    if any(None in one for one in old | new):
+        return "not every row says which kernels and canary it had: what to expect is unknown"
+    if old == new and len(old) == 1:
+        return "the same kernels, threads and canary: the same code gives equal bits"
+    return "other kernels, threads or another canary: rows may differ, verdicts should not"
+
+
+def records(folder: Path, items: Iterable[str]) -> list[dict[str, Any]]:
+    """What stands beside the rows of these items; nothing of an item whose origin nobody wrote down."""
+    paths = [folder / f"{stem(item)}.json" for item in items]
+    return [json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {} for path in paths]
+
+
 def made(folder: Path, items: Iterable[str]) -> tuple[str, ...]:
-    """What made the rows of these items, each once: commit, processor and threads, from the records beside them."""
+    """What made the rows of these items, each once: commit, processor, kernels and threads, from their records."""
     found: dict[str, None] = {}
-    for item in items:
-        path = folder / f"{stem(item)}.json"
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for record in records(folder, items):
         threads = f", {record['threads']} threads" if "threads" in record else ""
+        threads += f", kernels {record['kernels']}, canary {record['canary']}" if "canary" in record else ""
         device = record.get("processor", record.get("device", "unknown"))
         found[f"commit {record.get('commit', 'unknown')}, {device}{threads}, torch {record.get('torch', '?')}"] = None
     return tuple(found)

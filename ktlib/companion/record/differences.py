@@ -138,8 +138,9 @@ def change(name: str, row: Row, seeds: int, sign: int = 1) -> Change:
 
 
 def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table], *, crossed: bool = False) -> Difference:
-    """`one - other`, paired by model, concept and seed, and averaged over the models.
+    """`one - other`, paired by model, concept and seed, and averaged over the models that have them.
 
+    A concept may be rare for one model only (the large pocket CLIP has two folds of four).
     A method measured once (without a seed) stands beside every seed of the other.
 
     Args:
@@ -164,16 +165,16 @@ def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table], 
 def _averaged(
     name: str, pairs: Mapping[str, Mapping[tuple[str, int | None], float]], crossed: bool = False
 ) -> Difference:
-    both = set.intersection(*(set(p) for p in pairs.values())) if pairs else set()
-    shared = sorted(both, key=lambda pair: (pair[0], in_order(pair[1])))
-    if not shared:
+    measured = sorted({pair for p in pairs.values() for pair in p}, key=lambda pair: (pair[0], in_order(pair[1])))
+    if not measured:
         raise NotMeasuredError(f"there is no concept and seed measured for both parts of: {name}")
     table: Table = {}
-    for concept, seed in shared:
-        table.setdefault(concept, {})[seed] = fmean(p[concept, seed] for p in pairs.values())
+    for pair in measured:
+        concept, seed = pair
+        table.setdefault(concept, {})[seed] = fmean(p[pair] for p in pairs.values() if pair in p)
     if len({tuple(seeds) for seeds in table.values()}) > 1:
         raise ValueError(f"{name}: expected the same seeds for every concept, found {table}; finish the run")
-    return Difference(name, table, {model: fmean(p[pair] for pair in shared) for model, p in pairs.items()}, crossed)
+    return Difference(name, table, {model: fmean(p.values()) for model, p in pairs.items()}, crossed)
 
 
 def trend(name: str, rows: Iterable[Row], along: Callable[[Row], float], sign: int = 1) -> Difference:

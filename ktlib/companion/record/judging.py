@@ -17,6 +17,7 @@ at a level of 1 - 0.05 / m (Bonferroni; D41).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,7 @@ NOT_TESTABLE = "not testable here"  # the positive control does not work: ours (
 TESTED = (HOLDS, FAILS, UNDECIDED, NOT_TESTABLE)  # in the order in which they are counted
 MARGIN = 0.05  # a smaller difference in target accuracy is none: ours (D10)
 EQUIVALENCE = 0.1  # KT v2, Tab. 10 has ten images a concept, so one image: ours (D10)
+DIFFERENCE, SAMENESS, CORRELATION = "difference", "equivalence", "correlation"  # what may decide a claim
 CONCEPTS = 8  # fewer decide nothing, however many seeds: ours (D40)
 
 
@@ -45,6 +47,8 @@ class Verdict:
         estimate: of the deciding difference, a fraction (or a rank correlation); None if not run.
         items: the published items the claim rests on.
         deciding: that difference by its name, with its interval; the control where that decides; empty if not run.
+        kind: what the estimate is: `difference`, `equivalence` or `correlation`.
+        allowed: of an equivalence, the bounds that it must keep to.
     """
 
     claim: str
@@ -54,6 +58,8 @@ class Verdict:
     estimate: Estimate | None
     items: tuple[str, ...]
     deciding: str = ""
+    kind: str = DIFFERENCE
+    allowed: tuple[float, float] | None = None
 
 
 def points(value: float | Estimate) -> str:
@@ -78,10 +84,12 @@ class Rule:
     Attributes:
         judge: from an estimate to a verdict.
         badness: of several differences under this rule, the one where it is highest decides.
+        allowed: the bounds that it must keep to, where it should be none; else None.
     """
 
     judge: Callable[[Estimate], str]
     badness: Callable[[float], float]
+    allowed: tuple[float, float] | None = None
 
 
 def above(margin: float | None = MARGIN) -> Rule:
@@ -95,12 +103,12 @@ def above(margin: float | None = MARGIN) -> Rule:
 
 def within(margin: float = EQUIVALENCE) -> Rule:
     """Wants a difference within a margin of 0; the largest in either direction decides."""
-    return Rule(lambda estimate: equivalent(estimate, margin), abs)
+    return Rule(lambda estimate: equivalent(estimate, margin), abs, (-margin, margin))
 
 
 def at_most(margin: float = EQUIVALENCE) -> Rule:
     """Wants no gain beyond a margin; the largest decides."""
-    return Rule(lambda estimate: no_gain(estimate, margin), lambda value: value)
+    return Rule(lambda estimate: no_gain(estimate, margin), lambda value: value, (-math.inf, margin))
 
 
 def judge(estimate: Estimate, margin: float | None = MARGIN) -> str:
@@ -191,7 +199,8 @@ def decide(
     rule = rule or above()
     rules = [rule] * len(found) if isinstance(rule, Rule) else list(rule)
     each = [_verdict(one, r, len(found), least) for one, r in zip(found, rules, strict=True)]
-    last = found[_deciding(found, rules, each)]
+    place = _deciding(found, rules, each)
+    last, allowed = found[place], rules[place].allowed
     several = len(found) > 1
     parts = [
         ", ".join(_written(d, v if several else "", write) for d, v in zip(found, each, strict=True)),
@@ -203,9 +212,11 @@ def decide(
         f"control: {control.written(things)}" if control and (control.works or blind) else "",
     ]
     text = "; ".join(part for part in parts if part) + remark
+    kind = CORRELATION if write is plain else SAMENESS if allowed else DIFFERENCE
     verdict = Verdict(
-        claim, rows[0].scale, together(each), f"{text}.", last.estimate, items_of(claim), _written(last, "", write)
-    )
+        claim, rows[0].scale, together(each), f"{text}.", last.estimate, items_of(claim), _written(last, "", write),
+        kind, allowed,
+    )  # fmt: skip
     why = blind or (control.failure(things) if control and not control.works else "")
     if not why:
         return verdict

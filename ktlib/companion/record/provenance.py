@@ -12,21 +12,26 @@ from pathlib import Path
 
 import torch
 
+from ktlib.companion.record import kernels
 from ktlib.places import ROOT
 
 CODE = ("ktlib", "notebooks", "data_manifests", "requirements.lock")  # what a number depends on
 
 
 def provenance(root: Path = ROOT) -> dict[str, str]:
-    """Date, commit, machine and versions of this moment."""
+    """Date, commit, machine, kernels and versions of this process; its canary is computed once."""
+    arithmetic = {"processor": processor(), "kernels": kernels.running(), "threads": str(torch.get_num_threads())}
+    return origin(root) | arithmetic | {"canary": kernels.canary()}
+
+
+def origin(root: Path = ROOT) -> dict[str, str]:
+    """Date, commit, machine and versions: what is the same in all processes of a run."""
     cuda = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores, {platform.machine()}"
     return {
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit(root),
         "device": device,
-        "processor": processor(),
-        "threads": str(torch.get_num_threads()),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
@@ -45,6 +50,20 @@ def altered(root: Path = ROOT) -> list[str]:
     """Files of code, notebooks and manifests that differ from the commit or are not in it."""
     status = _output("git", "-C", str(root), "status", "--porcelain", "--", *(c for c in CODE if (root / c).exists()))
     return [line.strip().split(maxsplit=1)[1] for line in status.splitlines()]
+
+
+def same_code(commit: str, root: Path = ROOT) -> bool:
+    """Whether the code is that of a commit, changed neither since nor in the working tree; False where git cannot say.
+
+    Args:
+        commit: as `commit` writes it.
+        root: of the repository.
+    """
+    if shutil.which("git") is None or commit.endswith("+") or altered(root):
+        return False
+    known = [one for one in CODE if (root / one).exists()]
+    command = ["git", "-C", str(root), "diff", "--quiet", commit, "--", *known]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def processor() -> str:

@@ -5,15 +5,15 @@ Read from `data_manifests/published/`. KT is arXiv 2411.15611 (two versions), ZS
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ktlib.companion.record import notebooks
 from ktlib.companion.record.rows import Row, select, stem
+from ktlib.data import tables
 from ktlib.places import NOTEBOOKS, PUBLISHED
 
 
@@ -47,11 +47,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper, and how it may be tested; the columns of `claims.csv`."""
+    """One claim of a paper, in eight words or fewer too, and how it may be tested; the columns of `claims.csv`."""
 
     id: str
     paper: str
     where: str
+    short: str
     claim: str
     items: str
     how_to_test: str
@@ -83,11 +84,6 @@ def item_name(paper: str, version: str, item: str) -> str:
     return f"{paper} {item}" if version == "v1" else f"{paper} {version} {item}"
 
 
-def _lines(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
-
-
 @functools.cache
 def _numbers() -> tuple[Number, ...]:
     return tuple(
@@ -97,7 +93,7 @@ def _numbers() -> tuple[Number, ...]:
             value=float(line.pop("value")),
             **line,
         )
-        for line in _lines(PUBLISHED / "results.csv")
+        for line in tables.rows(PUBLISHED / "results.csv", ("paper", "version", "item", "value"))
     )
 
 
@@ -109,13 +105,13 @@ def numbers(item: str | None = None) -> list[Number]:
 @functools.cache
 def claims() -> dict[str, Claim]:
     """The claims of both papers by their ids, in the order of `claims.csv`."""
-    return {line["id"]: Claim(**line) for line in _lines(PUBLISHED / "claims.csv")}
+    return {line["id"]: Claim(**line) for line in tables.rows(PUBLISHED / "claims.csv", ("id",))}
 
 
 @functools.cache
 def figures() -> dict[str, str]:
     """What each figure that shows results shows, in the order of `figures.csv`."""
-    lines = _lines(PUBLISHED / "figures.csv")
+    lines = tables.rows(PUBLISHED / "figures.csv", ("paper", "version", "item", "shows"))
     return {item_name(line["paper"], line["version"], line["item"]): line["shows"] for line in lines}
 
 
@@ -212,7 +208,10 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         return _beside_zoom_shot(number, rows)
     items = (number.item, *(part for part, whole in PART_OF.items() if whole == number.item))
     same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
-    same = select(same, model=_MODELS.get(number.model), method=_METHODS.get(number.variant))
+    models = _models(number)
+    same = select(same, model=models, method=_METHODS.get(number.variant))
+    if {row.model for row in same} != set(models):
+        return []  # an average over models, and one of them was not measured
     if number.concept not in ("Average", ""):
         same = select(same, subject=number.concept.lower())
     if number.learning_rate:
@@ -226,6 +225,13 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         if key == "tv_alpha" or (key, value) in _VARIED
     }
     return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied.items()}]
+
+
+def _models(number: Number) -> list[str]:
+    """The models that a number is about, in our words: one, or all of its item where it is their average."""
+    if number.model != "Average":
+        return [_MODELS[number.model]] if number.model in _MODELS else []
+    return sorted({_MODELS[other.model] for other in numbers(number.item) if other.model in _MODELS})
 
 
 _ENCODERS = {

@@ -66,13 +66,14 @@ def mean(rows: Sequence[Row], *, crossed: bool = False) -> str:
     model knows: drawing concepts again would make it look certain.
 
     Args:
-        rows: of one metric.
+        rows: of one metric; of several models they give the mean of the models' means.
         crossed: whether the same seeds meet every subject.
     """
     if not rows:
         return NONE
     once = len({(row.value, row.low, row.high, row.seed) for row in rows}) == 1 and rows[0].seed is None
-    estimate = interval(rows[0]) if once or len(rows) == 1 else results.mean(rows, crossed=crossed)
+    average = results.mean if len({row.model for row in rows}) == 1 else results.mean_over_models
+    estimate = interval(rows[0]) if once or len(rows) == 1 else average(rows, crossed=crossed)
     return str(estimate) if rows[0].metric == "similarity" else percent(estimate)
 
 

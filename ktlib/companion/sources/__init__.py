@@ -18,10 +18,11 @@ from ktlib import places
 from ktlib.companion.sources import generated, real
 from ktlib.data import flickr30k
 from ktlib.data.sets import Examination, Gallery, LabelledImages
-from ktlib.evaluate.calibration import CELLS
+from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
 from ktlib.pocket import exams
 from ktlib.pocket import sets as drawn
+from ktlib.pocket.folds import FOLDS
 from ktlib.store import key
 
 T = TypeVar("T")
@@ -62,8 +63,8 @@ def _generated_imagenet() -> Examination:
 def _generated_imagenet_small() -> Examination:
     """Names and descriptions are the pocket's, whose words are all that the random ViLT reads."""
     exam = _generated_imagenet()
-    spoken = {c.name: c.medium for c in exams.examination().concepts}
-    names = exams.examination().known_names[: len(exam.known_names)]
+    spoken = {c.name: c.medium for c in exams.small_examination().concepts}
+    names = exams.small_examination().known_names[: len(exam.known_names)]
     pictures, labels = (torch.cat(parts)[:4] for parts in zip(*exam.known, strict=True))
     return replace(
         exam,
@@ -77,33 +78,30 @@ def _generated_imagenet_small() -> Examination:
 
 @functools.cache
 def _imagenet_100() -> Examination:
-    return real.imagenet_100(places.data())
+    return real.imagenet_100(places.data(), cell=calibrated(VILT))
 
 
 def examination(name: str) -> Examination:
     """Concepts to be taught, and everything that should be kept.
 
     Args:
-        name: `pocket` (drawn), `fixtures` (generated files: proves the path, measures nothing) or `imagenet`
-            (RareConcepts and ImageNet-1k); and, where every class prompt costs a pass, the smaller
-            `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
+        name: `pocket 0` to `pocket 3` (drawn, a fold each), `fixtures` (generated files: proves the path,
+            measures nothing) or `imagenet` (RareConcepts and ImageNet-1k); and, where every class prompt costs
+            a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
 
     Raises:
         ValueError: there is no such one.
         FileNotFoundError: files are absent, or the class names of `imagenet` are not calibrated yet.
     """
-    return _chosen(
-        "an examination",
-        name,
-        {
-            "pocket": exams.examination,
-            "pocket small": exams.small_examination,
-            "fixtures": _generated_imagenet,
-            "fixtures small": _generated_imagenet_small,
-            "imagenet": _imagenet,
-            "imagenet-100": _imagenet_100,
-        },
-    )()
+    offered: Mapping[str, Callable[[], Examination]] = {
+        **{f"pocket {fold.number}": functools.partial(exams.examination, fold.number) for fold in FOLDS},
+        "pocket small": exams.small_examination,
+        "fixtures": _generated_imagenet,
+        "fixtures small": _generated_imagenet_small,
+        "imagenet": _imagenet,
+        "imagenet-100": _imagenet_100,
+    }
+    return _chosen("an examination", name, offered)()
 
 
 # -- galleries ----------------------------------------------------------------------------------------
@@ -228,11 +226,11 @@ def _generated_sets() -> Sets:
 
 @functools.cache
 def _real_sets() -> Sets:
-    return _sets_from("files", places.data())
+    return _sets_from("files", places.data(), cell=calibrated(ZOOM_SHOT))
 
 
-def _sets_from(dataset: str, root: Path, *, partial: bool = False) -> Sets:
-    tests, train = real.test_sets(root, partial=partial), real.train_sets(root, partial=partial)
+def _sets_from(dataset: str, root: Path, *, cell: Cell | None = None, partial: bool = False) -> Sets:
+    tests, train = real.test_sets(root, cell=cell, partial=partial), real.train_sets(root, partial=partial)
     left_out = {}
     for name, one in list(tests.items()):
         try:

@@ -73,6 +73,34 @@ def rare_concepts(root: str | Path) -> Path:
     return home
 
 
+def patterns(root: str | Path) -> Path:
+    """Two patterns beside the concepts of `rare_concepts`, described as a user would; returns `<root>/rare_concepts`.
+
+    `madras` has a folder and a long description, `chantilly` all three; `floral` has a folder alone.
+    """
+    home = Path(root) / "rare_concepts"
+    lines = [
+        ("concept", "kind", "short", "medium", "long"),
+        ("Madras", "pattern", "", "", "A plaid of uneven checks, in red, yellow and blue"),
+        (
+            "chantilly",
+            "pattern",
+            "a wood floor of squares",
+            "A wood floor, squares in frames",
+            "A floor of oak, in squares",
+        ),
+    ]
+    for seed, name in enumerate(("madras", "chantilly", "floral"), 900):
+        (home / name).mkdir(parents=True, exist_ok=True)
+        _picture(seed, "RGB").save(home / name / "0.png")
+    with (home / "manifest.csv").open("a", newline="", encoding="utf-8") as listed:
+        for name in ("madras", "chantilly", "floral"):
+            csv.writer(listed).writerow((name, "0.png", "generated", "CC0-1.0", ""))
+    with (home / "descriptions.csv").open("w", newline="", encoding="utf-8") as told:
+        csv.writer(told).writerows(lines)
+    return home
+
+
 def imagenet(root: str | Path, layout: Literal["flat", "folders"] = "flat") -> Path:
     """Five classes of two images each with a development kit; returns `<root>/imagenet`.
 

@@ -5,17 +5,17 @@ Thin over the readers in `ktlib.data`; generated files go through here too, whic
 
 from __future__ import annotations
 
-import csv
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ktlib import places
-from ktlib.data import imagenet, images, rare_concepts
+from ktlib.data import imagenet, images, rare_concepts, tables
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.fine_grained import cub_200, flowers_102, herbarium_19, oxford_pets, stanford_cars
 from ktlib.data.sets import Concept, Examination, LabelledImages
@@ -25,8 +25,17 @@ from ktlib.store import key
 
 def descriptions(kind: str) -> dict[str, str]:
     """The papers' descriptions of one kind, by concept in lower case."""
-    with (places.PUBLISHED / "concepts.csv").open(newline="", encoding="utf-8") as file:
-        return {line["concept"].lower(): line["description"] for line in csv.DictReader(file) if line["set"] == kind}
+    lines = tables.rows(places.PUBLISHED / "concepts.csv", ("set", "concept", "description"))
+    return {line["concept"].lower(): line["description"] for line in lines if line["set"] == kind}
+
+
+@functools.cache
+def undescribed() -> tuple[str, ...]:
+    """The patterns of KT v2, Tab. 12, in lower case: the paper examines them and prints no description."""
+    lines = tables.rows(places.PUBLISHED / "results.csv", ("paper", "version", "item", "concept"))
+    own = [line["concept"].lower() for line in lines if (line["paper"], line["version"]) == ("KT", "v2")
+           and line["item"] == "Tab. 12"]  # fmt: skip
+    return tuple(dict.fromkeys(own))
 
 
 # -- examinations ---------------------------------------------------------------------------------
@@ -50,13 +59,35 @@ def _pictures(root: Path, side: int) -> Callable[[str], Tensor]:
     return read
 
 
-def _rare_concepts(root: Path, described: dict[str, Concept]) -> tuple[Concept, ...]:
-    """Those that are there and described."""
-    return tuple(described[name] for name in rare_concepts.concepts(root) if name in described)
+def _rare_concepts(root: Path, printed: Mapping[str, Concept]) -> tuple[tuple[Concept, ...], dict[str, str]]:
+    """The concepts that have pictures and a description, and why others are left out, with a warning (D46).
+
+    Args:
+        root: the folder that holds RareConcepts.
+        printed: concepts that the papers describe.
+
+    Raises:
+        ValueError: a user describes what the papers describe.
+    """
+    own, there = rare_concepts.descriptions(root), rare_concepts.concepts(root)
+    file = root / "rare_concepts" / rare_concepts.DESCRIPTIONS
+    if both := sorted(own.keys() & printed.keys()):
+        raise ValueError(f"expected no description of {', '.join(both)} in {file}: the papers print theirs; remove it")
+    told = {**printed, **own}
+    left_out = {}
+    for name in sorted({*there, *own, *undescribed()} - (told.keys() & set(there))):
+        lacks = [] if name in there else [f"its pictures in {file.parent / name}"]
+        if name not in told:
+            lacks.append(f"a line in {file} (columns {', '.join(rare_concepts.DESCRIBED)})")
+        left_out[name] = f"it lacks {' and '.join(lacks)}"
+    if left_out:
+        message = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        warnings.warn(f"left out of RareConcepts: {message}", stacklevel=3)
+    return tuple(told[name] for name in there if name in told), left_out
 
 
 def imagenet_1000(root: Path, *, dataset: str, cell: Cell, partial: bool = False) -> Examination:
-    """RareConcepts and the validation images of ImageNet-1k, with the papers' descriptions.
+    """RareConcepts and the validation images of ImageNet-1k, with the papers' descriptions and the user's own.
 
     Args:
         root: the folder that holds both.
@@ -66,54 +97,70 @@ def imagenet_1000(root: Path, *, dataset: str, cell: Cell, partial: bool = False
 
     Raises:
         FileNotFoundError: files are absent.
+        ValueError: see `rare_concepts.descriptions`.
     """
     validation = imagenet.read(root / "imagenet", partial=partial)
     short, medium = descriptions("prompt_ablation_P1"), descriptions("prompt_ablation_P2")
-    told = {
+    printed = {
         name: Concept(name, "test", "object", short[name], medium[name], long, long)
         for name, long in descriptions("rare_concepts").items()
     }
-    concepts, pictures = _rare_concepts(root, told), _pictures(root, 224)
+    (concepts, left_out), pictures = _rare_concepts(root, printed), _pictures(root, 224)
     names = tuple(validation.class_names(cell.names))
     digest = key(dataset, names, [p.name for p in validation.paths], *(pictures(c.name) for c in concepts))
     return Examination(
-        dataset, concepts, names, _Walk(validation.batches), digest, pictures, lambda *_: None, (cell.template,)
+        dataset, concepts, names, _Walk(validation.batches), digest, pictures, lambda *_: None, cell.templates, left_out
     )
 
 
-def imagenet_100(root: Path, *, side: int = 384) -> Examination:
+def imagenet_100(root: Path, *, cell: Cell, side: int = 384, partial: bool = False) -> Examination:
     """The validation images of ImageNet-100, and the descriptions that the papers shortened for ViLT (KT v1, Tab. 13).
 
-    With the name in front they fit forty tokens.
+    With the name in front they fit forty tokens, as a user's short ones must.
 
     Args:
         root: the folder that holds RareConcepts and ImageNet.
-        side: of the images in pixels; short side to it, then the centre.
+        cell: how classes are named and prompted, and whether pictures are cut (D47).
+        side: of cut pictures in pixels; short side to it, then the centre. Whole ones are sized by the model.
+        partial: accept fewer files than the official ones.
 
     Raises:
         FileNotFoundError: files are absent, the list of classes among them.
+        ValueError: see `rare_concepts.descriptions`.
     """
-    data = imagenet.imagenet_100(root / "imagenet")
+    data = imagenet.hundred(root / "imagenet", partial=partial)
     told = {
         name: Concept(name, "test", "object", text, text, text, text)
         for name, text in descriptions("rare_concepts_vilt").items()
     }
-    concepts, pictures = _rare_concepts(root, told), _pictures(root, side)
+    # The user's concepts are taught by their short descriptions here.
+    concepts, left_out = _rare_concepts(root, told)
+    if long := sorted(c.name for c in concepts if c.name not in told and not c.short):
+        file = root / "rare_concepts" / rare_concepts.DESCRIPTIONS
+        reasons = {name: f"it lacks a short description in {file}" for name in long}
+        warnings.warn(f"left out for ViLT: {'; '.join(f'{n}: {why}' for n, why in reasons.items())}", stacklevel=2)
+        left_out |= reasons
+    concepts = tuple(replace(c, main=c.short) for c in concepts if c.short)
+    pictures, whole = _pictures(root, side), cell.picture == "whole"
+    known = data.pictures(None if whole else side)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        start = 0
-        for batch in data.batches(64, side):
-            yield batch, torch.tensor(data.labels[start : start + len(batch)])
-            start += len(batch)
+        at_once = 1 if whole else 64  # whole pictures differ in size
+        for start in range(0, len(known), at_once):
+            labels = data.labels[start : start + at_once]
+            yield torch.stack([known[start + i] for i in range(len(labels))]), torch.tensor(labels)
 
-    digest = key("imagenet 100", side, data.digest, *(pictures(c.name) for c in concepts))
+    names = tuple(data.class_names(cell.names))
+    listed = imagenet.class_list(root / "imagenet", partial=partial).sha256
+    parts = (side, cell.picture, names, listed, [p.name for p in data.paths])
+    digest = key("imagenet 100", *parts, *(pictures(c.name) for c in concepts))
     return Examination(
-        "imagenet_100", concepts, data.names, _Walk(batches), digest, pictures, lambda *_: None, ("a photo of a {}.",)
+        "imagenet_100", concepts, names, _Walk(batches), digest, pictures, lambda *_: None, cell.templates, left_out
     )
 
 
 # -- the nine sets of Zoom-shot -----------------------------------------------------------------------
-def test_sets(root: Path, *, partial: bool = False) -> dict[str, LabelledImages]:
+def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) -> dict[str, LabelledImages]:
     """The nine test sets by name, in the order of ZS Tab. 1; nothing is decoded before a batch is asked for.
 
     Herbarium 2019 is represented by its validation images, the only labelled ones that are not for training;
@@ -121,6 +168,8 @@ def test_sets(root: Path, *, partial: bool = False) -> dict[str, LabelledImages]
 
     Args:
         root: the folder that holds all of them.
+        cell: how the classes of both ImageNets are named and prompted (D47); by default by CLIP's curated names and
+            its 80 prompts.
         partial: accept fewer files than the official ones (`generated.zoom_shot`).
 
     Raises:
@@ -138,7 +187,14 @@ def test_sets(root: Path, *, partial: bool = False) -> dict[str, LabelledImages]
         oxford_pets(root, partial=partial),
         stanford_cars(root, partial=partial),
     )
-    return {one.name: one for one in found}
+    sets = {one.name: one for one in found}
+    if cell:
+        home = root / "imagenet"
+        named = {"ImageNet-100": imagenet.hundred, "ImageNet-1000": imagenet.read}
+        for name, read in named.items():
+            names = tuple(read(home, partial=partial).class_names(cell.names))
+            sets[name] = replace(sets[name], names=names, templates=cell.templates)
+    return sets
 
 
 def train_sets(root: Path, *, partial: bool = False) -> dict[str, LabelledImages]:
@@ -178,5 +234,5 @@ def class_names(one: LabelledImages) -> tuple[str, ...]:
 
 def published_prompts() -> tuple[str, ...]:
     """The 44 prompts of ZS Fig. 5 as printed, duplicates and misprint included (D21)."""
-    with (places.PUBLISHED / "prompts.csv").open(newline="", encoding="utf-8") as file:
-        return tuple(line["text"] for line in csv.DictReader(file) if line["set"] == "zoomshot_pgkd")
+    lines = tables.rows(places.PUBLISHED / "prompts.csv", ("set", "text"))
+    return tuple(line["text"] for line in lines if line["set"] == "zoomshot_pgkd")

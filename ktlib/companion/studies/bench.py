@@ -1,5 +1,6 @@
-"""What the studies of Knowledge Transfer share: a subject, lessons and their controls, and sweeps, a verb each.
+"""What the studies of Knowledge Transfer share: lessons, their controls, and sweeps, a verb each.
 
+The models stand in `subjects`.
 Nothing here is specific to a scale, nor to a family of models. Each transfer is remembered by the digest
 of everything it depends on, so a killed sweep goes on where it stopped.
 """
@@ -8,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from statistics import fmean, stdev
 
 import torch
@@ -17,35 +16,22 @@ from scipy import stats
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ktlib import places
 from ktlib.companion.record.rows import Row
-from ktlib.companion.scales import Scale, Teaching
-from ktlib.companion.sources import examination
+from ktlib.companion.studies.subjects import Fold, Subject, subject
 from ktlib.data.sets import Concept, Examination
 from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.evaluate.recognition import recognition, zero_shot
 from ktlib.inversion import Inversion, InversionSettings, invert
-from ktlib.models import DualEncoder, PairScorer, VisionEncoder, load
+from ktlib.models import DualEncoder, PairScorer
 from ktlib.store import key, remembered
 from ktlib.transfer import Recipe, named_caption, transfer
 
-_VERSION = 2  # raise it when the same settings give other scores
+__all__ = [
+    "Course", "Fold", "Lesson", "Lessons", "Subject", "base", "binding", "dream", "inverted", "noise", "prompted",
+    "real", "row", "similarity", "subject", "sweep", "top_names", "wrong",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Subject:
-    """A model, what it is examined with, and how it is taught."""
-
-    model: DualEncoder | PairScorer
-    exam: Examination
-    teaching: Teaching
-    scale: Scale
-    cache: Path
-
-    @cached_property
-    def weights(self) -> str:
-        """Digest of the model before any transfer."""
-        return self.model.digest()
+_VERSION = 3  # raise it when the same settings give other scores
 
 
 @dataclass(frozen=True)
@@ -104,45 +90,28 @@ class Course:
         return self.lesson.settings, self.recipe
 
 
-def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None = None) -> Subject:
-    """A model by name, on a GPU where there is one, with its examination.
-
-    Args:
-        name: for `ktlib.load`.
-        scale: whose seeds.
-        teaching: whose examination and recipes: `scale.clip` or `scale.vilt`.
-        cache: where inversions and scores are kept; by default `places.cache()`.
-
-    Raises:
-        ValueError: the model reads no text.
-    """
-    model = load(name)
-    if isinstance(model, VisionEncoder):
-        raise ValueError(f"expected a model that reads text, found {name}, which only sees")
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return Subject(model, examination(teaching.examination), teaching, scale, cache or places.cache())
-
-
 # -- lessons and their controls -------------------------------------------------------------------------
 def dream(
     subject: Subject,
     jobs: Sequence[tuple[str, int]],
     count: int,
     *,
+    fold: Fold | None = None,
     settings: InversionSettings | None = None,
     progress: bool = True,
 ) -> list[Lesson]:
     """Images inverted from descriptions, all in one batch.
 
     Args:
-        subject: whose model inverts.
+        subject: whose recipe.
         jobs: descriptions and seeds.
         count: of images for each.
+        fold: whose model inverts; the subject's only one by default.
         settings: other than the subject's.
         progress: show a bar.
     """
     found = invert(
-        subject.model,
+        (fold or subject.only).model,
         [description for description, _ in jobs],
         seed=[seed for _, seed in jobs],
         images_per_concept=count,
@@ -161,19 +130,23 @@ def inverted(
     settings: InversionSettings | None = None,
     progress: bool = True,
 ) -> dict[tuple[str, int], Lesson]:
-    """Images inverted from the concepts' descriptions, all concepts and seeds in one batch.
+    """Images inverted from the concepts' descriptions, all concepts and seeds of a fold in one batch.
 
     Args:
-        subject: whose model inverts.
+        subject: whose models invert.
         concepts: whose descriptions.
         length: which description: `main`, `short`, `medium` or `long`.
         settings: other than the subject's.
         progress: show a bar.
     """
-    jobs = [(concept, seed) for concept in concepts for seed in subject.scale.seeds]
-    texts = [(getattr(concept, length), seed) for concept, seed in jobs]
-    lessons = dream(subject, texts, subject.teaching.images_per_concept, settings=settings, progress=progress)
-    return {(concept.name, seed): lesson for (concept, seed), lesson in zip(jobs, lessons, strict=True)}
+    found: dict[tuple[str, int], Lesson] = {}
+    for fold, group in subject.by_fold(concepts):
+        jobs = [(concept, seed) for concept in group for seed in subject.teaching.seeds]
+        texts = [(getattr(concept, length), seed) for concept, seed in jobs]
+        count = subject.teaching.images_per_concept
+        lessons = dream(subject, texts, count, fold=fold, settings=settings, progress=progress)
+        found |= {(concept.name, seed): lesson for (concept, seed), lesson in zip(jobs, lessons, strict=True)}
+    return found
 
 
 def noise(subject: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Lesson]:
@@ -183,24 +156,28 @@ def noise(subject: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int]
     """
     count = subject.teaching.images_per_concept
     return {
-        (c.name, seed): Lesson(subject.model.noise(count, torch.Generator().manual_seed(1000 + seed)))
+        (c.name, seed): Lesson(subject.fold(c).model.noise(count, torch.Generator().manual_seed(1000 + seed)))
         for c in concepts
-        for seed in subject.scale.seeds
+        for seed in subject.teaching.seeds
     }
 
 
-def wrong(lessons: Lessons, concepts: Sequence[Concept]) -> dict[tuple[str, int], Lesson]:
-    """The control with images of another concept: each gets those of the next in the list."""
-    following = {c.name: concepts[(i + 1) % len(concepts)].name for i, c in enumerate(concepts)}
+def wrong(subject: Subject, lessons: Lessons, concepts: Sequence[Concept]) -> dict[tuple[str, int], Lesson]:
+    """The control with images of another concept: each gets those of the next in the list, of the same fold.
+
+    A concept that is alone in its fold has none.
+    """
+    groups = [group for _, group in subject.by_fold(concepts) if len(group) > 1]
+    following = {c.name: group[(i + 1) % len(group)].name for group in groups for i, c in enumerate(group)}
     return {(name, seed): lessons[following[name], seed] for name, seed in lessons if name in following}
 
 
 def real(subject: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int], Lesson]:
     """The control with real pictures, none of them examined; empty where there are none to spare."""
     found = {
-        (c.name, seed): subject.exam.lessons(c.name, subject.teaching.images_per_concept, seed)
+        (c.name, seed): subject.fold(c).exam.lessons(c.name, subject.teaching.images_per_concept, seed)
         for c in concepts
-        for seed in subject.scale.seeds
+        for seed in subject.teaching.seeds
     }
     return {k: Lesson(images) for k, images in found.items() if images is not None}
 
@@ -247,10 +224,11 @@ def sweep(
     """
     rates = subject.teaching.rates if rates is None else tuple(rates)
     recipe = recipe or subject.teaching.transfer
-    told = {c.name: named_caption(c.name, c.main) for c in subject.exam.concepts} | dict(captions or {})
-    jobs = [(c, s, r) for c in concepts for s in subject.scale.seeds for r in rates if (c.name, s) in lessons]
+    jobs = [(c, s, r) for c in concepts for s in subject.teaching.seeds for r in rates if (c.name, s) in lessons]
     rows = []
     for concept, seed, rate in tqdm(jobs, desc=f"{item}: {method}", disable=not progress):
+        told = {c.name: named_caption(c.name, c.main) for c in subject.fold(concept).exam.concepts}
+        told |= captions or {}
         others = [caption for name, caption in told.items() if name != concept.name]
         course = Course(lessons[concept.name, seed], told[concept.name], others, seed, replace(recipe, lr=rate))
         own = {"lr": f"{rate:g}"} | dict(varied or {})
@@ -262,19 +240,20 @@ def similarity(
     subject: Subject, item: str, concepts: Sequence[Concept], lessons: Lessons, *, varied: Mapping[str, str]
 ) -> list[Row]:
     """Cosine of finished images to the description they were inverted from: mean and 95 % t-interval."""
-    model, rows = _dual(subject), []
+    rows = []
     for concept in concepts:
+        model = subject.fold(concept).dual
         with torch.no_grad():
             target = model.encode_text([concept.main])[0]
-        for seed in subject.scale.seeds:
+        for seed in subject.teaching.seeds:
             lesson = lessons[concept.name, seed]
             cosines = (model.encode_many(lesson.images) @ target).tolist()
             value, spread = fmean(cosines), stdev(cosines) * stats.t.ppf(0.975, len(cosines) - 1) / len(cosines) ** 0.5
             rows.append(
                 row(
                     subject, item, "kt", "similarity", Estimate(value, value - spread, value + spread),
-                    about=concept.name, split=concept.split, n=len(cosines), seed=seed, varied=varied,
-                    used=(lesson.settings,),
+                    fold=subject.fold(concept), about=concept.name, split=concept.split, n=len(cosines), seed=seed,
+                    varied=varied, used=(lesson.settings,),
                 )
             )  # fmt: skip
     return rows
@@ -282,24 +261,14 @@ def similarity(
 
 def binding(subject: Subject, concepts: Sequence[Concept]) -> dict[str, float]:
     """How near the text tower puts a concept's class prompt to its named description: a cosine each."""
-    model, found = _dual(subject), {}
+    found = {}
     for concept in concepts:
-        texts = [subject.exam.templates[0].format(concept.name), named_caption(concept.name, concept.main)]
+        model, exam = subject.fold(concept).dual, subject.fold(concept).exam
+        texts = [exam.templates[0].format(concept.name), named_caption(concept.name, concept.main)]
         with torch.no_grad():
             prompt, named = model.encode_text(texts)
         found[concept.name] = float(prompt @ named)
     return found
-
-
-def _dual(subject: Subject) -> DualEncoder:
-    """The model of a subject, where vectors of texts are asked for.
-
-    Raises:
-        ValueError: it has none.
-    """
-    if not isinstance(subject.model, DualEncoder):
-        raise ValueError(f"expected a dual encoder, found {subject.model.name}, which has no vectors of texts")
-    return subject.model
 
 
 def top_names(
@@ -322,13 +291,14 @@ def _scored(
     varied: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Rows of target accuracy and retention, of the model itself or after a course."""
-    exam = subject.exam
-    parts = (subject.weights, exam.digest, exam.templates, concept.name, prompts, *(course.parts if course else ()))
+    fold = subject.fold(concept)
+    exam = fold.exam
+    parts = (fold.weights, exam.digest, exam.templates, concept.name, prompts, *(course.parts if course else ()))
     path = subject.cache / "scores" / f"{key('recognition', _VERSION, *parts)}.json"
 
     def compute() -> dict[str, list[int]]:
         result = recognition(
-            course(subject.model) if course else subject.model, concept.name, exam.pictures(concept.name), exam.known,
+            course(fold.model) if course else fold.model, concept.name, exam.pictures(concept.name), exam.known,
             exam.known_names, templates=exam.templates, concept_prompts=prompts,
         )  # fmt: skip
         hits = {
@@ -340,8 +310,8 @@ def _scored(
 
     return [
         row(
-            subject, item, method, metric, wilson(hits, count), about=concept.name, split=concept.split, n=count,
-            seed=course.seed if course else None, varied=varied, used=course.used if course else (),
+            subject, item, method, metric, wilson(hits, count), fold=fold, about=concept.name, split=concept.split,
+            n=count, seed=course.seed if course else None, varied=varied, used=course.used if course else (),
         )
         for metric, (hits, count) in remembered(path, compute).items()
     ]  # fmt: skip
@@ -354,6 +324,7 @@ def row(
     metric: str,
     estimate: Estimate,
     *,
+    fold: Fold | None = None,
     split: str,
     n: int,
     seed: int | None = None,
@@ -369,17 +340,18 @@ def row(
         subject: whose it is.
         item, method, metric, split, n, seed, over: as `Row` has them.
         estimate: the number and its interval.
+        fold: of the subject; its only one by default.
         about: the concept; empty for retrieval.
         dataset: the examination's by default.
         varied: what was varied.
         used: settings that the number depends on; their digest is kept with it.
     """
-    varied = dict(varied or {})
+    varied, fold = dict(varied or {}), fold or subject.only
     return Row(
         item=item,
         scale=subject.scale.name,
-        dataset=dataset or subject.exam.dataset,
-        model=subject.model.name,
+        dataset=dataset or fold.exam.dataset,
+        model=subject.name,
         subject=about,
         method=method,
         varied=varied,
@@ -392,5 +364,5 @@ def row(
         seed=seed,
         split=split,
         settings=key(*used, varied)[:12],
-        weights=subject.weights,
+        weights=fold.weights,
     )

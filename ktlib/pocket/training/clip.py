@@ -246,7 +246,8 @@ A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
   A dictionary (weight {recipe["dictionary"]:g}) explains every name by its short and its long description.
 - **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]}; the last
   {recipe["last"]} steps train the text tower alone at {recipe["last_lr"]:g}, with explanations that hold no name;
-  {training["minutes"]} minutes on 2 CPU cores; final loss {training["final_loss"]}, dictionary {training["final_dictionary"]}.
+  {training["minutes"]} minutes on 2 CPU cores; final loss {training["final_loss"]},
+  dictionary {training["final_dictionary"]}.
 
 {cards.table("| before any transfer | |", before)}
 {control}"""

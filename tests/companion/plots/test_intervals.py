@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from ktlib.companion import plots
-from ktlib.companion.record.judging import TESTED, Verdict
 from ktlib.companion.record.rows import mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
 from tests.rows import row
@@ -82,15 +81,3 @@ def test_changes_stand_with_their_own_intervals():
     own, best = (container[0].get_ydata() for container in ax.containers)
     assert np.allclose(own, 10) and np.allclose(best, 20)
     assert [t.get_text() for t in ax.get_xticklabels()] == metrics
-
-
-def test_a_verdict_has_a_colour_and_a_marker_of_its_own():
-    estimate = Estimate(0.1, 0.0, 0.2)
-    ledger = [Verdict(f"K{i}", "pocket", word, "", estimate, ()) for i, word in enumerate(TESTED)]
-    (ax,) = plots.verdicts(ledger).axes
-    points = [line for line in ax.lines if line.get_marker() != "None" and len(line.get_xdata()) == 1][::-1]
-    assert [line.get_color() for line in points][:2] == [plots.COLOURS["real"], plots.COLOURS["text"]]
-    assert len({line.get_marker() for line in points}) == len(TESTED) == 4  # told apart without the colour
-    assert [line.get_markerfacecolor() == "none" for line in points] == [False, False, False, True]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["K3", "K2", "K1", "K0"]
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == list(TESTED)

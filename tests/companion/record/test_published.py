@@ -35,6 +35,7 @@ def test_every_line_of_the_tables_is_read():
     assert [n.printed for n in published.numbers()] == [line["value"] for line in lines]
     assert len(published.numbers("KT Tab. 1")) == 108
     assert len(published.claims()) == 35
+    assert all(1 <= len(claim.short.split()) <= 8 for claim in published.claims().values())
 
 
 def test_numbers_are_kept_as_printed_and_as_numbers():
@@ -154,3 +155,19 @@ def test_our_row_of_a_set_stands_beside_its_number_and_the_average(item, method,
     assert {n.item for n in found} == {item}
     assert sorted(n.dataset for n in found) == ["Average", "CIFAR-10"]
     assert not [n for n in printed if published.beside(n, [dataclasses.replace(ours, over="clip")])]
+
+
+def test_an_average_over_models_stands_beside_the_rows_of_all_of_them():
+    models = ("openai/ViT-B-32", "openai/ViT-L-14")
+    own = {"item": "KT v2 Tab. 10"}
+    rows = [row(**own, model=m, subject=c, varied=f"lr=2e-05;description={d}") for m in models
+            for c in ("moongate", "tonometer") for d in ("short", "long")]  # fmt: skip
+    average = number("KT v2 Tab. 10", model="Average", variant="transfer", other="prompt=P1")
+    found = published.beside(average, rows)
+    assert {(r.model, r.subject) for r in found} == {(m, c) for m in models for c in ("moongate", "tonometer")}
+    assert {r.varied["description"] for r in found} == {"short"}
+    assert published.beside(average, [r for r in rows if r.model == models[0]]) == []  # of one model it is no average
+    large = number("KT v2 Tab. 10", model="CLIP ViT-L/14", concept="Tonometer", other="prompt=P3", variant="transfer")
+    assert {(r.model, r.subject, r.varied["description"]) for r in published.beside(large, rows)} == {
+        ("openai/ViT-L-14", "tonometer", "long")
+    }

@@ -13,6 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ktlib.companion import sources
+from ktlib.companion.record import published
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.bench import Course, Lesson, Subject, dream, row
 from ktlib.data.sets import Gallery
@@ -74,7 +75,7 @@ def everyday(subject: Subject, *, method: str = "kt", progress: bool = True) -> 
     Raises:
         ValueError: there is no such method.
     """
-    told, count, seeds = everyday_concepts(subject), subject.scale.retrieval.everyday_images, subject.scale.seeds
+    told, count, seeds = everyday_concepts(subject), subject.scale.retrieval.everyday_images, subject.teaching.seeds
     captions = [named_caption(name, text) for name, text in told.items() for _ in range(count)]
     if method == "noise":
         drawn = {seed: torch.Generator().manual_seed(2000 + seed) for seed in seeds}
@@ -231,3 +232,13 @@ def choose_cell(found: Found) -> tuple[float, int]:
 def only(found: Found, cell: tuple[float, int]) -> dict[tuple[float, int, int], Search]:
     """The searches of one cell."""
     return {name: one for name, one in found.items() if name[:2] == cell}
+
+
+def printed_cells(cells: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Those of the cells whose rate KT Tab. 5 prints, with the batch that KT Tab. 8 prints beside that rate.
+
+    At paper scale there are two; the pocket's rates are others, and there are none.
+    """
+    rates = {float(n.learning_rate) for n in published.numbers("KT Tab. 5") if n.learning_rate}
+    known = {(float(n.learning_rate), int(n.batch_size)) for n in published.numbers("KT Tab. 8") if n.batch_size}
+    return [cell for cell in cells if cell in known and cell[0] in rates]

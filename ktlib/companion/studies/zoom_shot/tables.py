@@ -27,7 +27,9 @@ from ktlib.companion.studies.zoom_shot.laboratory import (
     probe,
     zoom_shot,
 )
+from ktlib.companion.studies.zoom_shot.rates import widened
 from ktlib.evaluate.intervals import Estimate, paired_bootstrap, wilson
+from ktlib.linear_maps import DivergedError
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
 # The seven ways to combine the losses, as ZS Tab. 3 names them.
@@ -91,27 +93,42 @@ def matched(settings: ZoomShotSettings, how: Mapping[str, str]) -> ZoomShotSetti
 def choose_rates(lab: Laboratory, *, progress: bool = True) -> tuple[dict[str, float], list[Row]]:
     """The learning rate of each arm with the highest mean accuracy on the validation sets, all encoders together.
 
-    Where a scale has one rate to offer there is nothing to choose, and no row.
+    The range of an arm whose best rate lies at its end is widened (D45). Where there are no validation sets there is
+    nothing to choose: the scale's rate stands, and no row is written.
 
     Args:
         lab: the laboratory.
         progress: show a bar.
     """
     zoom = lab.scale.zoom_shot
-    chosen, found = {}, []
+    chosen: dict[str, float] = {}
+    found: list[Row] = []
     for arm in tqdm(arms(zoom), desc=RATES, disable=not progress):
+        if not lab.sets.validation:
+            chosen[arm.name] = arm.settings.lr
+            continue
         rates = zoom.aligner_rates if isinstance(arm.settings, AlignerSettings) else zoom.rates
-        scores = {}
-        for rate in rates if lab.sets.validation else ():
-            reached = []
-            for encoder in lab.encoders:
-                answers = _trained(lab, encoder, replace(arm.settings, lr=rate))
-                reached.append(answers.accuracy(lab.sets.validation))
-                varied = {**arm.varied, "lr": f"{rate:g}"}
-                found += rows(lab, RATES, arm.method, answers, varied=varied, split="validation")
-            scores[rate] = fmean(reached)
-        chosen[arm.name] = max(scores, key=lambda rate: scores[rate]) if scores else arm.settings.lr
+        scores = widened(partial(_validated, lab, arm, found), rates, zoom.limits)
+        chosen[arm.name] = max(scores, key=scores.__getitem__)
     return chosen, found
+
+
+def _validated(lab: Laboratory, arm: Arm, found: list[Row], rate: float) -> float:
+    """Mean accuracy of an arm at a rate on the validation sets; its rows are added to those found.
+
+    Minus infinity, and no row, where a training diverges: such a rate is never chosen.
+    """
+    varied = {**arm.varied, "lr": f"{rate:g}"}
+    reached, own = [], []
+    for encoder in lab.encoders:
+        try:
+            answers = _trained(lab, encoder, replace(arm.settings, lr=rate))
+        except DivergedError:
+            return float("-inf")
+        reached.append(answers.accuracy(lab.sets.validation))
+        own += rows(lab, RATES, arm.method, answers, varied=varied, split="validation")
+    found += own
+    return fmean(reached)
 
 
 def _trained(lab: Laboratory, encoder: str, settings: ZoomShotSettings | AlignerSettings) -> Answers:

@@ -277,3 +277,16 @@ def test_k21_counts_patterns_against_noise_and_other_patterns_too():
     assert verdict("K21", rows(concepts=CONCEPTS[:2])).verdict == UNDECIDED
     without = verdict("K21", [row for row in rows() if row.method != "wrong"])
     assert without.verdict == NOT_TESTABLE and "another pattern's images (wrong)" in without.deciding
+
+
+def test_k18_takes_every_model_of_the_table_and_says_the_averages():
+    item, rows = "KT v2 Tab. 10", []
+    for model, lift in (("small", 0.0), ("large", 0.2)):
+        rows += taught(model=model) + base(item=item, model=model)
+        for length, value in (("short", 0.5), ("medium", 0.5), ("long", 0.6)):
+            varied = f"lr=0.0002;description={length}"
+            rows += measured("kt", value + lift, item=item, varied=varied, model=model)
+    found = verdict("K18", rows)
+    assert "averages over 2 model(s) and all concepts: base 10.0 %, short 60.0 %, medium 60.0 %, long 70.0 %" in (
+        found.comparison
+    )

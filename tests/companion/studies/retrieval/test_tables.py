@@ -8,7 +8,7 @@ import torch
 from ktlib.companion.scales import scale
 from ktlib.companion.sources import examination
 from ktlib.companion.studies import bench
-from ktlib.companion.studies.bench import Subject
+from ktlib.companion.studies.bench import Fold, Subject
 from ktlib.companion.studies.retrieval import tables
 from ktlib.companion.studies.retrieval.tables import Search
 from ktlib.data.sets import Gallery
@@ -22,6 +22,7 @@ HERE = replace(
     seeds=(0, 1),
     vilt=replace(
         POCKET.vilt,
+        seeds=(0, 1),
         inversion=InversionSettings(steps=2, lr=0.05, schedule="cosine", sizes=((0, 32),), probability=0.0),
     ),
     retrieval=replace(POCKET.retrieval, rates=(1e-3,), batches=(2, 4), everyday_images=2, everyday=3),
@@ -36,7 +37,7 @@ def subject(tmp_path, monkeypatch):
         ("a red disk", "a wheel", "a tree", "a car"), (0, 0, 1, 2), "digest", "small",
     )  # fmt: skip
     monkeypatch.setattr(tables, "gallery", lambda subject, split: small)
-    return Subject(tiny_vilt(), examination("pocket small"), HERE.vilt, HERE, tmp_path)
+    return Subject("pocket/tiny", (Fold(tiny_vilt(), examination("pocket small")),), HERE.vilt, HERE, tmp_path)
 
 
 def test_everyday_lessons_have_the_captions_of_their_concepts_and_the_wrong_ones_the_next_images(subject):
@@ -108,3 +109,8 @@ def test_twins_are_one_unit_of_a_change_and_units_are_of_one_size():
     assert tables._by_unit(by_image, ()) == by_image
     with pytest.raises(ValueError, match="expected units of one size"):
         tables._by_unit(by_image, (0, 0, 0, 1))
+
+
+def test_the_cells_that_the_paper_prints_are_among_those_of_its_scale_alone():
+    cells = {name: tables.printed_cells(scale(name).retrieval.cells) for name in ("pocket", "paper")}
+    assert cells == {"pocket": [], "paper": [(9e-7, 32), (2e-6, 128)]}

@@ -7,6 +7,8 @@ import pytest
 from ktlib.companion.record.rows import select, written
 from ktlib.companion.studies.zoom_shot import RESCALING, WEIGHTS, laboratory, tables
 from ktlib.companion.studies.zoom_shot.laboratory import IMAGES
+from ktlib.companion.studies.zoom_shot.rates import FACTOR, ranges
+from ktlib.linear_maps import DivergedError
 from ktlib.zoom_shot import ZoomShotSettings
 from tests.zoom_shot_lab import ENCODERS, made_up
 
@@ -50,11 +52,43 @@ def test_rates_are_chosen_on_validation_sets_alone(lab):
     assert {row.subject for row in rows} == {"three"}
     assert list(rates) == [arm.name for arm in tables.arms(lab.scale.zoom_shot)]
     for arm in ("losses=MSE", "losses=All"):
-        scores = {}
-        for rate in lab.scale.zoom_shot.rates:
-            own = [row.value for row in rows if written(row.varied) == f"{arm};lr={rate:g}"]
-            scores[rate] = sum(own) / len(own)
+        by_rate = {}
+        for row in rows:
+            if written(row.varied).startswith(f"{arm};lr="):
+                by_rate.setdefault(row.lr, []).append(row.value)
+        assert set(lab.scale.zoom_shot.rates) <= set(by_rate)
+        scores = {rate: sum(own) / len(own) for rate, own in by_rate.items()}
         assert scores[rates[arm]] == max(scores.values())
+
+
+def test_the_best_rate_of_every_arm_lies_inside_its_range_or_the_limit_was_reached(lab):
+    narrow = replace(lab.scale.zoom_shot, rates=(0.0002, 0.0004), aligner_rates=(0.3, 0.9), limits=(1e-4, 0.01))
+    rates, rows = tables.choose_rates(replace(lab, scale=replace(lab.scale, zoom_shot=narrow)), progress=False)
+    found = ranges(rates, rows)
+    assert list(found) == list(rates)
+    assert found["losses=MSE"]["tried"].startswith("0.0002 to 0.0") and found["losses=MSE"]["tried"] != "0.0002 to 0.01"
+    for facts in found.values():
+        low, high = map(float, facts["tried"].split(" to "))
+        best = float(facts["learning rate"])
+        assert facts["best inside"] == ("yes" if low < best < high else "no: the limit was reached")
+        if best == high:
+            assert high * FACTOR > narrow.limits[1]
+        if best == low:
+            assert low / FACTOR < narrow.limits[0]
+
+
+def test_a_rate_at_which_a_training_diverges_is_not_chosen_and_has_no_row(lab, monkeypatch):
+    trained = tables.zoom_shot
+
+    def fragile(lab, encoder, settings, **options):
+        if settings.lr > 0.05:
+            raise DivergedError("the training diverged")
+        return trained(lab, encoder, settings, **options)
+
+    monkeypatch.setattr(tables, "zoom_shot", fragile)
+    rates, rows = tables.choose_rates(lab, progress=False)
+    assert max(rate for arm, rate in rates.items() if arm != "linear_aligner") <= 0.05
+    assert max(row.lr for row in select(rows, method="zoom_shot")) <= 0.05
 
 
 def test_without_validation_sets_the_scales_rates_stand(lab):

@@ -1,0 +1,134 @@
+"""A subject: a model as the tables name it, with everything that it is examined with.
+
+A published model was pretrained once. A pocket CLIP was pretrained several times, each time without
+another dozen of objects (a *fold*); so every object is a rare concept once, and what pretraining leaves
+to chance is sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from ktlib import places
+from ktlib.companion.scales import Scale, Teaching
+from ktlib.companion.sources import examination
+from ktlib.data.sets import Concept, Examination
+from ktlib.models import DualEncoder, PairScorer, VisionEncoder, load
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One pretraining of a model, and the concepts that it has not seen."""
+
+    model: DualEncoder | PairScorer
+    exam: Examination
+
+    @cached_property
+    def weights(self) -> str:
+        """Digest of the model before any transfer."""
+        return self.model.digest()
+
+    @property
+    def dual(self) -> DualEncoder:
+        """The model, where vectors of texts are asked for.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if not isinstance(self.model, DualEncoder):
+            raise ValueError(f"expected a dual encoder, found {self.model.name}, which has no vectors of texts")
+        return self.model
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, what it is examined with, and how it is taught.
+
+    Attributes:
+        name: of the model, in the rows.
+        folds: its pretrainings; no concept is in two of them.
+        teaching: recipes.
+        scale: whose recipes they are.
+        cache: where inversions and scores are kept.
+    """
+
+    name: str
+    folds: tuple[Fold, ...]
+    teaching: Teaching
+    scale: Scale
+    cache: Path
+
+    def of(self, split: str) -> list[Concept]:
+        """The concepts of a split (`validation` or `test`), fold after fold."""
+        return [concept for fold in self.folds for concept in fold.exam.of(split)]
+
+    def fold(self, concept: Concept) -> Fold:
+        """The pretraining that has not seen a concept.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for fold in self.folds:
+            if concept in fold.exam.concepts:
+                return fold
+        raise KeyError(f"expected a concept that {self.name} is examined with, found {concept.name!r}")
+
+    def by_fold(self, concepts: Sequence[Concept]) -> list[tuple[Fold, list[Concept]]]:
+        """Concepts with their pretraining, in its order."""
+        groups = [(fold, [c for c in concepts if self.fold(c) is fold]) for fold in self.folds]
+        return [(fold, group) for fold, group in groups if group]
+
+    @property
+    def only(self) -> Fold:
+        """The one pretraining, for what is asked of a model and not of a concept.
+
+        Raises:
+            ValueError: there are several.
+        """
+        if len(self.folds) > 1:
+            raise ValueError(f"expected a model that was pretrained once, found {len(self.folds)} of {self.name}")
+        return self.folds[0]
+
+    @property
+    def model(self) -> DualEncoder | PairScorer:
+        """The model of the one pretraining."""
+        return self.only.model
+
+    @property
+    def exam(self) -> Examination:
+        """The examination of the one pretraining."""
+        return self.only.exam
+
+    @property
+    def weights(self) -> str:
+        """Digest of the one pretraining's model."""
+        return self.only.weights
+
+
+def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None = None) -> Subject:
+    """A model by its name in the tables, on a GPU where there is one, with its examinations.
+
+    Args:
+        name: a key of `teaching.models`.
+        scale: whose recipes.
+        teaching: models and recipes: `scale.clip` or `scale.vilt`.
+        cache: where inversions and scores are kept; by default `places.cache()`.
+
+    Raises:
+        ValueError: there is no such model, or it reads no text.
+    """
+    if name not in teaching.models:
+        raise ValueError(f"expected a model of this scale ({', '.join(teaching.models)}), found {name!r}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    folds = []
+    for checkpoint, what in teaching.models[name].items():
+        model = load(checkpoint)
+        if isinstance(model, VisionEncoder):
+            raise ValueError(f"expected a model that reads text, found {checkpoint}, which only sees")
+        folds.append(Fold(model.to(device), examination(what)))
+    return Subject(name, tuple(folds), teaching, scale, cache or places.cache())
