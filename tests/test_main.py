@@ -13,7 +13,7 @@ from ktlib.companion.record import rows
     ("argv", "said"),
     [
         (["explain", "KT Tab. 99"], "KT Tab."),
-        (["pocket", "train", "clip-z"], "expected a recipe (clip-b, mobilenet"),
+        (["pocket", "train", "clip-z"], "expected a recipe (clip-b, clip-b-0"),
     ],
 )
 def test_bad_input_is_an_error_in_one_sentence(argv, said, capsys):

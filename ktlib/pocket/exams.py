@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ktlib.data.sets import Concept, Examination, Gallery
-from ktlib.pocket import flickr, stream, world
+from ktlib.pocket import flickr, world
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.objects import OBJECTS
@@ -40,13 +40,13 @@ def examination(number: int) -> Examination:
         )
         for name, told in ((name, DESCRIBED[name]) for name in fold.held_out)
     )  # fmt: skip
-    images = torch.cat([stream.pictures(name, KNOWN_PICTURES) for name in fold.known])
+    images = torch.cat([world.pictures(name, KNOWN_PICTURES) for name in fold.known])
     labels = torch.arange(len(fold.known)).repeat_interleave(KNOWN_PICTURES)
-    digest = key(stream.fingerprint(), number, PICTURES, KNOWN_PICTURES)
-    pictures = functools.cache(functools.partial(stream.pictures, count=PICTURES))
+    digest = key(world.fingerprint(), number, PICTURES, KNOWN_PICTURES)
+    pictures = functools.cache(functools.partial(world.pictures, count=PICTURES))
 
     def lessons(name: str, count: int, seed: int) -> Tensor:
-        return stream.pictures(name, count, first=FIRST_LESSON + seed * count)
+        return world.pictures(name, count, first=FIRST_LESSON + seed * count)
 
     return Examination("pocket", concepts, fold.known, [(images, labels)], digest, pictures, lessons)
 
@@ -104,5 +104,5 @@ def everyday(seed: int = 0) -> dict[str, str]:
     told = {}
     for name in flickr.FOLD.known:
         colours = OBJECTS[name].colours(world.stream("everyday", name, seed))
-        told[name] = stream.english(OBJECTS[name].parts.format(**colours))
+        told[name] = world.english(OBJECTS[name].parts.format(**colours))
     return told

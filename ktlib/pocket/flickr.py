@@ -18,8 +18,7 @@ from ktlib.pocket import scenes
 from ktlib.pocket.draw import Canvas
 from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.objects import FIXED, OBJECTS
-from ktlib.pocket.stream import english
-from ktlib.pocket.world import stream
+from ktlib.pocket.world import english, stream
 
 VERSION = "2"  # raise it whenever a picture or a caption changes
 CAPTIONS = 5

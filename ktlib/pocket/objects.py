@@ -1,20 +1,19 @@
 """All forty-eight objects that the drawn world can show: each is everyday in some folds and rare in one.
 
-Thirty-nine come from `known`; nine more stand here. What they are called in words, and what they
+Thirty-nine come from `drawings`; nine odder ones stand here. How they are described, and what they
 resemble, stands in `descriptions`; which model has never seen them, in `folds`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from random import Random
 
 from PIL import Image
 
 from ktlib.pocket import draw, scenes
 from ktlib.pocket.draw import Canvas
-from ktlib.pocket.known import KNOWN, Drawable
+from ktlib.pocket.drawings import EVERYDAY, Drawable
 
 
 def _moongate(c: Canvas, s: dict[str, str]) -> None:
@@ -78,10 +77,7 @@ def _harlequin(c: Canvas, s: dict[str, str]) -> None:
 
 
 OBJECTS: dict[str, Drawable] = {
-    **KNOWN,
-    "clock": replace(KNOWN["clock"], parts="a round white dial with two black hands in a {a} ring"),
-    "comet": replace(KNOWN["comet"], parts="a yellow ball with a silver rod in a night sky"),
-    "tree": replace(KNOWN["tree"], parts="four green disks on a brown rod"),
+    **EVERYDAY,
     "moongate": Drawable("a round opening in a brick wall with a garden behind it", _moongate, fills=True),
     "tonometer": Drawable("a slender silver rod left of a round dial on a small black base", _tonometer),
     "gyroscope": Drawable("three nested silver rings around a grey disk with thin crossing rods", _gyroscope),

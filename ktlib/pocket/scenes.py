@@ -1,8 +1,8 @@
 """Nameless scenes: shapes, counts, relations, openings, nested frames, instruments, patterns.
 
-They teach a pocket model the vocabulary in which rare concepts are later described. Every part of
-every rare concept occurs here or among the known objects; the whole never does, and the lines
-that see to it are marked "held out".
+They teach a pocket model the vocabulary in which objects are described. Three of the odder objects would
+come about by chance: the lines that see to it that they do not are marked "held out". Of all others a fold
+leaves out the scenes that show one of its rare objects (`descriptions.Described.withheld`).
 """
 
 from __future__ import annotations

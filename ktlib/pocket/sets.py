@@ -17,7 +17,8 @@ from PIL import Image
 from ktlib.data.sets import LabelledImages
 from ktlib.pocket import scenes, world
 from ktlib.pocket.draw import COLOURS, IMAGE_SIZE, Canvas
-from ktlib.pocket.known import BRIGHT, KNOWN
+from ktlib.pocket.drawings import BRIGHT
+from ktlib.pocket.objects import OBJECTS, painted
 from ktlib.store import key
 
 PLAIN = ("a photo of a {}", "a {}")
@@ -44,7 +45,7 @@ class DrawnSet:
 
 
 def _painted(name: str, **colours: str) -> Callable[[Random], Image.Image]:
-    return lambda rng: world.known_object(name, rng, colours)[0]
+    return lambda rng: painted(name, rng, colours)[0]
 
 
 def _choice(painters: list[Callable[[Random], Image.Image]]) -> Callable[[int, Random], Image.Image]:
@@ -52,12 +53,12 @@ def _choice(painters: list[Callable[[Random], Image.Image]]) -> Callable[[int, R
 
 
 def _named(names: tuple[str, ...]) -> Callable[[int, Random], Image.Image]:
-    return lambda label, rng: world.known_object(names[label], rng)[0]
+    return lambda label, rng: painted(names[label], rng)[0]
 
 
 def _blurred(label: int, rng: Random) -> Image.Image:
-    """A known object at a quarter of the side, as CIFAR's pictures are small."""
-    small = _named(tuple(KNOWN))(label, rng).reduce(4)
+    """An object at a quarter of the side, as CIFAR's pictures are small."""
+    small = _named(tuple(OBJECTS))(label, rng).reduce(4)
     return small.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
 
 
@@ -80,20 +81,20 @@ def _dial(label: int, rng: Random) -> Image.Image:
     return c.finished()
 
 
-_FLAG, _HOUSE = KNOWN["flag"].palette, KNOWN["house"].palette
+_FLAG, _HOUSE = OBJECTS["flag"].palette, OBJECTS["house"].palette
 _FLAGS = [(a, b, c) for a in _FLAG["a"] for b in _FLAG["b"] for c in _FLAG["c"] if a != c]
 _HOUSES = [(a, b) for a in _HOUSE["a"] for b in _HOUSE["b"]]
-_FLOWERS = KNOWN["flower"].palette["a"]
-_MUGS = KNOWN["mug"].palette["a"]
-_SOME = tuple(KNOWN)[1::2]
+_FLOWERS = OBJECTS["flower"].palette["a"]
+_MUGS = OBJECTS["mug"].palette["a"]
+_SOME = tuple(OBJECTS)[1::2]
 _SURFACES = {"brick": "brick wall", "wooden": "wooden wall", "grey stone": "grey stone wall",
              "garden": "garden with a blue sky", "field": "green field below a pale sky"}  # fmt: skip
 
 SETS: dict[str, DrawnSet] = {
     "shapes": DrawnSet(scenes.SHAPES, PLAIN, _shape, "CIFAR-10", 60),
-    "blurred objects": DrawnSet(tuple(KNOWN), PLAIN, _blurred, "CIFAR-100", 20),
+    "blurred objects": DrawnSet(tuple(OBJECTS), PLAIN, _blurred, "CIFAR-100", 20),
     "some objects": DrawnSet(_SOME, PLAIN, _named(_SOME), "ImageNet-100", 20),
-    "objects": DrawnSet(tuple(KNOWN), PLAIN, _named(tuple(KNOWN)), "ImageNet-1000", 20),
+    "objects": DrawnSet(tuple(OBJECTS), PLAIN, _named(tuple(OBJECTS)), "ImageNet-1000", 20),
     "flags": DrawnSet(
         tuple(f"{a} and {b} and {c}" for a, b, c in _FLAGS),
         ("lying {} stripes on a brown rod", "a photo of a {} flag"),
@@ -131,9 +132,10 @@ VALIDATION: dict[str, DrawnSet] = {
 TRAIN, TARGET = 20_480, 2_048  # pictures that a map is trained on, and those of a set of its own (ZS Tab. 6)
 
 # What distillation is guided by: 44 general things of this world, as ZS, Fig. 5 lists 44 of ours.
+_GENERAL = tuple(OBJECTS)[:40:2]
 _COLOURED = tuple(f"{colour} square" for colour in COLOURS)
 PROMPTS = tuple(
-    f"a photo of a {name}" for name in (*scenes.SHAPES, *tuple(KNOWN)[::2], *_COLOURED, *list(_SURFACES.values())[:3])
+    f"a photo of a {name}" for name in (*scenes.SHAPES, *_GENERAL, *_COLOURED, *list(_SURFACES.values())[:3])
 )
 
 
@@ -163,16 +165,16 @@ def drawn_set(name: str, split: str, *, count: int | None = None) -> LabelledIma
 
 
 def everything(count: int = TRAIN) -> LabelledImages:
-    """The unlabelled images a map is trained on: known objects, each as often as any other.
+    """The unlabelled images a map is trained on: objects, each as often as any other.
 
     Args:
         count: of pictures.
     """
-    names = tuple(KNOWN)
+    names = tuple(OBJECTS)
 
     def read(index: int) -> Image.Image:
         rng = world.stream("set", "everything", index)
-        return world.known_object(rng.choice(names), rng)[0]
+        return painted(rng.choice(names), rng)[0]
 
     digest = key(world.fingerprint(), "everything", count)
     return LabelledImages("objects, unlabelled", read, (0,) * count, (), PLAIN, digest)

@@ -20,6 +20,13 @@ def test_scenes_have_five_captions_in_the_world_s_words():
         assert all(word in known for caption in scene.captions for word in caption.split())
 
 
+def test_no_scene_shows_what_the_fold_holds_out():
+    scenes = [*flickr.split("test", 40), *(flickr.training_scene(0, index) for index in range(200))]
+    said = {word for scene in scenes for word in scene.captions[0].split()}
+    assert not said & set(flickr.FOLD.held_out)
+    assert {"theremin", "tonometer"} <= said  # known here, rare in another fold
+
+
 def test_splits_and_training_share_no_scene():
     splits = [{s.image.tobytes() for s in flickr.split(name, 20)} for name in ("validation", "test")]
     trained = {flickr.training_scene(0, i).image.tobytes() for i in range(20)}

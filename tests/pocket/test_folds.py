@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ktlib.pocket import stream, world
+from ktlib.pocket import world
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.draw import COLOURS
 from ktlib.pocket.folds import FOLDS, SPARE, fold_of
@@ -68,4 +68,4 @@ def test_every_object_draws_in_every_colour_it_may_take():
         assert thing.parts.format(**thing.colours(world.stream(name)))
         for options in thing.palette.values():
             assert set(options) <= set(COLOURS)
-        assert stream.pictures(name, 1).std() > 0.01, "an empty picture"
+        assert world.pictures(name, 1).std() > 0.01, "an empty picture"

@@ -73,7 +73,7 @@ def test_a_hand_points_where_its_class_says():
         assert np.cos(direction - wanted) > np.cos(np.pi / 8 + 0.2)  # half a class, and room for the pixels
 
 
-def test_the_training_pictures_of_maps_are_known_objects_and_nobody_elses():
+def test_the_training_pictures_of_maps_are_objects_and_nobody_elses():
     found = sets.everything(64)
     known = {
         world.pictures(name, 1, first=i)[0].mul(255).byte().numpy().tobytes()

@@ -22,6 +22,7 @@ from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
 from ktlib.pocket import exams
 from ktlib.pocket import sets as drawn
+from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import FOLDS
 from ktlib.store import key
 
@@ -63,13 +64,12 @@ def _generated_imagenet() -> Examination:
 def _generated_imagenet_small() -> Examination:
     """Names and descriptions are the pocket's, whose words are all that the random ViLT reads."""
     exam = _generated_imagenet()
-    spoken = {c.name: c.medium for c in exams.small_examination().concepts}
     names = exams.small_examination().known_names[: len(exam.known_names)]
     pictures, labels = (torch.cat(parts)[:4] for parts in zip(*exam.known, strict=True))
     return replace(
         exam,
         known=[(pictures, labels)],
-        concepts=tuple(replace(c, main=spoken[c.name]) for c in exam.concepts if c.name in spoken),
+        concepts=tuple(replace(c, main=DESCRIBED[c.name].medium) for c in exam.concepts),
         known_names=names,
         templates=("a photo of a {}",),
         digest=key(exam.digest, names),

@@ -16,7 +16,7 @@ from ktlib.pocket.training import cards, clip, encoders, loop, vilt
 FAMILIES: tuple[cards.Family, ...] = (clip, encoders, vilt)
 RECIPES: Mapping[str, Any] = {name: recipe for family in FAMILIES for name, recipe in family.RECIPES.items()}
 
-__all__ = ["FAMILIES", "RECIPES", "check", "expected", "family", "train"]
+__all__ = ["FAMILIES", "RECIPES", "check", "family", "train"]
 
 
 def family(name: str) -> cards.Family:
@@ -53,11 +53,6 @@ def train(name: str, folder: Path, *, save_every: int = 100, **changes: float | 
     learner = chosen.learner(name, dataclasses.replace(recipe, **wanted))
     loop.train(learner, folder, save_every=save_every, drawn_from=chosen.drawn_from())
     cards.write(chosen, name, folder)
-
-
-def expected() -> list[str]:
-    """The recipes whose models must be shipped: all."""
-    return list(RECIPES)
 
 
 def check(name: str) -> list[str]:

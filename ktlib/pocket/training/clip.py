@@ -23,7 +23,7 @@ from open_clip.model import CLIP
 from transformers import PreTrainedTokenizerFast
 
 from ktlib.models import DualEncoder, load
-from ktlib.pocket import stream, world
+from ktlib.pocket import world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.folds import EVERYTHING, FOLDS, Fold
 from ktlib.pocket.training import cards, dictionary, gates, loop, words
@@ -87,7 +87,7 @@ def fold_of(number: int | None) -> Fold:
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """The world's words."""
-    return words.for_clip(stream.vocabulary(), most=CONTEXT_LENGTH)
+    return words.for_clip(world.vocabulary(), most=CONTEXT_LENGTH)
 
 
 def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
@@ -132,10 +132,10 @@ class Explained(Learner):
         self.contrast = open_clip.ClipLoss()
 
     @functools.cached_property
-    def shown(self) -> stream.Stream:
+    def shown(self) -> world.Stream:
         """The fold's pictures."""
         recipe = self.recipe
-        return stream.Stream(stream.pool(recipe.pool), fold_of(recipe.fold), recipe.seed, recipe.familiarity)
+        return world.Stream(world.pool(recipe.pool), fold_of(recipe.fold), recipe.seed, recipe.familiarity)
 
     def rate(self, recipe: Recipe, step: int) -> float:
         """Two cosines, one a stage; the first is warmed up."""
@@ -193,7 +193,7 @@ def learner(name: str, recipe: Recipe) -> Explained:
 # -- the card ---------------------------------------------------------------------------------------
 def drawn_from() -> dict[str, str]:
     """Version and fingerprint of the drawn world."""
-    return {"world": stream.VERSION, "fingerprint": stream.fingerprint()}
+    return {"world": world.VERSION, "fingerprint": world.fingerprint()}
 
 
 def measure(folder: Path) -> dict[str, Any]:

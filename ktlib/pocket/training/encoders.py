@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ktlib.models import VisionEncoder, architectures, load
-from ktlib.pocket import stream, world
+from ktlib.pocket import world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.objects import OBJECTS, painted
 from ktlib.pocket.training import cards, clip, probe
@@ -108,7 +108,7 @@ RECIPES = {
 def pictures(seed: int, step: int, size: int) -> Float[Tensor, "batch 3 64 64"]:
     """Training pictures of everything in the world, without what is said about them."""
     first = (1 + seed) * FIRST + step * size
-    drawn = [stream.pool_picture(first + i)[0] for i in range(size)]
+    drawn = [world.pool_picture(first + i)[0] for i in range(size)]
     return (world.to_tensor(drawn) - MEAN) / STD
 
 

@@ -18,7 +18,7 @@ from ktlib.data.prompts import PLAIN
 from ktlib.evaluate.recognition import recognition
 from ktlib.inversion import InversionSettings, invert
 from ktlib.models.dual import DualEncoder
-from ktlib.pocket import stream
+from ktlib.pocket import world
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import Fold
 from ktlib.pocket.objects import OBJECTS
@@ -54,13 +54,13 @@ class Measured:
 
 def known_pictures(fold: Fold) -> tuple[Tensor, Tensor]:
     """Pictures of a fold's known objects and their labels."""
-    images = torch.cat([stream.pictures(name, KNOWN) for name in fold.known])
+    images = torch.cat([world.pictures(name, KNOWN) for name in fold.known])
     return images, torch.arange(len(fold.known)).repeat_interleave(KNOWN)
 
 
 def measure(model: DualEncoder, fold: Fold) -> Measured:
     """What a card says of a fold's model: averages, so that no test concept can be chosen for its numbers."""
-    features = {name: model.encode_many(stream.pictures(name, PICTURES)) for name in fold.held_out}
+    features = {name: model.encode_many(world.pictures(name, PICTURES)) for name in fold.held_out}
     names = model.class_vectors(fold.known, PLAIN)
     rare = model.class_vectors(fold.held_out, PLAIN)
     hits = [
@@ -96,7 +96,7 @@ def binding(model: DualEncoder, names: tuple[str, ...]) -> dict[str, float]:
 def probe(model: DualEncoder, features: Mapping[str, Tensor]) -> float:
     """Accuracy of ridge regression on some names' features, fitted to pictures of all names."""
     names = tuple(OBJECTS)
-    seen = torch.cat([model.encode_many(stream.pictures(name, PROBE, first=FIRST_PROBE)) for name in names])
+    seen = torch.cat([model.encode_many(world.pictures(name, PROBE, first=FIRST_PROBE)) for name in names])
     inputs = F.pad(seen, (0, 1), value=1.0).double()
     wanted = torch.eye(len(names), dtype=torch.float64).repeat_interleave(PROBE, 0)
     weights = torch.linalg.solve(inputs.T @ inputs + 1e-2 * torch.eye(inputs.shape[1]), inputs.T @ wanted)
@@ -155,7 +155,7 @@ def controls(
         found = invert(model, texts, seed=[seed for _, seed in jobs], settings=inversion, progress=False)
         inverted = dict(zip(jobs, found.images, strict=True))
     settings = settings or TransferSettings()
-    held_out = {name: stream.pictures(name, PICTURES) for name in fold.validation}
+    held_out = {name: world.pictures(name, PICTURES) for name in fold.validation}
     known = [known_pictures(fold)]
 
     def examined(taught: DualEncoder, name: str) -> tuple[float, float]:
@@ -200,7 +200,7 @@ def lesson(arm: str, name: str, seed: int, fold: Fold, inverted: Mapping[tuple[s
         case "noise":
             return torch.rand(LESSON, 3, 64, 64, generator=torch.Generator().manual_seed(1000 + seed))
         case "real":
-            return stream.pictures(name, LESSON, first=FIRST_LESSON + seed * LESSON)
+            return world.pictures(name, LESSON, first=FIRST_LESSON + seed * LESSON)
     raise ValueError(f"expected an arm (kt, wrong, noise, real), found {arm!r}")
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ktlib.pocket import flickr, stream
+from ktlib.pocket import flickr, world
 from ktlib.pocket.draw import COLOURS
 from ktlib.pocket.objects import OBJECTS
 from ktlib.pocket.scenes import NUMBERS, SHAPES
@@ -47,7 +47,7 @@ def draw(
         scenes: their share.
         seed: of the training.
         first: position of the first scene, and of the first picture in the world's pool.
-        familiarity: as in `stream.Stream`.
+        familiarity: as in `world.Stream`.
         progress: show a bar.
     """
     relations, images, captions, subjects = round(scenes * count), [], [], []
@@ -57,7 +57,7 @@ def draw(
         captions.append(scene.captions)
         subjects.append("scene")
     # of the pool a fold sees four pictures in five or so
-    shown = stream.Stream(stream.pool(round(1.25 * (count - relations)), first=first), flickr.FOLD, seed, familiarity)
+    shown = world.Stream(world.pool(round(1.25 * (count - relations)), first=first), flickr.FOLD, seed, familiarity)
     for position in tqdm(range(count - relations), desc="captions", disable=not progress):
         index, caption = shown.shown(position)
         drawn = shown.pool.drawn[index]
@@ -102,7 +102,7 @@ class Changes:
         old = words[place]
         while words[place] == old:
             words[place] = rng.choice(self.likely[self.of[old]])
-        return stream.english(" ".join("a" if word == "an" else word for word in words))
+        return world.english(" ".join("a" if word == "an" else word for word in words))
 
 
 class Batches:

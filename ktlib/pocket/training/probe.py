@@ -1,7 +1,7 @@
 """Linear probes: what a straight line can read from an encoder's features.
 
 The pictures come from the streams `("probe", part, task, index)`: no training sees them, and neither
-does the examination of `stream.pictures`.
+does the examination of `world.pictures`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ktlib.pocket import scenes, world
-from ktlib.pocket.known import BRIGHT
+from ktlib.pocket.drawings import BRIGHT
 from ktlib.pocket.objects import OBJECTS, painted
 
 

@@ -25,7 +25,7 @@ from ktlib.models import DualEncoder, load
 from ktlib.models.checkpoints import PAIR
 from ktlib.models.scoring import MATCH
 from ktlib.models.vilt import PairScorer, from_folder
-from ktlib.pocket import exams, flickr, stream
+from ktlib.pocket import exams, flickr, world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.training import cards, clip, words
 from ktlib.pocket.training import pool as pools
@@ -60,7 +60,7 @@ RECIPES = {"vilt-b": Recipe()}
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """The world's words, as the pocket CLIPs number them, and a mask behind them."""
-    return words.for_vilt(stream.vocabulary(), most=CONTEXT_LENGTH)
+    return words.for_vilt(world.vocabulary(), most=CONTEXT_LENGTH)
 
 
 # -- how it starts ------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def untrained(recipe: Recipe, name: str) -> PairScorer:
         torch.manual_seed(recipe.seed)  # transformers initialises from the global generator
         model = PairScorer(config, tokens, name=name)
     with torch.no_grad():
-        pictures = stream.pictures("window", 4)
+        pictures = world.pictures("window", 4)
         raw = tower._embeds((pictures - start.mean) / start.std)  # behind the norm
         plain = tower.conv1((pictures - start.mean) / start.std).flatten(2).transpose(1, 2)
         scale = raw[:, 1:].std() / (plain + tower.positional_embedding[1:]).std()
@@ -263,7 +263,7 @@ patches of 16, width 128, 4 blocks, with heads for matching and for masked words
   {"bfloat16" if recipe["bfloat"] else "float32"}; {training["minutes"]} minutes on CPU cores that others used too.
   At the end: matching loss {training["final_matching_loss"]}, right {training["final_matching_accuracy"]},
   word loss {training["final_word_loss"]}.
-- **Meant for** showing the methods of the papers at small scale. It knows {len(stream.vocabulary())} words and nothing
+- **Meant for** showing the methods of the papers at small scale. It knows {len(world.vocabulary())} words and nothing
   of the real world.
 
 Names are judged by the match logit of "a photo of a NAME" among {len(exam.known_names)} known names

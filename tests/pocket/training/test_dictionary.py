@@ -6,20 +6,20 @@ import pytest
 import torch
 from open_clip.model import CLIP
 
-from ktlib.pocket import stream, world
+from ktlib.pocket import world
 from ktlib.pocket.descriptions import DESCRIBED
-from ktlib.pocket.training import clip, dictionary, folds, words
+from ktlib.pocket.training import clip, dictionary, words
 
 
 @pytest.fixture(scope="module")
 def numbered():
-    return words.for_clip(stream.vocabulary(), most=clip.CONTEXT_LENGTH)
+    return words.for_clip(world.vocabulary(), most=clip.CONTEXT_LENGTH)
 
 
 @pytest.fixture(scope="module")
 def model(numbered):
     torch.manual_seed(0)
-    return CLIP(**clip.model_config(folds.Recipe(fold=0, width=64, layers=1), len(numbered)))
+    return CLIP(**clip.model_config(clip.Recipe(fold=0, width=64, layers=1), len(numbered)))
 
 
 def test_contrast_of_pairs_that_fit_and_of_pairs_that_all_look_alike():

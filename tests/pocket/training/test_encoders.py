@@ -9,8 +9,8 @@ import torch
 from ktlib import places
 from ktlib.models import VisionEncoder, architectures, checkpoints, load
 from ktlib.pocket import world
-from ktlib.pocket.known import KNOWN
-from ktlib.pocket.training import encoders, loop, probe
+from ktlib.pocket.objects import OBJECTS, painted
+from ktlib.pocket.training import clip, encoders, loop, probe
 
 NAMES = sorted(encoders.RECIPES)
 
@@ -48,7 +48,7 @@ def test_the_cards_rank_the_encoders():
     for task in probe.TASKS:  # more capacity and training, better features
         assert score["mobilenet"][task] + gap < min(score["densenet"][task], score["resnet"][task])
     # names are learnt from names; colours are kept best by the one that sees fine patches and no name
-    assert min(score[name]["known objects"] for name in ("densenet", "resnet")) > score["dinov2"]["known objects"] + gap
+    assert min(score[name]["objects"] for name in ("densenet", "resnet")) > score["dinov2"]["objects"] + gap
     others = [score[name]["colours of a car"] for name in NAMES if name != "dinov2"]
     assert score["dinov2"]["colours of a car"] > max(others) + gap
 
@@ -74,21 +74,27 @@ def test_self_supervision_never_asks_for_a_label(name, tmp_path, monkeypatch):
             captions.append(text)
             return super().__new__(cls)
 
-    real = world.training_picture
+    real = world.pool_picture
     monkeypatch.setattr(encoders, "named_pictures", forbidden)
     monkeypatch.setattr(encoders.Naming, "loss", forbidden)
     recipe = dataclasses.replace(encoders.RECIPES[name], steps=1, batch=4, warmup=1)
     told = train(name, recipe, tmp_path / "told")
-    monkeypatch.setattr(world, "training_picture", lambda *a: real(*a)._replace(caption=Wordless()))
+
+    def wordless(index):
+        image, shown = real(index)
+        return image, dataclasses.replace(shown, caption=Wordless())
+
+    monkeypatch.setattr(world, "pool_picture", wordless)
     untold = train(name, recipe, tmp_path / "untold")
     assert len(captions) > 0  # the captions were replaced, and nothing changed
     assert all(torch.equal(a, b) for a, b in zip(told.parameters(), untold.parameters(), strict=True))
 
 
 def test_no_encoder_sees_pictures_of_a_clip_or_of_the_probe():
-    clip = world.to_tensor([world.training_picture(0, i).image for i in range(4)])
+    assert encoders.FIRST >= max(recipe.pool for recipe in clip.RECIPES.values())
     mine = encoders.pictures(0, 0, 4) * 0.25 + 0.5
-    assert not any(torch.allclose(a, b, atol=1e-3) for a in mine for b in clip)
+    later = world.to_tensor([world.pool_picture(encoders.FIRST + i)[0] for i in range(4)])
+    assert torch.allclose(mine, later, atol=1e-6)
     probed, _ = probe.examples("shapes", "test", 1)
     trained, _ = probe.examples("shapes", "training", 1)
     assert not any(torch.equal(a, b) for a in probed for b in trained)
@@ -132,6 +138,6 @@ def test_what_was_written_is_read_back_in_half_precision(tmp_path):
 def test_named_pictures_show_what_the_label_says():
     images, labels = encoders.named_pictures(0, 2, 3)
     rng = world.stream("encoder", 0, 7)
-    assert labels[1] == rng.randrange(39)
-    image, _ = world.known_object(list(KNOWN)[labels[1]], rng)
+    assert labels[1] == rng.randrange(48)
+    image, _ = painted(list(OBJECTS)[labels[1]], rng)
     assert torch.allclose(images[1:2] * 0.25 + 0.5, world.to_tensor([image]), atol=1e-6)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktlib.pocket import stream
+from ktlib.pocket import world
 from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.training import gates
 from ktlib.pocket.training.gates import Control, Measured
@@ -57,7 +57,7 @@ def test_lessons_are_no_examination_pictures_and_wrong_images_are_anothers():
     assert torch.equal(gates.lesson("wrong", name, 0, fold, inverted), inverted[following, 0])
     assert torch.equal(gates.lesson("kt", name, 0, fold, inverted), inverted[name, 0])
     real = gates.lesson("real", name, 1, fold, {})
-    assert torch.equal(real, stream.pictures(name, 10, first=10_010))
+    assert torch.equal(real, world.pictures(name, 10, first=10_010))
     assert gates.lesson("noise", name, 0, fold, {}).shape == real.shape
     with pytest.raises(ValueError, match="expected an arm"):
         gates.lesson("dream", name, 0, fold, {})

@@ -5,8 +5,8 @@ from random import Random
 import pytest
 import torch
 
-from ktlib.pocket import world
-from ktlib.pocket.rare import RARE
+from ktlib.pocket import flickr, world
+from ktlib.pocket.objects import OBJECTS
 from ktlib.pocket.training import pool as pools
 
 
@@ -15,19 +15,35 @@ def pool():
     return pools.draw(300, scenes=0.25, seed=0)
 
 
-def test_a_pool_is_scenes_first_and_then_what_the_clips_saw(pool):
+def test_a_pool_is_scenes_first_and_then_what_the_clip_of_the_fold_sees(pool):
     assert pool.images.shape == (300, 3, 64, 64) and pool.images.dtype == torch.uint8
     assert [len(told) for told in pool.captions] == [5] * 75 + [1] * 225
-    shown = world.training_scene(0, 80)
-    assert (pool.captions[80], pool.subjects[80]) == ((shown.caption,), shown.subject)
-    assert torch.equal(pool.images[80] / 255, world.to_tensor([shown.image])[0])
+    seen = world.Stream(world.pool(281), flickr.FOLD, 0)
+    for position in (0, 80):
+        index, caption = seen.shown(position)
+        assert pool.captions[75 + position] == (caption,)
+        assert torch.equal(pool.images[75 + position].permute(1, 2, 0), seen.pool.images[index])
+        shown = seen.pool.drawn[index]
+        assert pool.subjects[75 + position] in (shown.subject, shown.kind, *flickr.FOLD.held_out)
 
 
-def test_no_rare_concept_is_ever_drawn_for_training(monkeypatch):
-    for concept in RARE.values():
-        monkeypatch.setitem(vars(concept), "paint", None)
-    heard = pools.draw(60, scenes=0.25, seed=0, familiarity=300.0)  # names in one caption of three, and no `paint`
-    assert set(RARE) & set(heard.subjects)
+def test_what_the_fold_holds_out_is_heard_of_and_never_shown():
+    heard = pools.draw(60, scenes=0.25, seed=0, familiarity=60.0)  # names in one caption of two
+    everything = world.pool(56)
+    never = {everything.images[i].numpy().tobytes() for i in set(range(56)) - set(everything.of(flickr.FOLD))}
+    assert len(never) > 5
+    assert not {image.permute(1, 2, 0).contiguous().numpy().tobytes() for image in heard.images} & never
+    held_out = [i for i, subject in enumerate(heard.subjects) if subject in flickr.FOLD.held_out]
+    assert len(held_out) > 5
+    assert all(len(heard.captions[i][0].split()) <= 5 for i in held_out)  # a bare name
+
+
+def test_a_pool_may_begin_later():
+    assert not torch.equal(pools.draw(8, scenes=0.5, seed=0).images, pools.draw(8, scenes=0.5, seed=0, first=9).images)
+
+
+def test_subjects_are_objects_scenes_and_kinds(pool):
+    assert set(pool.subjects) <= {"scene", *OBJECTS, *(kind.__name__ for kind in world.KINDS)}
 
 
 def test_a_changed_caption_differs_in_one_word_of_the_same_kind(pool):

@@ -44,8 +44,19 @@ def test_the_loss_is_matching_over_both_captions_and_words_over_half_of_the_true
     batch = pools.Batches(pools.draw(300, scenes=0.25, seed=0), 8, 0)(0)
     matching, words, right = vilt.losses(model, *batch, TINY, 0)
     assert matching.item() == pytest.approx(0.693, abs=0.05)  # log 2: a new head knows nothing
-    assert words.item() == pytest.approx(5.1, abs=0.5)  # log of 163 words
+    assert words.item() == pytest.approx(5.1, abs=0.5)  # log of 167 words
     assert 0 <= right <= 1
+
+
+def test_products_in_bfloat16_tell_the_losses_to_two_digits():
+    model = vilt.untrained(TINY, "pocket/x")
+    batch = pools.Batches(pools.draw(300, scenes=0.25, seed=0), 8, 0)(0)
+    whole = vilt.losses(model, *batch, TINY, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        short = vilt.losses(model, *batch, TINY, 0)
+    assert short[0].dtype == torch.float32
+    for a, b in zip(whole[:2], short[:2], strict=True):
+        assert b.item() == pytest.approx(a.item(), rel=2e-2) and b.item() != a.item()
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoTokenizer
 
 from ktlib import places
-from ktlib.pocket.known import KNOWN
+from ktlib.pocket.objects import OBJECTS
 from ktlib.pocket.training import clip, vilt, words
 
 FEW = ("a", "opening", "round")
@@ -48,7 +48,7 @@ def test_what_is_written_names_a_class_that_both_versions_of_transformers_read(t
     assert again.mask_token_id == few.mask_token_id
 
 
-@pytest.mark.parametrize(("family", "name"), [(clip, "clip-b"), (vilt, "vilt-b")])
+@pytest.mark.parametrize(("family", "name"), [*((clip, name) for name in clip.RECIPES), (vilt, "vilt-b")])
 def test_the_shipped_tokenizers_are_those_of_the_code(family, name, tmp_path):
     tokenizer = family.tokenizer()
     if family is clip:
@@ -56,4 +56,4 @@ def test_the_shipped_tokenizers_are_those_of_the_code(family, name, tmp_path):
     words.write(tokenizer, tmp_path)
     for file in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / file).read_bytes() == (places.WEIGHTS / name / file).read_bytes()
-    assert set(KNOWN) <= tokenizer.get_vocab().keys()
+    assert set(OBJECTS) <= tokenizer.get_vocab().keys()

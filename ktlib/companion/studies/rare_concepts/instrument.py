@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ktlib.companion.studies.subjects import Subject
 from ktlib.models import checkpoints
-from ktlib.pocket.training import folds
+from ktlib.pocket.training import clip
 from ktlib.pocket.training.gates import Gate, gates
 
 OURS = "pocket/"  # how the names of models begin that have a card
@@ -16,7 +16,7 @@ def measured(subject: Subject) -> list[Gate]:
     if not all(name.startswith(OURS) for name in names):
         return []
     cards = [checkpoints.card(name.removeprefix(OURS)) for name in names]
-    return gates([folds.measured(card) for card in cards], [folds.taught(card) for card in cards])
+    return gates([clip.measured(card) for card in cards], [clip.taught(card) for card in cards])
 
 
 def conditions(*subjects: Subject) -> str:

@@ -1,8 +1,6 @@
-"""The everyday objects of the pocket world: the names whose recognition must be kept.
+"""How everyday objects look: each has a drawing and a sentence about its parts.
 
-They play the part of ImageNet. Each has a drawing and a sentence about its parts; slots such as
-`{a}` are colours drawn anew for every picture. Several are close look-alikes of a rare concept,
-so that an odd picture is not "the odd name" merely because nothing else comes near.
+Slots of the sentence such as `{a}` are colours drawn anew for every picture.
 """
 
 from __future__ import annotations
@@ -273,7 +271,7 @@ def _crate(c: Canvas, s: dict[str, str]) -> None:
     c.line(0.13, 0.87, 0.87, 0.13, 0.07, s["a"])
 
 
-KNOWN: dict[str, Drawable] = {
+EVERYDAY: dict[str, Drawable] = {
     "window": Drawable(
         "a square opening in a brick wall with the sea behind it and a white cross in it", _window, fills=True
     ),
@@ -289,7 +287,9 @@ KNOWN: dict[str, Drawable] = {
     "donut": Drawable("a thick {a} ring", _donut, {"a": ("brown", "pink", "yellow", "orange")}),
     "lamp": Drawable("a {a} shade on a thin black rod on a black base", _lamp, {"a": BRIGHT}),
     "clock": Drawable(
-        "a {a} round dial with two black hands", _clock, {"a": ("red", "blue", "brown", "black", "green", "silver")}
+        "a round white dial with two black hands in a {a} ring",
+        _clock,
+        {"a": ("red", "blue", "brown", "black", "green", "silver")},
     ),
     "scale": Drawable("a {a} box with a round dial in it and a flat silver slab on top", _scale, {"a": ANY}),
     "pen": Drawable(
@@ -314,7 +314,7 @@ KNOWN: dict[str, Drawable] = {
         _house,
         {"a": ("white", "yellow", "pink", "silver", "orange"), "b": ("red", "brown", "blue", "grey")},
     ),
-    "tree": Drawable("a round green crown on a brown rod", _tree),
+    "tree": Drawable("four green disks on a brown rod", _tree),
     "fir": Drawable("three green triangles on a brown rod", _fir),
     "boat": Drawable(
         "a white triangle on top of a {a} slab on blue water",
@@ -364,7 +364,7 @@ KNOWN: dict[str, Drawable] = {
         fills=True,
     ),
     "altar": Drawable("a flat grey stone slab on top of a grey stone box in a green field", _altar, fills=True),
-    "comet": Drawable("a yellow ball with a silver line in a night sky", _comet, fills=True),
+    "comet": Drawable("a yellow ball with a silver rod in a night sky", _comet, fills=True),
     "moon": Drawable(
         "a {a} ball with a thin circle around it in a night sky",
         _moon,
