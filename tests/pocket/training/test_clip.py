@@ -19,7 +19,7 @@ CONTROLS = {("base", 0.0): gates.Control({name: 0.25 for name in FOLDS[1].valida
 def quick(monkeypatch):
     monkeypatch.setattr(gates, "controls", lambda model, fold: CONTROLS)
     pool = world.pool(300)
-    monkeypatch.setattr(stream, "pool", lambda count: pool)
+    monkeypatch.setattr(world, "pool", lambda count: pool)
 
 
 def test_recipes_are_one_of_everything_one_a_fold_and_a_larger_one_for_two():
