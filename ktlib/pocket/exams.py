@@ -63,7 +63,7 @@ def examination(number: int) -> Examination:
 
 
 @functools.cache
-def _nine() -> Examination:
+def first_world() -> Examination:
     """Nine rare concepts, thirty-nine known objects."""
     concepts = tuple(
         Concept(name, c.split, c.kind, c.short, c.medium, c.long, c.medium, c.look_alikes) for name, c in RARE.items()
@@ -78,7 +78,7 @@ def _nine() -> Examination:
 @functools.cache
 def small_examination() -> Examination:
     """The same concepts and pictures, fewer of them; of the known names those that resemble a concept (26 of 39)."""
-    exam = _nine()
+    exam = first_world()
     ((pictures, labels),) = exam.known
     alike = {name for concept in exam.concepts for name in concept.look_alikes}
     names = tuple(name for name in exam.known_names if name in alike)

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ktlib import places
 from ktlib.pocket.training import cards, clip, encoders, folds, loop, vilt
 
 FAMILIES: tuple[cards.Family, ...] = (clip, encoders, folds, vilt)
 RECIPES: Mapping[str, Any] = {name: recipe for family in FAMILIES for name, recipe in family.RECIPES.items()}
 
-__all__ = ["FAMILIES", "RECIPES", "check", "expected", "family", "train"]
+__all__ = ["FAMILIES", "RECIPES", "check", "family", "train"]
 
 
 def family(name: str) -> cards.Family:
@@ -54,11 +53,6 @@ def train(name: str, folder: Path, *, save_every: int = 100, **changes: float | 
     learner = chosen.learner(name, dataclasses.replace(recipe, **wanted))
     loop.train(learner, folder, save_every=save_every, drawn_from=chosen.drawn_from())
     cards.write(chosen, name, folder)
-
-
-def expected() -> list[str]:
-    """The recipes whose models must be shipped: all, but of the folds only those that lie there."""
-    return [name for name in RECIPES if name not in folds.RECIPES or (places.WEIGHTS / name).exists()]
 
 
 def check(name: str) -> list[str]:

@@ -132,7 +132,7 @@ def drawn_from() -> dict[str, str]:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Zero-shot accuracy on the known objects, and on each rare concept among them."""
-    model, exam = load(f"local-dir:{folder}", DualEncoder), exams.examination()
+    model, exam = load(f"local-dir:{folder}", DualEncoder), exams.first_world()
     found: dict[str, float] = {}
     for concept in exam.concepts:
         result = recognition(model, concept.name, exam.pictures(concept.name), exam.known, exam.known_names)

@@ -11,7 +11,7 @@ from ktlib.models import checkpoints
 from ktlib.pocket import training
 from ktlib.pocket.training import cards
 
-NAMES = sorted(training.expected())
+NAMES = sorted(training.RECIPES)
 SMALL = "mobilenet"
 
 
