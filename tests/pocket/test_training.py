@@ -14,6 +14,13 @@ def test_recipes_have_distinct_names_and_know_their_family():
     assert all(isinstance(family, cards.Family) for family in training.FAMILIES)
 
 
+def test_a_model_that_is_not_there_is_said_with_the_command_that_trains_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(cards.places, "WEIGHTS", tmp_path)
+    assert training.check("clip-b-0") == [
+        "clip-b-0 is not there; train it with `python -m ktlib pocket train clip-b-0`"
+    ]
+
+
 def test_an_unknown_recipe_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected a recipe \(clip-b, .*vilt-b\), found 'clip-z'"):
         training.train("clip-z", tmp_path)

@@ -25,7 +25,7 @@ def test_a_row_of_pictures_has_its_name_and_empty_places_stay_empty():
 def test_an_album_has_a_name_above_each_picture_and_brackets_around_the_marked():
     album = {"one": {"a": torch.rand(3, 8, 8), "b": torch.rand(3, 8, 8)}, "two": {"c": torch.rand(3, 8, 8)}}
     figure = plots.album(album, marked=["b"])
-    assert [ax.get_title() for ax in figure.axes] == ["a", "(b)", "c", ""]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "(b)", "c", ""]
     assert [len(ax.images) for ax in figure.axes] == [1, 1, 1, 0]
     assert [ax.texts[0].get_text() for ax in figure.axes[::2]] == ["one", "two"]
 
