@@ -20,7 +20,8 @@ import ktlib
 from ktlib.companion.record.rows import provenance
 from ktlib.companion.scales import SCALES
 from ktlib.inversion import InversionSettings
-from ktlib.pocket.rare import RARE
+from ktlib.pocket.descriptions import DESCRIBED
+from ktlib.pocket.folds import FOLDS
 
 HERE = Path(__file__).parent
 PUBLISHED_SECONDS, PUBLISHED_IMAGES, PUBLISHED_STEPS = 3460, 1000, 5000  # KT v2, Fig. 6, ViT-B/32
@@ -130,7 +131,7 @@ def main():
     parser.add_argument("--large", action="store_true", help="also random weights at the size of ViT-B/32 (minutes)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     arguments = parser.parse_args()
-    descriptions = [c.medium for c in RARE.values()]
+    descriptions = [DESCRIBED[name].medium for name in FOLDS[0].held_out]
     record = {"machine": provenance(), "overhead": [], "alone": [], "schedules": []}
     for name in ("pocket/clip-b-0", "pocket/clip-l-0"):
         record["overhead"].append(overhead(name, descriptions[:6], 10, 20, 7, arguments.device))
@@ -142,8 +143,8 @@ def main():
             measured["hours for 1000 images"] = measured["invert_ms"] / 1e3 * PUBLISHED_IMAGES * PUBLISHED_STEPS / 3600
             record["overhead"].append(measured)
     if arguments.device == "cpu":
-        record["alone"].append(one_at_a_time("pocket/clip-b", descriptions[:6], 20))
-        record["schedules"] = schedules("pocket/clip-b", descriptions[:3], (0.8, 0.9))
+        record["alone"].append(one_at_a_time("pocket/clip-b-0", descriptions[:6], 20))
+        record["schedules"] = schedules("pocket/clip-b-0", descriptions[:3], (0.8, 0.9))
     (HERE / "inversion.json").write_text(json.dumps(record, indent=2) + "\n")
     (HERE / "README.md").write_text(readable(record))
     print(readable(record))
