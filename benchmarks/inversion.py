@@ -143,8 +143,8 @@ def main():
             measured["hours for 1000 images"] = measured["invert_ms"] / 1e3 * PUBLISHED_IMAGES * PUBLISHED_STEPS / 3600
             record["overhead"].append(measured)
     if arguments.device == "cpu":
-        record["alone"].append(one_at_a_time("pocket/clip-b", descriptions[:6], 20))
-        record["schedules"] = schedules("pocket/clip-b", descriptions[:3], (0.8, 0.9))
+        record["alone"].append(one_at_a_time("pocket/clip-b-0", descriptions[:6], 20))
+        record["schedules"] = schedules("pocket/clip-b-0", descriptions[:3], (0.8, 0.9))
     (HERE / "inversion.json").write_text(json.dumps(record, indent=2) + "\n")
     (HERE / "README.md").write_text(readable(record))
     print(readable(record))

@@ -50,6 +50,17 @@ def report(_: Arguments) -> None:
     page.main()
 
 
+def repeat(arguments: Arguments) -> None:
+    """Judge the claims again on rows that are computed with other kernels."""
+    from ktlib.companion import rounding  # when chosen
+    from ktlib.companion.record.kernels import choose  # when chosen
+    from ktlib.places import ROOT  # when chosen
+
+    kernels = choose(arguments.kernels, arguments.kernels, arguments.threads)
+    for one in rounding.repeat(arguments.only, kernels=kernels, root=ROOT):
+        print(f"{one.claim}: {one}")
+
+
 def compare(arguments: Arguments) -> int:
     """Put two folders of results beside each other; 0 when nothing differs."""
     from ktlib.companion.record import certificate, rows  # when chosen
@@ -128,6 +139,15 @@ COMMANDS = {
     "models": Command("list the models that load() takes", models),
     "explain": Command(
         "say where the numbers of a published item come from", explain, [("item", {"help": 'such as "KT Tab. 1"'})]
+    ),
+    "rounding": Command(
+        "repeat verdicts with other kernels and threads, and note them beside the published rows (half an hour)",
+        repeat,
+        [
+            ("--only", {"action": "append", "metavar": "NN", "help": "number of a notebook; may be repeated"}),
+            ("--kernels", {"default": "native", "help": "default: native"}),
+            ("--threads", {"type": int, "default": 1, "help": "default: 1"}),
+        ],
     ),
     "report": Command("write RESULTS.md and its pages from the committed results", report),
     "compare": Command(

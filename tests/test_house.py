@@ -27,6 +27,7 @@ LAYERS = [
     ("ktlib.companion.outputs",),
     ("ktlib.companion.execution", "ktlib.companion.progress", "ktlib.companion.lab"),
     ("ktlib.companion.runs",),
+    ("ktlib.companion.rounding",),
     ("ktlib.__main__",),
 ]
 FREE = {"ktlib.places", "ktlib.store"}  # two that everybody of the ground floor may use

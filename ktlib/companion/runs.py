@@ -21,7 +21,7 @@ from ktlib import store
 from ktlib.companion import outputs, progress
 from ktlib.companion.execution import NotebookError, Outcome, Terminated, Watch, attempt
 from ktlib.companion.outputs import Run
-from ktlib.companion.record import certificate, notebooks, provenance, rows
+from ktlib.companion.record import certificate, notebooks, provenance, rounding, rows
 from ktlib.companion.record.judging import NOT_RUN, TESTED
 from ktlib.companion.record.kernels import NAMES, Kernels, choose
 from ktlib.companion.record.notebooks import SCALES, Notebook, overlaps
@@ -214,8 +214,9 @@ def certify(this: Run) -> certificate.Certificate | None:
         return None
     rest = [row for row in committed if row.item not in items]
     compared = tuple(certificate.compare(before, found))
-    old = ledger.verdicts(committed, this.scale)
-    new = old if all(item.same for item in compared) else ledger.verdicts([*found, *rest], this.scale)
+    again = rounding.read(home)
+    old = ledger.verdicts(committed, this.scale, again)
+    new = old if all(item.same for item in compared) else ledger.verdicts([*found, *rest], this.scale, again)
     made = {"published": certificate.made(home, sorted({row.item for row in before}))}
     made |= {"here": certificate.made(folder, sorted(items))}
     result = certificate.Certificate(

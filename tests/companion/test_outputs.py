@@ -158,13 +158,14 @@ def test_publishing_replaces_the_committed_results_by_what_was_computed_and_keep
     paper = repository / "results/paper/a.csv"
     paper.parent.mkdir(parents=True)
     paper.write_text("of another scale")
+    (repository / "results/pocket/rounding.json").write_text("[]")
     run(repository)
     this = Run(repository, repository / "runs/pocket", "pocket", 0)
     everything = [notebooks.read(path) for path in notebooks.find(repository)]
     assert outputs.publish(this, everything) == ["figures/a.json", "figures/a.png", "results/a.csv"]
     assert (repository / "results/pocket/a.csv").read_text() == "computed"
     assert (repository / "figures/pocket/a.png").read_text() == "drawn"
-    # b.csv is measured by no notebook any more, and a.json told of other rows
+    # b.csv is measured by no notebook any more, a.json and rounding.json told of other rows
     assert sorted(path.name for path in (repository / "results/pocket").iterdir()) == ["a.csv", "times.json"]
     times = json.loads((repository / "results/pocket/times.json").read_text())
     assert times.keys() == {"01_writes", "02_reads", "03_draws"}

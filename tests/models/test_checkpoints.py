@@ -14,7 +14,7 @@ def test_shipped_models_are_found_by_what_their_weights_are_called():
     assert checkpoints.shipped_names(DualEncoder) == ["clip-b", *folds]
     assert checkpoints.shipped_names(PairScorer) == ["vilt-b"]
     assert checkpoints.shipped_names(VisionEncoder) == ["densenet", "dino", "dinov2", "mobilenet", "resnet"]
-    assert len(checkpoints.shipped_names()) == 8
+    assert len(checkpoints.shipped_names()) == 13
 
 
 @pytest.mark.parametrize("name", checkpoints.shipped_names())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from functools import cache
+from types import MappingProxyType
 
 from ktlib.companion import studies
 from ktlib.companion.record import published
 from ktlib.companion.record.differences import NotMeasuredError
 from ktlib.companion.record.judging import NOT_RUN, Verdict, items_of
+from ktlib.companion.record.rounding import Repetitions, settled
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
 
@@ -72,6 +74,11 @@ def verdict(claim: str, rows: Sequence[Row], scale: str) -> Verdict:
     return Verdict(claim, scale, NOT_RUN, reason, None, items_of(claim))
 
 
-def verdicts(rows: Sequence[Row], scale: str) -> list[Verdict]:
-    """The verdict on every claim, in the order of `claims.csv`."""
-    return [verdict(claim, rows, scale) for claim in published.claims()]
+def verdicts(rows: Sequence[Row], scale: str, again: Repetitions = MappingProxyType({})) -> list[Verdict]:
+    """The verdict on every claim, in the order of `claims.csv`.
+
+    Args:
+        rows, scale: as in `verdict`.
+        again: the same claims judged on rows that were computed with other kernels.
+    """
+    return [settled(verdict(claim, rows, scale), again.get(claim, ())) for claim in published.claims()]

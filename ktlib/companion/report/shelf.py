@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ktlib import places
-from ktlib.companion.record import published
+from ktlib.companion.record import published, rounding
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.judging import Verdict
 from ktlib.companion.record.rows import Row, select
@@ -31,17 +31,20 @@ class Shelf:
         rows: all of them.
         results: folders of the rows, the one that counts first.
         figures: folders of the figures, the one that counts first.
+        home: the folder of what is published, with the repetitions of its verdicts.
     """
 
     scale: str
     rows: tuple[Row, ...]
     results: tuple[Path, ...]
     figures: tuple[Path, ...]
+    home: Path
 
     @functools.cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """The verdict on every claim, by its id."""
-        return {verdict.claim: verdict for verdict in ledger.verdicts(self.rows, self.scale)}
+        found = ledger.verdicts(self.rows, self.scale, rounding.read(self.home))
+        return {verdict.claim: verdict for verdict in found}
 
     @functools.cached_property
     def items(self) -> tuple[str, ...]:
@@ -83,7 +86,7 @@ def committed(scale: str, root: Path = ROOT) -> Shelf:
         root: of the repository.
     """
     folder = root / places.committed(scale).relative_to(ROOT)
-    return Shelf(scale, tuple(results.read(scale, folder=folder)), (folder,), (root / "figures" / scale,))
+    return Shelf(scale, tuple(results.read(scale, folder=folder)), (folder,), (root / "figures" / scale,), folder)
 
 
 def produced(scale: str) -> Shelf:
@@ -96,6 +99,7 @@ def produced(scale: str) -> Shelf:
         rows = tuple(results.read(scale))
         if any(row.scale != scale for row in rows):  # the run is of another scale
             return known
-        return Shelf(scale, rows, (own / "results",), (own / "figures",))  # nothing that it did not read or write
+        # nothing that it did not read or write
+        return Shelf(scale, rows, (own / "results",), (own / "figures",), known.home)
     folders = (own / "results", *known.results), (own / "figures", *known.figures)
-    return Shelf(scale, tuple(results.read(scale)), *folders)
+    return Shelf(scale, tuple(results.read(scale)), *folders, known.home)
