@@ -11,7 +11,7 @@ from ktlib.transfer import MatchingSettings, Pairs, Recipe, TransferSettings, na
 from tests.tiny_vilt import tiny_vilt
 
 CAPTION = "a moongate is a round opening in a brick wall"
-OTHERS = ("a wheel is a black ring", "a tree is a round green crown on a brown rod")
+OTHERS = ("a wheel is a black ring", "a tree is four green disks on a brown rod")
 FAST = {"lr": 1e-3}
 
 
