@@ -1,6 +1,6 @@
 """How the pocket CLIPs are trained: `python -m ktlib pocket train clip-b-0`.
 
-One a fold, a larger one for two folds, and one that has seen everything. CLIP's symmetric loss on the
+One a fold, a larger one a fold, and one that has seen everything. CLIP's symmetric loss on the
 fold's pictures and captions, plus the dictionary (`dictionary`). In a last stage only the text tower
 learns, from explanations that do not hold the name: until then the name itself satisfies the dictionary,
 and need not mean what it is explained as.
@@ -76,7 +76,7 @@ class Recipe:
 RECIPES = (
     {"clip-b": Recipe(None, 128, 4, seed=20)}
     | {f"clip-b-{fold.number}": Recipe(fold.number, 128, 4, seed=fold.number) for fold in FOLDS}
-    | {f"clip-l-{fold.number}": Recipe(fold.number, 192, 6, seed=10 + fold.number) for fold in FOLDS[:2]}
+    | {f"clip-l-{fold.number}": Recipe(fold.number, 192, 6, seed=10 + fold.number) for fold in FOLDS}
 )
 
 
