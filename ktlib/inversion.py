@@ -32,7 +32,7 @@ from ktlib.augment import UNIFORMS, affine_views
 from ktlib.losses import total_variation
 from ktlib.models.protocols import Inner, Invertible
 
-_VERSION = 1  # raise it when the same settings give other images: stored inversions are then redone
+_VERSION = 2  # raise it when the same settings give other images: stored inversions are then redone
 _CHECKPOINT_SECONDS = 30.0
 
 

@@ -6,6 +6,7 @@ import kornia.geometry.transform as oracle
 import pytest
 import torch
 
+from ktlib import augment
 from ktlib.augment import affine_matrices, affine_views
 
 PUBLISHED = {"rotation": 30.0, "translation": 0.1, "scale": (0.7, 1.0), "probability": 0.5}
@@ -66,3 +67,33 @@ def test_views_have_a_gradient():
     images = torch.rand(2, 1, 6, 6, dtype=torch.float64, requires_grad=True)
     numbers = uniforms([0.0, 0.8, 0.3, 0.6, 0.4], [0.7, 0.1, 0.1, 0.1, 0.1])
     assert torch.autograd.gradcheck(lambda i: affine_views(i, numbers), images)
+
+
+def test_several_views_of_each_image_are_what_each_is_alone():
+    images = torch.rand(3, 2, 10, 14, dtype=torch.float64)
+    numbers = torch.rand(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    numbers[:, 0] = torch.tensor([0.1, 0.9, 0.1, 0.9, 0.1, 0.1])
+    together = affine_views(images, numbers)
+    apart = torch.cat([affine_views(images, numbers[:3]), affine_views(images, numbers[3:])])
+    assert torch.equal(together, apart)
+    assert torch.equal(together[3], images[0])  # the second view of the first image is the identity
+
+
+def test_several_views_have_a_gradient():
+    images = torch.rand(2, 1, 5, 7, dtype=torch.float64, requires_grad=True)
+    numbers = uniforms(
+        [0.0, 0.8, 0.3, 0.6, 0.4], [0.7, 0.1, 0.1, 0.1, 0.1], [0.2, 0.1, 0.9, 0.2, 0.7], [0.3, 0.6, 0.2, 0.9, 0.1]
+    )
+    assert torch.autograd.gradcheck(lambda i: affine_views(i, numbers), images)
+
+
+def test_views_that_do_not_share_out_evenly_are_refused():
+    with pytest.raises(ValueError, match="same number of views of every image, found 3 of 2 images"):
+        affine_views(torch.rand(2, 3, 8, 8), torch.rand(3, 5))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 9)])
+def test_the_grid_is_torchs_own(height, width):
+    matrices = torch.randn(4, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    theirs = torch.nn.functional.affine_grid(matrices, [4, 1, height, width], align_corners=False)
+    torch.testing.assert_close(augment._grid(matrices, height, width), theirs)

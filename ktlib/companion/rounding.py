@@ -8,6 +8,7 @@ from pathlib import Path
 from ktlib.companion import runs
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import certificate, rounding, rows
+from ktlib.companion.record.judging import NOT_RUN
 from ktlib.companion.record.kernels import Kernels
 from ktlib.companion.record.rounding import Repetition
 from ktlib.companion.report import ledger, page
@@ -46,7 +47,7 @@ def repeat(
         raise RuntimeError("nothing was noted: the published rows were computed with several kernels; record them anew")
     everything = [*own, *(row for row in rows.read(scale, folder=home) if row.item not in items)]
     claims = [claim for number in only or NOTEBOOKS for claim in ledger.of_notebook(number)]
-    judged = [ledger.verdict(claim, everything, scale) for claim in claims]
+    judged = [one for claim in claims if (one := ledger.verdict(claim, everything, scale)).verdict != NOT_RUN]
     name, threads, canary = here
     found = [Repetition(one.claim, one.verdict, one.estimate, name, int(threads), canary) for one in judged]
     rounding.write(found, home)

@@ -58,15 +58,3 @@ class Fold:
 FOLDS = tuple(Fold(number, tuple(names.split())) for number, names in enumerate(_HELD_OUT))
 EVERYTHING = Fold(len(FOLDS), ())
 """No fold: for a model that has seen every object."""
-
-
-def fold_of(name: str) -> Fold:
-    """The fold in which an object is rare.
-
-    Raises:
-        KeyError: there is no such object.
-    """
-    for fold in FOLDS:
-        if name in fold.held_out:
-            return fold
-    raise KeyError(f"the pocket world has no {name!r}; it knows {', '.join(OBJECTS)}")

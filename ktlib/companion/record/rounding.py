@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from ktlib import store
@@ -80,12 +79,9 @@ def write(found: Sequence[Repetition], folder: Path) -> Path:
     again = {(one.claim, one.kernels, one.threads): one for own in read(folder).values() for one in own}
     again |= {(one.claim, one.kernels, one.threads): one for one in found}
     lines = [asdict(one) for _, one in sorted(again.items())]
-    store.write_atomically(folder / FILE, partial(_write, json.dumps(lines, indent=1) + "\n"))
+    text = json.dumps(lines, indent=1) + "\n"
+    store.write_atomically(folder / FILE, lambda path: path.write_text(text, encoding="utf-8"))
     return folder / FILE
-
-
-def _write(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def settled(verdict: Verdict, again: Sequence[Repetition]) -> Verdict:
