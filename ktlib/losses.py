@@ -181,7 +181,7 @@ def mean_squared(
 
     Source: ZS, Eq. 1 and Alg. 1 (both directions there); mean reduction as the Linear Aligner's `MSELoss`.
     """
-    return (mapped - target).square().mean((-2, -1))
+    return _MeanSquared.apply(mapped, target)
 
 
 def mean_absolute(
@@ -191,14 +191,84 @@ def mean_absolute(
 
     Source: ZS, Eq. 4, L1. It prints norms, which sum over dimensions; the mean is ours (D20).
     """
-    return (there_and_back - start).abs().mean((-2, -1))
+    return _MeanAbsolute.apply(there_and_back, start)
 
 
 def cosines(
     images: Float[Tensor, "*fits batch dim"], texts: Float[Tensor, "*#fits prompts dim"]
 ) -> Float[Tensor, "*fits batch prompts"]:
-    """Cosine of every image with every prompt."""
-    return F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).mT
+    """Cosine of every image with every prompt; 0 with a vector of zeros."""
+    return _Cosines.apply(images, texts)
+
+
+class _MeanSquared(torch.autograd.Function):
+    """Mean of squares with its gradient written out: one pass there and one back."""
+
+    @staticmethod
+    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
+        difference = one - other
+        ctx.save_for_backward(difference)
+        ctx.shapes = one.shape, other.shape
+        return torch.linalg.vector_norm(difference, dim=(-2, -1)).square() / difference.shape[-2:].numel()
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        (difference,) = ctx.saved_tensors
+        return _both_ways(ctx, difference * _spread(slopes[0], difference, 2))
+
+
+class _MeanAbsolute(torch.autograd.Function):
+    """Mean of absolute values with its gradient written out."""
+
+    @staticmethod
+    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
+        difference = one - other
+        ctx.save_for_backward(difference)
+        ctx.shapes = one.shape, other.shape
+        return torch.linalg.vector_norm(difference, 1, dim=(-2, -1)) / difference.shape[-2:].numel()
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        (difference,) = ctx.saved_tensors
+        return _both_ways(ctx, difference.sign().mul_(_spread(slopes[0], difference, 1)))
+
+
+def _spread(slope: Tensor, over: Tensor, factor: float) -> Tensor:
+    """The slope of a mean as a factor for each of its rows."""
+    return (slope * (factor / over.shape[-2:].numel()))[..., None, None]
+
+
+def _both_ways(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of both sides of a difference, where they are wanted."""
+    signed = (gradient, -gradient if ctx.needs_input_grad[1] else gradient)
+    wanted = zip(signed, ctx.shapes, ctx.needs_input_grad, strict=True)
+    return tuple(part.sum_to_size(shape) if needed else None for part, shape, needed in wanted)
+
+
+class _Cosines(torch.autograd.Function):
+    """Cosines with their gradient written out: the product is scaled, not the features, and no unit vector is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, texts: Tensor) -> Tensor:
+        lengths = [torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(1e-12) for x in (images, texts)]
+        found = (images @ texts.mT).div_(lengths[0]).div_(lengths[1].mT)
+        ctx.save_for_backward(images, texts, *lengths, found)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        images, texts, image_lengths, text_lengths, found = ctx.saved_tensors
+        scaled = slopes[0] / image_lengths / text_lengths.mT
+        along = slopes[0] * found
+
+        def gradient(mine: Tensor, other: Tensor, lengths: Tensor, product: Tensor, own: Tensor) -> Tensor:
+            inward = own.sum(-1, keepdim=True) / lengths.square()  # what would only change a length
+            return torch.addcmul(product @ other, mine, inward, value=-1).sum_to_size(mine.shape)
+
+        return (
+            gradient(images, texts, image_lengths, scaled, along) if ctx.needs_input_grad[0] else None,
+            gradient(texts, images, text_lengths, scaled.mT, along.mT) if ctx.needs_input_grad[1] else None,
+        )
 
 
 def prompt_distillation(

@@ -228,8 +228,9 @@ def objective(
         terms["cycle"] = mean_absolute(returned, images) + mean_absolute(again, clip) + mean_absolute(text_again, text)
     if settings.distillation:
         # The three students: h(image) with text, and image and h⁻¹(CLIP's image) with h⁻¹(text).
-        in_source = cosines(torch.cat([images, to_source], 1), text_in_source)
-        students = torch.cat([cosines(to_clip, text), in_source], 1)
+        students = torch.cat(
+            [cosines(to_clip, text), cosines(images, text_in_source), cosines(to_source, text_in_source)], 1
+        )
         teacher = cosines(clip, text).repeat(1, 3, 1)
         # A mean over three students' rows, times three, is the sum of their means.
         terms["distillation"] = 3 * prompt_distillation(teacher, students, settings.matching, settings.temperature)
@@ -237,8 +238,11 @@ def objective(
 
 
 def _parts(mapped: Tensor, images: int, texts: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, texts, and what follows them, of rows that were mapped together."""
-    return mapped[:, :images], mapped[:, images : images + texts], mapped[:, images + texts :]
+    """Images, texts, and what follows them, of rows that were mapped together; any but the first may be none."""
+    texts = min(texts, mapped.shape[1] - images)
+    # A split has one gradient for all its parts; slices would have one of full size each.
+    first, second, third = mapped.split([images, texts, mapped.shape[1] - images - texts], 1)
+    return first, second, third
 
 
 def _rows(source: Tensor, seeds: Sequence[int], rows: Sequence[Rows] | None) -> list[Rows]:

@@ -129,6 +129,29 @@ def test_mean_squared_and_mean_absolute_by_hand():
     assert losses.mean_absolute(one, two).tolist() == [1.5]  # (2 + 4) / 4
 
 
+@pytest.mark.parametrize("loss", [losses.mean_squared, losses.mean_absolute, losses.cosines])
+@pytest.mark.parametrize("fits", [1, 2])
+def test_written_out_gradients_are_those_of_the_definition(loss, fits):
+    """Of both arguments, of one alone, and where one is shared by several fits."""
+    g = torch.Generator().manual_seed(3)
+    one = torch.randn(2, 3, 4, generator=g, dtype=torch.float64, requires_grad=True)
+    other = torch.randn(fits, 3, 4, generator=g, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(loss, (one, other))
+    assert torch.autograd.gradcheck(lambda x: loss(x, other.detach()), one)
+    assert torch.autograd.gradcheck(lambda x: loss(one.detach(), x), other)
+
+
+def test_cosines_are_those_of_unit_vectors_and_zero_with_nothing():
+    g = torch.Generator().manual_seed(4)
+    images, texts = torch.randn(1, 3, 5, generator=g), torch.randn(1, 2, 5, generator=g)
+    units = [x / x.square().sum(-1, keepdim=True).sqrt() for x in (images, texts)]
+    torch.testing.assert_close(losses.cosines(images, texts), torch.einsum("fid,fpd->fip", *units))
+    nothing = torch.zeros(1, 3, 5, requires_grad=True)
+    found = losses.cosines(nothing, texts)
+    found.sum().backward()
+    assert found.eq(0).all() and nothing.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("matching", losses.MATCHINGS)
 def test_distillation_is_least_where_the_student_is_the_teacher(matching):
     g = torch.Generator().manual_seed(0)
