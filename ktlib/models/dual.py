@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from ktlib.losses import distance as distance_between
 from ktlib.models import checkpoints, inputs
 from ktlib.models.protocols import Prompts
+from ktlib.store import key
+
+CLASSES_KEPT = 64  # sets of names whose vectors are remembered
 
 
 class DualEncoder(nn.Module):
@@ -50,6 +53,7 @@ class DualEncoder(nn.Module):
         size = clip.visual.image_size
         self.image_size: int = size[0] if isinstance(size, tuple | list) else size
         self.context_length: int = clip.context_length
+        self._classes: dict[str, Tensor] = {}
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -168,9 +172,17 @@ class DualEncoder(nn.Module):
 
     @torch.no_grad()
     def class_vectors(self, names: Sequence[str], templates: Sequence[str]) -> Float[Tensor, "names dim"]:
-        """One unit vector a class, as `classifier` has it."""
-        prompts = self.encode_text([template.format(name) for name in names for template in templates])
-        return F.normalize(prompts.view(len(names), len(templates), -1).mean(1), dim=1)
+        """One unit vector a class, as `classifier` has it.
+
+        A model and its copies share what they encoded: many a transfer leaves the text tower as it was.
+        """
+        own = key(*self.text_parameters(), str(self.device), list(names), list(templates))
+        if own not in self._classes:
+            prompts = self.encode_text([template.format(name) for name in names for template in templates])
+            while len(self._classes) >= CLASSES_KEPT:
+                del self._classes[next(iter(self._classes))]  # the oldest
+            self._classes[own] = F.normalize(prompts.view(len(names), len(templates), -1).mean(1), dim=1)
+        return self._classes[own].clone()
 
     @torch.no_grad()
     def encode_many(self, images: Tensor, *, batch: int = 256) -> Float[Tensor, "count dim"]:
@@ -200,8 +212,8 @@ class DualEncoder(nn.Module):
         return checkpoints.weights_digest(self.clip)
 
     def copy(self) -> DualEncoder:
-        """An independent copy of the towers; the tokenizer is shared."""
-        return copy.deepcopy(self, {id(self.tokenizer): self.tokenizer})
+        """An independent copy of the towers; the tokenizer and encoded classes are shared."""
+        return copy.deepcopy(self, {id(shared): shared for shared in (self.tokenizer, self._classes)})
 
     @property
     def _of_transformers(self) -> Any | None:

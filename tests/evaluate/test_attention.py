@@ -1,5 +1,6 @@
 """Where a pair scorer looks: shares of the patches, in their places."""
 
+import pytest
 import torch
 
 from ktlib.evaluate.attention import attention_map
@@ -12,7 +13,7 @@ def test_a_map_has_a_share_for_every_patch():
     found = attention_map(model, image, "a moongate")
     rows, columns = (side // model.patch for side in model.prepare(image[None]).shape[-2:])
     assert found.shape == (rows, columns)
-    assert found.sum().item() == torch.tensor(1.0) and (found > 0).all()
+    assert found.sum().item() == pytest.approx(1.0) and (found > 0).all()
 
 
 def test_it_is_the_product_of_the_blocks_half_mixed_with_the_identity():

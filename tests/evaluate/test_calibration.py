@@ -103,7 +103,10 @@ class Fussy(DualEncoder):
 
     def __init__(self, labels):
         nn.Module.__init__(self)
-        self.mean, self.labels, self.asked = torch.zeros(1), labels, []
+        self.mean, self.labels, self.asked, self._classes = torch.zeros(1), labels, [], {}
+
+    def text_parameters(self):
+        return []
 
     def encode_text(self, texts, *, normalize=True):
         self.asked.append(texts)

@@ -23,7 +23,10 @@ class Axes(DualEncoder):
 
     def __init__(self):
         nn.Module.__init__(self)
-        self.name, self.image_size, self.mean = "axes", 4, torch.zeros(1)
+        self.name, self.image_size, self.mean, self._classes = "axes", 4, torch.zeros(1), {}
+
+    def text_parameters(self):
+        return []
 
     def encode_text(self, texts, *, normalize=True):
         rows = [[float(word in text) for word in AXES] for text in texts]

@@ -28,6 +28,25 @@ def test_a_copy_is_independent(model):
     assert copy.tokenizer is model.tokenizer
 
 
+def test_classes_are_encoded_once_for_a_model_and_its_copies(model, monkeypatch):
+    copy, encoded = model.copy(), []
+    whole = DualEncoder.encode_text
+    monkeypatch.setattr(DualEncoder, "encode_text", lambda self, texts: encoded.append(texts) or whole(self, texts))
+    first = model.class_vectors(["red disk", "disk"], ["a {}"])
+    with torch.no_grad():
+        copy.visual.proj += 1  # as a transfer does
+    assert torch.equal(copy.class_vectors(["red disk", "disk"], ["a {}"]), first)
+    assert len(encoded) == 1
+    copy.class_vectors(["disk", "red disk"], ["a {}"])
+    copy.class_vectors(["red disk", "disk"], ["a red {}"])
+    assert len(encoded) == 3
+    with torch.no_grad():
+        copy.clip.text_projection += 1  # in place, as an optimiser does
+    assert not torch.allclose(copy.class_vectors(["red disk", "disk"], ["a {}"]), first)
+    first += 1  # what a caller does with its answer is the caller's
+    assert not torch.allclose(model.class_vectors(["red disk", "disk"], ["a {}"]), first)
+
+
 def test_one_string_is_not_a_list(model):
     with pytest.raises(ValueError, match="write \\['a red disk'\\]"):
         model.tokenize("a red disk")
