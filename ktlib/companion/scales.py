@@ -42,9 +42,9 @@ def _each(examination: str, *models: str) -> dict[str, dict[str, str]]:
     return {model: {model: examination} for model in models}
 
 
-def _folds(name: str, count: int) -> dict[str, str]:
+def _folds(name: str) -> dict[str, str]:
     """The pretrainings of a pocket CLIP, each with concepts that it has never seen."""
-    return {f"{name}-{number}": f"pocket {number}" for number in range(count)}
+    return {f"{name}-{number}": f"pocket {number}" for number in range(4)}
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ SCALES = {
     "pocket": Scale(
         name="pocket",
         clip=Teaching(
-            models={"pocket/clip-b": _folds("pocket/clip-b", 4), "pocket/clip-l": _folds("pocket/clip-l", 2)},
+            models={name: _folds(name) for name in ("pocket/clip-b", "pocket/clip-l")},
             # The published proportions (64, 128, 224 from 0 %, 18 % and 36 % of the steps) at 64 pixels. On validation
             # concepts 40 steps teach as well as 200, and time is better spent on concepts (D12).
             inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),

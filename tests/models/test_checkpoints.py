@@ -10,11 +10,11 @@ from ktlib.models import DualEncoder, PairScorer, VisionEncoder, checkpoints
 
 
 def test_shipped_models_are_found_by_what_their_weights_are_called():
-    folds = [*(f"clip-b-{n}" for n in range(4)), "clip-l-0", "clip-l-1"]
+    folds = [f"clip-{size}-{n}" for size in "bl" for n in range(4)]
     assert checkpoints.shipped_names(DualEncoder) == ["clip-b", *folds]
     assert checkpoints.shipped_names(PairScorer) == ["vilt-b"]
     assert checkpoints.shipped_names(VisionEncoder) == ["densenet", "dino", "dinov2", "mobilenet", "resnet"]
-    assert len(checkpoints.shipped_names()) == 13
+    assert len(checkpoints.shipped_names()) == 15
 
 
 @pytest.mark.parametrize("name", checkpoints.shipped_names())

@@ -9,7 +9,7 @@ from ktlib.pocket.training import cards, encoders
 
 
 def test_recipes_have_distinct_names_and_know_their_family():
-    assert len(training.RECIPES) == sum(len(family.RECIPES) for family in training.FAMILIES) == 13
+    assert len(training.RECIPES) == sum(len(family.RECIPES) for family in training.FAMILIES)
     assert training.family("dino") is encoders
     assert all(isinstance(family, cards.Family) for family in training.FAMILIES)
 

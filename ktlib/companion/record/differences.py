@@ -140,7 +140,7 @@ def change(name: str, row: Row, seeds: int, sign: int = 1) -> Change:
 def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table], *, crossed: bool = False) -> Difference:
     """`one - other`, paired by model, concept and seed, and averaged over the models that have them.
 
-    A concept may be rare for one model only (the large pocket CLIP has two folds of four).
+    A concept may have been measured with one model only.
     A method measured once (without a seed) stands beside every seed of the other.
 
     Args:

@@ -22,10 +22,10 @@ def quick(monkeypatch):
     monkeypatch.setattr(world, "pool", lambda count: pool)
 
 
-def test_recipes_are_one_of_everything_one_a_fold_and_a_larger_one_for_two():
-    assert list(clip.RECIPES) == ["clip-b", *(f"clip-b-{n}" for n in range(4)), "clip-l-0", "clip-l-1"]
-    assert [recipe.fold for recipe in clip.RECIPES.values()] == [None, 0, 1, 2, 3, 0, 1]
-    assert len({recipe.seed for recipe in clip.RECIPES.values()}) == 7
+def test_recipes_are_one_of_everything_and_two_sizes_a_fold():
+    assert list(clip.RECIPES) == ["clip-b", *(f"clip-{size}-{n}" for size in "bl" for n in range(4))]
+    assert [recipe.fold for recipe in clip.RECIPES.values()] == [None, 0, 1, 2, 3, 0, 1, 2, 3]
+    assert len({recipe.seed for recipe in clip.RECIPES.values()}) == 9
     assert {recipe.joint for recipe in clip.RECIPES.values()} == {600}
 
 
