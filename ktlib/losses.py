@@ -181,7 +181,7 @@ def mean_squared(
 
     Source: ZS, Eq. 1 and Alg. 1 (both directions there); mean reduction as the Linear Aligner's `MSELoss`.
     """
-    return _MeanSquared.apply(mapped, target)
+    return _MeanDifference.apply(mapped, target, 2)
 
 
 def mean_absolute(
@@ -191,7 +191,7 @@ def mean_absolute(
 
     Source: ZS, Eq. 4, L1. It prints norms, which sum over dimensions; the mean is ours (D20).
     """
-    return _MeanAbsolute.apply(there_and_back, start)
+    return _MeanDifference.apply(there_and_back, start, 1)
 
 
 def cosines(
@@ -201,48 +201,26 @@ def cosines(
     return _Cosines.apply(images, texts)
 
 
-class _MeanSquared(torch.autograd.Function):
-    """Mean of squares with its gradient written out: one pass there and one back."""
+class _MeanDifference(torch.autograd.Function):
+    """Mean of absolute (power 1) or squared (power 2) differences with its gradient: one pass there and one back."""
 
     @staticmethod
-    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
+    def forward(ctx: Any, one: Tensor, other: Tensor, power: int) -> Tensor:
         difference = one - other
         ctx.save_for_backward(difference)
-        ctx.shapes = one.shape, other.shape
-        return torch.linalg.vector_norm(difference, dim=(-2, -1)).square() / difference.shape[-2:].numel()
+        ctx.power, ctx.shapes = power, (one.shape, other.shape)
+        return torch.linalg.vector_norm(difference, power, dim=(-2, -1)) ** power / difference.shape[-2:].numel()
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         (difference,) = ctx.saved_tensors
-        return _both_ways(ctx, difference * _spread(slopes[0], difference, 2))
-
-
-class _MeanAbsolute(torch.autograd.Function):
-    """Mean of absolute values with its gradient written out."""
-
-    @staticmethod
-    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
-        difference = one - other
-        ctx.save_for_backward(difference)
-        ctx.shapes = one.shape, other.shape
-        return torch.linalg.vector_norm(difference, 1, dim=(-2, -1)) / difference.shape[-2:].numel()
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        (difference,) = ctx.saved_tensors
-        return _both_ways(ctx, difference.sign().mul_(_spread(slopes[0], difference, 1)))
-
-
-def _spread(slope: Tensor, over: Tensor, factor: float) -> Tensor:
-    """The slope of a mean as a factor for each of its rows."""
-    return (slope * (factor / over.shape[-2:].numel()))[..., None, None]
-
-
-def _both_ways(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    """Gradients of both sides of a difference, where they are wanted."""
-    signed = (gradient, -gradient if ctx.needs_input_grad[1] else gradient)
-    wanted = zip(signed, ctx.shapes, ctx.needs_input_grad, strict=True)
-    return tuple(part.sum_to_size(shape) if needed else None for part, shape, needed in wanted)
+        slope = (slopes[0] * (ctx.power / difference.shape[-2:].numel()))[..., None, None]
+        gradient = (difference if ctx.power == 2 else difference.sign()) * slope
+        return (
+            gradient.sum_to_size(ctx.shapes[0]) if ctx.needs_input_grad[0] else None,
+            -gradient.sum_to_size(ctx.shapes[1]) if ctx.needs_input_grad[1] else None,
+            None,
+        )
 
 
 class _Cosines(torch.autograd.Function):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ktlib.inversion import InversionSettings
+from ktlib.pocket.folds import FOLDS
 from ktlib.transfer import MatchingSettings, Recipe, TransferSettings
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
@@ -44,7 +45,7 @@ def _each(examination: str, *models: str) -> dict[str, dict[str, str]]:
 
 def _folds(name: str) -> dict[str, str]:
     """The pretrainings of a pocket CLIP, each with concepts that it has never seen."""
-    return {f"{name}-{number}": f"pocket {number}" for number in range(4)}
+    return {f"{name}-{fold.number}": f"pocket {fold.number}" for fold in FOLDS}
 
 
 @dataclass(frozen=True)
