@@ -149,6 +149,19 @@ def test_a_whole_run_is_recorded(repository, capsys):
     assert "01_first  unchanged" in capsys.readouterr().out
 
 
+def test_new_rows_are_not_judged_by_repetitions_of_those_they_replace(repository):
+    """The ledger's notebook runs before anything is published: what belongs to the old rows is gone by then."""
+    repetitions = repository / "results/pocket/rounding.json"
+    repetitions.write_text("[]")
+    look = f"import pathlib; assert not pathlib.Path({str(repetitions)!r}).exists()"
+    write_notebook(repository, "10_looks", look)
+    for arguments in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "Look"]):
+        subprocess.run(["git", "-C", str(repository), *arguments], check=True)
+    assert runs.main(["--root", str(repository)]) == 1  # a run that publishes nothing leaves them
+    assert repetitions.exists()
+    assert runs.main(["--root", str(repository), "--record"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
