@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,12 @@ class CaptioningSettings(TransferSettings):
         return self.contrast > 0
 
     def lesson(
-        self, model: Any, texts: list[str], negatives: Sequence[str], told: Sequence[Told], draw: torch.Generator
+        self,
+        model: Telling,
+        texts: list[str],
+        negatives: Sequence[str],
+        draw: torch.Generator,
+        told: Sequence[Told] = (),
     ) -> Lesson:
         """By contrast and by what is told."""
         return Captions(model, texts, negatives, told, self, draw)

@@ -80,7 +80,7 @@ class Recipe:
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adam", "adamw")}
     teaches: ClassVar[type] = Teachable
-    tells: ClassVar[bool] = False  # whether the model learns what to say: `told`
+    tells: ClassVar[bool] = False  # whether the model learns what to say; `lesson` then takes `told` too
 
     @property
     def looks(self) -> bool:
@@ -92,16 +92,13 @@ class Recipe:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
 
-    def lesson(
-        self, model: Any, texts: list[str], negatives: Sequence[str], told: Sequence[Told], draw: torch.Generator
-    ) -> Lesson:
+    def lesson(self, model: Any, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """The lesson of these settings for a model, which stays as it is.
 
         Args:
             model: to be taught.
             texts: one caption an image.
             negatives: captions of other concepts.
-            told: what to say of each image, for a lesson that tells.
             draw: for what is drawn before the first step.
 
         Raises:
@@ -140,9 +137,7 @@ class TransferSettings(Recipe):
     }
     teaches: ClassVar[type] = Contrastive
 
-    def lesson(
-        self, model: Any, texts: list[str], negatives: Sequence[str], told: Sequence[Told], draw: torch.Generator
-    ) -> Lesson:
+    def lesson(self, model: Contrastive, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """By contrast."""
         return Contrast(model, texts, negatives, self, draw)
 
@@ -166,9 +161,7 @@ class MatchingSettings(Recipe):
     choices: ClassVar[dict[str, tuple[str, ...]]] = Recipe.choices | {"objective": ("itm", "mlm")}
     teaches: ClassVar[type] = Matching
 
-    def lesson(
-        self, model: Any, texts: list[str], negatives: Sequence[str], told: Sequence[Told], draw: torch.Generator
-    ) -> Lesson:
+    def lesson(self, model: Matching, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """By matching, or by guessing masked words."""
         if self.objective == "itm":
             return Pairs(model, texts, negatives)
@@ -236,7 +229,8 @@ def transfer(
     if len(texts) != count:
         raise ValueError(f"expected one caption or one an image, found {len(texts)} for {count} images")
     draw = torch.Generator().manual_seed(seed)
-    lesson = settings.lesson(model, texts, negatives, told, draw)
+    more: dict[str, Any] = {"told": told} if settings.tells else {}
+    lesson = settings.lesson(model, texts, negatives, draw, **more)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
     optimizer = kind(
         lesson.trained, lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay

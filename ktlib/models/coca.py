@@ -97,7 +97,7 @@ class Captioner(DualEncoder):
             raise ValueError(f"expected captions of at most {self.context_length} words, found longest={longest}")
         limits = decoding.Limits(self.start, self.end, longest, shortest)
         found: decoding.Found = []
-        for part in images.split(AT_ONCE):
+        for part in images.split(AT_ONCE) if len(images) else ():
             with torch.no_grad():
                 _, seen = self.see(part.to(self.device))
                 told = Continuation(self.clip.text, self.clip.text_decoder, seen, self.clip.pad_id)
