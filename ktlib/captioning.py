@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +57,7 @@ class CaptioningSettings(TransferSettings):
 
     def lesson(
         self,
-        model: Telling,
+        model: Any,
         texts: list[str],
         negatives: Sequence[str],
         draw: torch.Generator,
@@ -92,6 +92,7 @@ class Captions(Contrast):
             super().__init__(model, texts, negatives, settings, draw)
         else:
             self.old, self.model, self.settings = model, model.copy().requires_grad_(False), settings
+            self.fixed = None
             self.trained = self._unfreeze(draw)
 
     def _unfreeze(self, draw: torch.Generator) -> list[nn.Parameter]:
@@ -112,6 +113,6 @@ class Captions(Contrast):
             return self.settings.captioning * self.model.told_loss(self.model.blank(len(texts)), texts)
         vectors, seen = self.model.see(images)
         loss = self.settings.captioning * self.model.told_loss(seen, texts)
-        if self.settings.contrast:
+        if self.fixed is not None:
             loss = loss + self.settings.contrast * self.contrast(vectors, self.fixed[chosen])
         return loss

@@ -267,14 +267,14 @@ def _compared(features: Tensor, target: Tensor, distance: str) -> tuple[Tensor, 
     return distance_between(features, target, distance), cosine
 
 
-def from_open_clip(architecture: str, *, name: str, pretrained: str | None = None, kind: type[D] = DualEncoder) -> D:
+def from_open_clip(architecture: str, *, name: str, kind: type[D], pretrained: str | None = None) -> D:
     """An open_clip model with its own normalisation and tokenizer; frozen, in evaluation mode.
 
     Args:
         architecture: as open_clip names it, its `local-dir:` and `hf-hub:` included.
         name: for messages and rows.
-        pretrained: a tag or a file; None for what the folder holds, or for random weights of seed 0.
         kind: of adapter.
+        pretrained: a tag or a file; None for what the folder holds, or for random weights of seed 0.
 
     Raises:
         UserWarning: open_clip would build another activation than the weights were trained with.

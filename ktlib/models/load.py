@@ -138,16 +138,18 @@ def _folder(name: str) -> Path | None:
 
 def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
     if (folder := _folder(name)) is not None and weights is None:
-        return from_open_clip(f"local-dir:{folder}", name=name)
+        return from_open_clip(f"local-dir:{folder}", name=name, kind=DualEncoder)
     if name.startswith("random/"):
-        return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"][0], name=name)
+        return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"][0], name=name, kind=DualEncoder)
     if name in PUBLISHED:
         architecture, tag = PUBLISHED[name]
         wanted = manifests.checkpoint(name)
         if weights is None:
             checkpoints.need(wanted)
-        return from_open_clip(architecture, pretrained=str(weights or wanted.file() or tag), name=name)
-    return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name)
+        return from_open_clip(
+            architecture, pretrained=str(weights or wanted.file() or tag), name=name, kind=DualEncoder
+        )
+    return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name, kind=DualEncoder)
 
 
 def _captioner(name: str, weights: str | Path | None) -> Captioner:
