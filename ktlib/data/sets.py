@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
@@ -195,3 +196,40 @@ class Gallery:
             raise ValueError(f"expected captions of every image, found none of number {bare}")
         if self.units and len(self.units) != len(self.images):
             raise ValueError(f"expected a unit for each image, found {len(self.units)} for {len(self.images)}")
+
+    def of(self, image: int) -> tuple[str, ...]:
+        """The captions of an image."""
+        return self._of[image]
+
+    @functools.cached_property
+    def _of(self) -> dict[int, tuple[str, ...]]:
+        found: dict[int, list[str]] = {}
+        for caption, image in zip(self.captions, self.owner, strict=True):
+            found.setdefault(image, []).append(caption)
+        return {image: tuple(captions) for image, captions in found.items()}
+
+    def take(self, numbers: Sequence[int]) -> Gallery:
+        """Some of the images with their captions, in this order; nothing is read before it is asked for."""
+        owned = [(caption, place) for place, number in enumerate(numbers) for caption in self.of(number)]
+        return replace(
+            self,
+            images=_Part(self.images, tuple(numbers)),
+            captions=tuple(caption for caption, _ in owned),
+            owner=tuple(place for _, place in owned),
+            digest=key(self.digest, list(numbers)),
+            units=tuple(self.units[number] for number in numbers) if self.units else (),
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the images of a gallery."""
+
+    whole: Images
+    numbers: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.whole[self.numbers[index]]

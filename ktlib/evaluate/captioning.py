@@ -63,7 +63,22 @@ class CaptionScores:
         if strange := [image for image in ids if image not in rows]:
             raise ValueError(f"expected images that were scored, found {len(strange)} others: {strange[:3]}")
         counts = np.bincount([rows[image] for image in ids], minlength=len(rows))
-        return float(_of_sums(metric, counts @ self._counts(metric)))
+        return float(self.redrawn(metric, counts))
+
+    def redrawn(self, metric: str, counts: np.ndarray) -> np.ndarray:
+        """`resampled` for many sets at once.
+
+        Args:
+            metric: one of those in `corpus`.
+            counts: (…, images), how often each of `images` stands in a set.
+
+        Returns:
+            (…), the metric of each set.
+
+        Raises:
+            ValueError: the metric is missing.
+        """
+        return _of_sums(metric, counts @ self._counts(metric))
 
     def estimate(self, metric: str, *, seed: int = 0, draws: int = 1000) -> Estimate:
         """The metric of all images with a 95 % bootstrap interval over images (see `resampled`).

@@ -70,6 +70,25 @@ def small_examination() -> Examination:
 
 
 @functools.cache
+def scene_objects() -> Examination:
+    """The objects that scenes of two things show, each with its everyday description: known, and to be taught again.
+
+    Nothing is examined with it: what is taught is looked for in captions of scenes (KT v1, Sec. 4.4.3, where it is
+    the eighty classes of MSCOCO).
+    """
+    told = {name: text for name, text in everyday().items() if not OBJECTS[name].fills}
+    concepts = tuple(Concept(name, "test", "object", text, text, text, text) for name, text in told.items())
+
+    def lessons(name: str, count: int, seed: int) -> Tensor:
+        return world.pictures(name, count, first=FIRST_LESSON + seed * count)
+
+    digest = key("scene objects", world.fingerprint(), told)
+    return Examination(
+        "pocket coco", concepts, (), [], digest, functools.partial(world.pictures, count=PICTURES), lessons
+    )
+
+
+@functools.cache
 def gallery(split: str) -> Gallery:
     """Scenes of the pocket Flickr with their captions; one that an image has twice is kept once (D34).
 

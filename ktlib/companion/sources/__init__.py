@@ -16,7 +16,7 @@ import torch
 
 from ktlib import places
 from ktlib.companion.sources import generated, real
-from ktlib.data import flickr30k
+from ktlib.data import flickr30k, prompts
 from ktlib.data.sets import Examination, Gallery, LabelledImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
@@ -239,7 +239,7 @@ def _sets_from(dataset: str, root: Path, *, cell: Cell | None = None, partial: b
             left_out[name] = str(error)
             del tests[name]
             train.pop(name, None)
-    return Sets(dataset, train.pop("ImageNet"), tests, train, real.published_prompts(), left_out=left_out)
+    return Sets(dataset, train.pop("ImageNet"), tests, train, prompts.published("zoomshot_pgkd"), left_out=left_out)
 
 
 def sets(name: str) -> Sets:

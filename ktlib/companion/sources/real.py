@@ -230,9 +230,3 @@ def class_names(one: LabelledImages) -> tuple[str, ...]:
             "herbarium-2019/class_names.txt, or leave the set out"
         )
     return one.names
-
-
-def published_prompts() -> tuple[str, ...]:
-    """The 44 prompts of ZS Fig. 5 as printed, duplicates and misprint included (D21)."""
-    lines = tables.rows(places.PUBLISHED / "prompts.csv", ("set", "text"))
-    return tuple(line["text"] for line in lines if line["set"] == "zoomshot_pgkd")
