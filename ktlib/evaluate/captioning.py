@@ -63,17 +63,17 @@ class CaptionScores:
         if strange := [image for image in ids if image not in rows]:
             raise ValueError(f"expected images that were scored, found {len(strange)} others: {strange[:3]}")
         counts = np.bincount([rows[image] for image in ids], minlength=len(rows))
-        return float(self.redrawn(metric, counts))
+        return float(_of_sums(metric, counts @ self._counts(metric)))
 
     def redrawn(self, metric: str, counts: np.ndarray) -> np.ndarray:
         """`resampled` for many sets at once.
 
         Args:
             metric: one of those in `corpus`.
-            counts: (…, images), how often each of `images` stands in a set.
+            counts: (sets, images), how often each of `images` stands in a set.
 
         Returns:
-            (…), the metric of each set.
+            (sets,).
 
         Raises:
             ValueError: the metric is missing.

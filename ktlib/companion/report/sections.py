@@ -224,7 +224,7 @@ def shares(rows: Sequence[Row], everything: Sequence[Row]) -> str:
     names = _names(rows)
     lines = _of_pairs(rows, names, WRITTEN, percent)
     title = (
-        "### Shares of a gain\n\nIn percent, with 95 % intervals over images and seeds; none of what is no sure gain."
+        "### Shares of a gain\n\nIn percent, 95 % intervals over images and seeds; none where there is no sure gain."
     )
     return joined([title, described(["model", "method", *names, "share of"], lines, WRITTEN)])
 
