@@ -31,6 +31,7 @@ from ktlib.store import key, remembered
 _VERSION = 1  # raise it when the same settings give other captions
 AT_ONCE = 32  # images that are read and captioned together
 CHOSEN_BY = "cider"  # which rate and how many passes: ours (D53)
+QUICK = ("bleu4", CHOSEN_BY)  # what validation images are measured by
 
 
 @dataclass(frozen=True)
@@ -143,17 +144,25 @@ def cells(subject: Subject) -> list[Cell]:
 
 
 def tried(subject: Subject, course: Course, *, progress: bool = True) -> dict[Cell, Said]:
-    """What the model says of validation images after a course, for each cell, measured by what it is chosen by."""
-    jobs = tqdm(cells(subject), desc="validation", disable=not progress)
-    quick = {"metrics": (CHOSEN_BY,), "progress": False}
-    return {cell: caption(subject, "validation", course=at(course, cell), **quick) for cell in jobs}
+    """What the model says of validation images after a course, for each cell; nothing where there is one cell alone."""
+    several = cells(subject) if len(cells(subject)) > 1 else []
+    jobs = tqdm(several, desc="validation", disable=not progress)
+    return {
+        cell: caption(subject, "validation", course=at(course, cell), metrics=QUICK, progress=False) for cell in jobs
+    }
 
 
-def choose(found: Mapping[Cell, Said]) -> Cell:
-    """The cell with the highest CIDEr; of equals the smallest rate, and the fewest passes.
+def choose(subject: Subject, found: Mapping[Cell, Said]) -> Cell:
+    """The cell with the highest CIDEr, of equals the smallest rate and the fewest passes; or the only one there is.
+
+    Args:
+        subject: whose cells.
+        found: from `tried`.
 
     Source: ours (D53): KT prints one rate a row and does not say how it was found.
     """
+    if not found:
+        return cells(subject)[0]
     worth = {cell: one.scores.corpus[CHOSEN_BY] for cell, one in found.items()}
     return min(cell for cell, value in worth.items() if value >= max(worth.values()) - 1e-12)
 
@@ -189,6 +198,27 @@ def changes(subject: Subject, item: str, method: str, after: Found, before: Said
     """
     draw = _draw(after, before)
     return [_row(subject, item, method, metric, draw.change(metric), after, over) for metric in draw.metrics]
+
+
+def compared(
+    subject: Subject, item: str, before: Said, said: Mapping[str, Found], pairs: Iterable[tuple[str, str]]
+) -> list[Row]:
+    """Rows of the untouched model, of every method, and of their differences.
+
+    Args:
+        subject: the model before transfer.
+        item: for the rows.
+        before: captions of the untouched model.
+        said: captions by method and seed.
+        pairs: methods, and what each is set against: `base` or another method; what was not taught is left out.
+    """
+    rows = measured(subject, item, "base", [before])
+    there = [(method, over) for method, over in pairs if method in said and over in ("base", *said)]
+    for method in dict.fromkeys(method for method, _ in there):
+        rows += measured(subject, item, method, said[method].values())
+    for method, over in there:
+        rows += changes(subject, item, method, said[method], before if over == "base" else said[over], over=over)
+    return rows
 
 
 def shares(subject: Subject, after: Mapping[str, Found], before: Said, *, method: str, whole: str = "kt") -> list[Row]:
