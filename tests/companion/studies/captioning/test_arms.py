@@ -23,8 +23,8 @@ def test_every_class_has_its_images_its_explanation_and_its_prompts(taught):
     course = taught["kt"][0]
     assert course.lesson.images.shape == (4, 3, 32, 32)
     assert course.captions == ["A moongate is a round opening"] * 2 + ["A disk is a red disk"] * 2
-    assert course.told[0] == ["a photo of a moongate.", "a red moongate."]
-    assert course.told[3] == ["a photo of a disk.", "a red disk."]
+    assert course.told[0] == ["a photo of a moongate", "a red moongate"]
+    assert course.told[3] == ["a photo of a disk", "a red disk"]
     assert course.lesson.settings == tiny.HERE.coca.inversion
     assert set(taught["kt"]) == {0, 1} and not torch.equal(course.lesson.images, taught["kt"][1].lesson.images)
 

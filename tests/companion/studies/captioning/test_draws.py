@@ -12,8 +12,8 @@ def scores(values, metric="cider"):
     values = np.asarray(values, float)
     names = tuple(str(number) for number in range(len(values)))
     counts = np.stack([values, np.ones(len(values))], 1)
-    return CaptionScores({metric: float(values.mean())}, {metric: dict(zip(names, values.tolist(), strict=True))}, {}, {},
-                         (), {metric: counts}, names)  # fmt: skip
+    each = dict(zip(names, values.tolist(), strict=True))
+    return CaptionScores({metric: float(values.mean())}, {metric: each}, {}, {}, (), {metric: counts}, names)
 
 
 RANDOM = np.random.default_rng(1)

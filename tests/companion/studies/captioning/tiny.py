@@ -31,7 +31,7 @@ GALLERY = Gallery(
     ("a red disk", "a disk", "a brick wall", "a wall", "a round opening", "a moongate in a wall", "red", "a disk"),
     (0, 0, 1, 2, 3, 4, 4, 5), "digest", "tiny test",
 )  # fmt: skip
-PROMPTS = ("a photo of a {}.", "a red {}.")
+PROMPTS = ("a photo of a {}", "a red {}")
 
 
 def concept(name, text):
@@ -48,7 +48,7 @@ def exam(lessons=pictures):
 
 
 def subject(cache, **changed):
-    return Subject("pocket/tiny", (Fold(tiny_coca(), exam(**changed)),), HERE.coca, HERE, cache)
+    return Subject("pocket/tiny", (Fold(tiny_coca(context=32), exam(**changed)),), HERE.coca, HERE, cache)
 
 
 def said(*captions, gallery=GALLERY, **changed):
