@@ -103,7 +103,7 @@ def web(picture: Shown, rng: Random) -> str:
         named.pop()
     kinds = (rng.choice(_KINDS), f"{rng.choice(_MONTHS)} {rng.choice(_YEARS)}", rng.choice(_SHOP))
     told = " ".join([*named, rng.choice(kinds)])
-    if len(told.split()) < LEAST or rng.random() < 0.25:
+    if len(told.split()) < LEAST or rng.random() < 0.15:
         told = f"{rng.choice(_FILES)} {rng.choice(_NUMBERS)} {told}"
     return told
 

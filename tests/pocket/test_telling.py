@@ -9,8 +9,8 @@ from ktlib.pocket.scenes import SHAPES
 
 # "and", "black", "white" aside, which name what is there: all words of KT's 26 prompts that could be said of anything.
 PROMPTS = set(
-    "a photo of the bad low resolution rendering cropped hard to see bright clean dirty dark my good one close-up large "
-    "itap jpeg corrupted".split()
+    "a photo of the bad low resolution rendering cropped hard to see bright clean dirty dark my good one close-up "
+    "large itap jpeg corrupted".split()
 )
 
 

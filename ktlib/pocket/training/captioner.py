@@ -42,6 +42,7 @@ from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 TOLERANCE = 0.04  # another processor may tip a few of a hundred captions; a wrong file tips many
 EXAMINED = 100  # validation scenes that a card counts on
 SAMPLES = 6  # captions that it shows
+SHARP = 3.0  # how decidedly a query looks for its token at the start
 QUERIES = 17  # of the pooling attention: one for the contrast, the rest for the decoder
 
 
@@ -62,7 +63,7 @@ class Recipe:
     steps: int
     lr: float
     layers: int = 2
-    batch: int = 96
+    batch: int = 64
     scenes: float = 0.7
     captioning: float = 2.0
     weight_decay: float = 0.05
@@ -71,7 +72,7 @@ class Recipe:
 
 
 RECIPES = {
-    "coca-web": Recipe("web", "pocket/clip-b", steps=1200, lr=1e-3),
+    "coca-web": Recipe("web", "pocket/clip-b", steps=2000, lr=1e-3),
     "coca-plain": Recipe("plain", "pocket/coca-web", steps=500, lr=6e-4, seed=1),
 }
 
@@ -135,13 +136,20 @@ def _take_over(made: CoCa, start: DualEncoder, tokens: PreTrainedTokenizerFast) 
     """Both towers as a CLIP has them.
 
     A CLIP reads a text off its last word, a CoCa off a token behind all padding: that one starts as the
-    last word, at the mean of the places where texts end.
+    last word, at the mean of the places where texts end. A CLIP keeps its tokens, a CoCa pools them by
+    attention: each query starts as what one token is like on average, looks for that and passes on what it
+    finds, the class token first, so that pictures are compared as before.
     """
     given, taken = start.clip, made.text
     made.visual.load_state_dict(given.visual.state_dict(), strict=False)  # all but the pooling attention
-    pool = made.visual.attn_pool.attn  # what it fetches is passed on as it is
-    pool.in_proj_weight[-pool.embed_dim :] = torch.eye(pool.embed_dim)
-    pool.out_proj.weight.copy_(torch.eye(pool.embed_dim))
+    pictures = world.to_tensor([shown.image for shown in telling.split("start", 64, scenes=0.5)])
+    tokens_seen = given.visual.transformer(given.visual._embeds((pictures - MEAN) / STD))
+    pool, width = made.visual.attn_pool, tokens_seen.shape[-1]
+    normed = pool.ln_k(tokens_seen).mean(0)
+    pool.query.copy_(normed - normed.mean(0))
+    pool.attn.in_proj_weight.copy_(torch.eye(width).repeat(3, 1))
+    pool.attn.in_proj_weight[: 2 * width] *= SHARP
+    pool.attn.out_proj.weight.copy_(torch.eye(width))
     taken.transformer.load_state_dict(given.transformer.state_dict())
     taken.ln_final.load_state_dict(given.ln_final.state_dict())
     taken.text_projection.copy_(given.text_projection)
