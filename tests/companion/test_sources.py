@@ -158,7 +158,7 @@ def test_real_lessons_are_not_among_the_examined_pictures() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected an examination \(pocket 0, .*, imagenet-100\), found 'coco'"):
+    with pytest.raises(ValueError, match=r"expected an examination \(pocket 0, .*, coco80\), found 'coco'"):
         sources.examination("coco")
     with pytest.raises(ValueError, match=r"expected a gallery \(pocket, fixtures, flickr30k\), found 'coco'"):
         sources.gallery("coco", "test")

@@ -81,13 +81,27 @@ def _imagenet_100() -> Examination:
     return real.imagenet_100(places.data(), cell=calibrated(VILT))
 
 
+@functools.cache
+def _coco80() -> Examination:
+    return real.coco_classes(functools.partial(gallery, "mscoco", "validation"))
+
+
+@functools.cache
+def _generated_coco_classes() -> Examination:
+    """Two of the eighty."""
+    whole = real.coco_classes(functools.partial(gallery, "fixtures coco", "validation"))
+    return replace(whole, concepts=whole.concepts[:2], digest=key(whole.digest, 2))
+
+
 def examination(name: str) -> Examination:
     """Concepts to be taught, and everything that should be kept.
 
     Args:
         name: `pocket 0` to `pocket 3` (drawn, a fold each), `fixtures` (generated files: proves the path,
             measures nothing) or `imagenet` (RareConcepts and ImageNet-1k); and, where every class prompt costs
-            a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
+            a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37);
+            and what is taught before captions are written, with nothing to be examined: `pocket coco`,
+            `fixtures coco` and `coco80` (the papers' eighty categories; KT v1, Tab. 17).
 
     Raises:
         ValueError: there is no such one.
@@ -96,10 +110,13 @@ def examination(name: str) -> Examination:
     offered: Mapping[str, Callable[[], Examination]] = {
         **{f"pocket {fold.number}": functools.partial(exams.examination, fold.number) for fold in FOLDS},
         "pocket small": exams.small_examination,
+        "pocket coco": exams.scene_objects,
         "fixtures": _generated_imagenet,
+        "fixtures coco": _generated_coco_classes,
         "fixtures small": _generated_imagenet_small,
         "imagenet": _imagenet,
         "imagenet-100": _imagenet_100,
+        "coco80": _coco80,
     }
     return _chosen("an examination", name, offered)()
 

@@ -6,6 +6,7 @@ Thin over the readers in `ktlib.data`; generated files go through here too, whic
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from ktlib import places
 from ktlib.data import imagenet, images, rare_concepts, tables
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.fine_grained import cub_200, flowers_102, herbarium_19, oxford_pets, stanford_cars
-from ktlib.data.sets import Concept, Examination, LabelledImages
+from ktlib.data.sets import Concept, Examination, Gallery, LabelledImages
 from ktlib.evaluate.calibration import Cell
 from ktlib.store import key
 
@@ -157,6 +158,36 @@ def imagenet_100(root: Path, *, cell: Cell, side: int = 384, partial: bool = Fal
     return Examination(
         "imagenet_100", concepts, names, _Walk(batches), digest, pictures, lambda *_: None, cell.templates, left_out
     )
+
+
+# -- the categories of MSCOCO --------------------------------------------------------------------------
+def coco_classes(validation: Callable[[], Gallery], *, side: int = 224) -> Examination:
+    """The papers' eighty categories of MSCOCO with their descriptions (KT v1, Tab. 17): to be taught, not examined.
+
+    Real pictures of a category are validation images that somebody named it in: nobody published which were used,
+    and the control is ours (D56). A category that nobody named has none.
+
+    Args:
+        validation: gives images and captions.
+        side: of the pictures in pixels.
+    """
+    told = descriptions("coco80")
+    concepts = tuple(Concept(name, "test", "object", text, text, text, text) for name, text in told.items())
+
+    @functools.cache
+    def named(name: str) -> list[int]:
+        shown, word = validation(), re.compile(rf"\b{re.escape(name)}s?\b", re.IGNORECASE)
+        return [image for image in range(len(shown.images)) if any(word.search(caption) for caption in shown.of(image))]
+
+    def lessons(name: str, count: int, seed: int) -> Tensor | None:
+        there = named(name)
+        order = torch.randperm(len(there), generator=torch.Generator().manual_seed(seed))[:count].tolist()
+        return torch.stack([images.square(validation().images[there[i]], side) for i in order]) if there else None
+
+    def pictures(name: str) -> Tensor:
+        return torch.empty(0, 3, side, side)
+
+    return Examination("mscoco", concepts, (), [], key("coco80", told, side), pictures, lessons)
 
 
 # -- the nine sets of Zoom-shot -----------------------------------------------------------------------
