@@ -78,6 +78,7 @@ class Captioning:
 
     Attributes:
         gallery: a name for `sources.gallery`.
+        classes: how many are taught, the first ones; None for all.
         epochs: passes over the lesson to choose from; the rates are the teaching's.
         validation, test: how many images of each split; None for all.
         search: of `Captioner.generate`.
@@ -85,6 +86,7 @@ class Captioning:
     """
 
     gallery: str
+    classes: int | None = None
     epochs: tuple[int, ...] = (1,)
     validation: int | None = None
     test: int | None = None
@@ -199,7 +201,7 @@ SCALES = {
             transfer=CaptioningSettings(),
             rates=(1e-4, 3e-4, 1e-3),
         ),
-        captioning=Captioning(gallery="pocket coco", epochs=(1, 3), validation=60, test=200),
+        captioning=Captioning(gallery="pocket coco", classes=12, epochs=(1, 3), validation=60, test=200),
         retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),
         zoom_shot=ZoomShot(
             clip="pocket/clip-b",
@@ -244,7 +246,7 @@ SCALES = {
             images_per_concept=1,
             seeds=(0,),
         ),
-        captioning=Captioning(gallery="fixtures coco", validation=2, test=2, shown=2),
+        captioning=Captioning(gallery="fixtures coco", classes=2, validation=2, test=2, shown=2),
         retrieval=Searching(gallery="fixtures", rates=(1e-6,), batches=(2,), everyday_images=1, everyday=2),
         zoom_shot=ZoomShot(
             clip="random/ViT-B-16",

@@ -29,7 +29,7 @@ FIRST_NOISE = 2000  # seeds of noise, as in notebook 04
 
 def classes(subject: Subject) -> tuple[Concept, ...]:
     """What is taught, all at once."""
-    return subject.exam.concepts
+    return subject.exam.concepts[: subject.scale.captioning.classes]
 
 
 def courses(subject: Subject, method: str, *, progress: bool = True) -> dict[int, Course]:
