@@ -153,9 +153,10 @@ class Scale:
 
     def shifted(self, seed: int) -> Scale:
         """The same with every seed larger by so much, for a run that repeats another."""
-        kinds = {"clip": self.clip, "vilt": self.vilt, "coca": self.coca}
-        moved = {name: replace(one, seeds=tuple(seed + s for s in one.seeds)) for name, one in kinds.items()}
-        return replace(self, seeds=tuple(seed + s for s in self.seeds), **moved)
+        clip, vilt, coca = (
+            replace(one, seeds=tuple(seed + s for s in one.seeds)) for one in (self.clip, self.vilt, self.coca)
+        )
+        return replace(self, seeds=tuple(seed + s for s in self.seeds), clip=clip, vilt=vilt, coca=coca)
 
 
 # ZS Sec. 4.1 names the architectures; which weights is ours (D25).

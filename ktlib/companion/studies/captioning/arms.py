@@ -108,7 +108,7 @@ def _lessons(subject: Subject, method: str, progress: bool) -> Lessons:
     if method != "noise":
         return bench.inverted(subject, every, progress=progress)
     count = subject.teaching.images_per_concept
-    found = {}
+    found: dict[tuple[str, int], Lesson] = {}
     for seed in subject.teaching.seeds:
         images = subject.model.noise(count * len(every), torch.Generator().manual_seed(FIRST_NOISE + seed))
         found |= {(one.name, seed): Lesson(own) for one, own in zip(every, images.split(count), strict=True)}
