@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from torch import Tensor
 
 from ktlib.companion.plots.style import COLOURS, LABELS, WIDE
@@ -17,7 +18,7 @@ from ktlib.companion.record.rows import Row, select
 
 _NAMES = {"bleu1": "BLEU@1", "bleu2": "BLEU@2", "bleu3": "BLEU@3", "bleu4": "BLEU@4", "meteor": "METEOR"}
 _NAMES |= {"rouge_l": "ROUGE-L", "cider": "CIDEr", "spice": "SPICE"}
-_LINE = 0.115  # inches between lines of small type
+_LINE, _LETTER, _SIDE = 0.115, 0.05, 0.9  # inches: between lines of small type, of a letter, of a picture
 
 
 def caption_gains(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[str]) -> Figure:
@@ -117,25 +118,29 @@ def caption_grid(
 
     Source: KT v1, Tab. 10.
     """
-    lines = max(1 + len(said) * 2 + len(told) for said, told in zip(captions, references, strict=True))
-    rows, height = -(-len(pictures) // columns), _LINE * (lines + 1)
-    ratios = [height, WIDE / columns - height] * columns
-    figure, axes = plt.subplots(rows, 2 * columns, figsize=(WIDE, height * rows), width_ratios=ratios, squeeze=False)
+    letters = int((WIDE / columns - _SIDE) / _LETTER)
+    texts = [_texts(*own, letters) for own in zip(captions, references, titles, strict=True)]
+    height = max(_SIDE, _LINE * max(1 + sum(1 + text.count("\n") for text, _ in own) for own in texts))
+    rows, ratios = -(-len(pictures) // columns), [_SIDE, WIDE / columns - _SIDE] * columns
+    size = (WIDE, height * rows + 0.25)
+    figure, axes = plt.subplots(rows, 2 * columns, figsize=size, width_ratios=ratios, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    letters = int((WIDE / columns - height) / 0.052)
-    cells = axes.reshape(-1, 2)
-    for (left, right), picture, said, told, title in zip(cells, pictures, captions, references, titles, strict=False):
+    for (left, right), picture, own in zip(axes.reshape(-1, 2), pictures, texts, strict=False):
         left.imshow(picture.permute(1, 2, 0).numpy())
-        _written(right, said, told, title, letters, height)
+        left.set_anchor("N")
+        y = 1.0
+        for text, looks in own:
+            right.text(0, y, text, fontsize=6, va="top", transform=right.transAxes, linespacing=1.1, **looks)
+            y -= (1 + text.count("\n")) * _LINE / height
+    handles = [Patch(color=COLOURS[method], label=LABELS[method]) for method in captions[0]]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
-def _written(ax: Axes, said: Mapping[str, str], told: Sequence[str], title: str, letters: int, height: float) -> None:
-    texts = [(title, "0.2", "bold")]
-    texts += [(textwrap.fill(text or "(nothing)", letters), COLOURS[method], "normal") for method, text in said.items()]
-    texts += [(textwrap.shorten(text, letters, placeholder=" …"), "0.55", "normal") for text in told]
-    y = 1.0
-    for text, colour, weight in texts:
-        ax.text(0, y, text, color=colour, weight=weight, fontsize=6, va="top", transform=ax.transAxes, linespacing=1.1)
-        y -= (text.count("\n") + 1) * _LINE / height
+def _texts(said: Mapping[str, str], told: Sequence[str], title: str, letters: int) -> list[tuple[str, dict[str, str]]]:
+    """What stands beside a picture, from the top, and how it looks; what people wrote is cut where it is too long."""
+    texts = [(title, {"color": "0.2", "weight": "bold"})]
+    texts += [(textwrap.fill(text or "(nothing)", letters), {"color": COLOURS[m]}) for m, text in said.items()]
+    cut = [textwrap.shorten(text, letters + 4, placeholder=" …") for text in told]
+    return texts + [(text, {"color": "0.6", "style": "italic"}) for text in cut]
