@@ -73,7 +73,7 @@ class Recipe:
 
 RECIPES = {
     "coca-web": Recipe("web", "pocket/clip-b", steps=2400, lr=1e-3),
-    "coca-plain": Recipe("plain", "pocket/coca-web", steps=500, lr=6e-4, seed=1),
+    "coca-plain": Recipe("plain", "pocket/coca-web", steps=1200, lr=6e-4, seed=1),
 }
 
 
