@@ -118,7 +118,7 @@ def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
 
 def untrained(recipe: Recipe) -> CoCa:
     """A CoCa with the towers of the model it starts from, or that model whole."""
-    start = load(recipe.start)
+    start = load(recipe.start, DualEncoder)
     if isinstance(start, Captioner):
         return start.copy().clip.requires_grad_(True)
     tokens = tokenizer()
