@@ -182,7 +182,8 @@ class Continuation:
     ) -> Float[Tensor, "images open vocabulary"]:
         """Scores of the next word; see `decoding.Step`."""
         device = self.words.device
-        self._follow(rows.to(device))
+        if not torch.equal(rows.flatten(), torch.arange(len(self.words))):  # else all go on as they are
+            self._follow(rows.to(device))
         images, self.open = words.shape
         self.words = torch.cat([self.words, words.to(device).view(-1, 1)], 1)
         place = self.words.shape[1] - 1

@@ -96,22 +96,20 @@ def tell(picture: Shown, style: str, rng: Random) -> str:
 
 def web(picture: Shown, rng: Random) -> str:
     """Fragments in any order, of four words or more: `img 07 wheel blue box jpg`, `box wheel red left may 2011`."""
-    sides = _SIDES.get(picture.relation, ("", "")) if rng.random() < 0.25 else ("", "")
+    sides = _SIDES.get(picture.relation, ("", "")) if rng.random() < 0.2 else ("", "")
     named = [_fragment(thing, side, rng) for thing, side in zip(picture.things, sides, strict=False)]
     rng.shuffle(named)
-    if len(named) > 1 and rng.random() < 0.1:
-        named.pop()
-    kinds = (rng.choice(_KINDS), f"{rng.choice(_MONTHS)} {rng.choice(_YEARS)}", rng.choice(_SHOP))
+    kinds = (rng.choice(_KINDS), rng.choice(_KINDS), rng.choice(_SHOP), f"{rng.choice(_MONTHS)} {rng.choice(_YEARS)}")
     told = " ".join([*named, rng.choice(kinds)])
-    if len(told.split()) < LEAST or rng.random() < 0.15:
+    if len(told.split()) < LEAST or rng.random() < 0.1:
         told = f"{rng.choice(_FILES)} {rng.choice(_NUMBERS)} {told}"
     return told
 
 
 def _fragment(thing: Thing, side: str, rng: Random) -> str:
     words = [thing.name]
-    if "a" in thing.colours and rng.random() < 0.8:
-        words.insert(rng.random() < 0.7, thing.colours["a"])  # mostly behind the name
+    if "a" in thing.colours and rng.random() < 0.9:
+        words.insert(rng.random() < 0.8, thing.colours["a"])  # mostly behind the name
     return " ".join([*words, side] if side else words)
 
 

@@ -42,9 +42,8 @@ from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 TOLERANCE = 0.04  # another processor may tip a few of a hundred captions; a wrong file tips many
 EXAMINED = 100  # validation scenes that a card counts on
 SAMPLES = 6  # captions that it shows
-PATCH = 8  # half a pocket CLIP's: what stands in a scene is half as large as what stands alone
-QUERIES = 1 + (IMAGE_SIZE // PATCH) ** 2  # of the pooling attention: one for the contrast, the rest for the decoder
 SHARP = 3.0  # how decidedly a query looks for its token at the start
+QUERIES = 17  # of the pooling attention: one for the contrast, the rest for the decoder
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Recipe:
     lr: float
     layers: int = 2
     batch: int = 64
-    scenes: float = 0.7
+    scenes: float = 0.8
     captioning: float = 2.0
     weight_decay: float = 0.05
     warmup: int = 40
@@ -73,8 +72,8 @@ class Recipe:
 
 
 RECIPES = {
-    "coca-web": Recipe("web", "pocket/clip-b", steps=1200, lr=1e-3),
-    "coca-plain": Recipe("plain", "pocket/coca-web", steps=500, lr=6e-4, seed=1),
+    "coca-web": Recipe("web", "pocket/clip-b", steps=2400, lr=1e-3),
+    "coca-plain": Recipe("plain", "pocket/coca-web", steps=1200, lr=6e-4, seed=1),
 }
 
 
@@ -100,7 +99,6 @@ def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
         "custom_text": True,
         "vision_cfg": towers["vision_cfg"]
         | {
-            "patch_size": PATCH,
             "attentional_pool": True,
             "attn_pooler_queries": QUERIES,
             "attn_pooler_heads": heads,
@@ -120,7 +118,7 @@ def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
 
 def untrained(recipe: Recipe) -> CoCa:
     """A CoCa with the towers of the model it starts from, or that model whole."""
-    start = load(recipe.start)
+    start = load(recipe.start, DualEncoder)
     if isinstance(start, Captioner):
         return start.copy().clip.requires_grad_(True)
     tokens = tokenizer()
@@ -133,29 +131,19 @@ def untrained(recipe: Recipe) -> CoCa:
     return made
 
 
-_RESIZED = ("conv1.weight", "positional_embedding")
-
-
 @torch.no_grad()
 def _take_over(made: CoCa, start: DualEncoder, tokens: PreTrainedTokenizerFast) -> None:
     """Both towers as a CLIP has them.
 
-    Patches of half the side are seen through the same filters, shrunk: a thing of half the size looks to
-    them as the whole did. A CLIP reads a text off its last word, a CoCa off a token behind all padding: that
-    one starts as the last word, at the mean of the places where texts end. A CLIP keeps its tokens, a CoCa
-    pools them by attention: each query starts as what one token is like on average, looks for that and passes
-    on what it finds, the class token first, so that pictures are compared much as before.
+    A CLIP reads a text off its last word, a CoCa off a token behind all padding: that one starts as the
+    last word, at the mean of the places where texts end. A CLIP keeps its tokens, a CoCa pools them by
+    attention: each query starts as what one token is like on average, looks for that and passes on what it
+    finds, the class token first, so that pictures are compared as before.
     """
     given, taken = start.clip, made.text
-    shared = {name: tensor for name, tensor in given.visual.state_dict().items() if name not in _RESIZED}
-    made.visual.load_state_dict(shared, strict=False)  # all but these and the pooling attention
-    shrink = made.visual.grid_size[0] // given.visual.grid_size[0]
-    made.visual.conv1.weight.copy_(F.avg_pool2d(given.visual.conv1.weight, shrink) * shrink**2)
-    first, grid = given.visual.positional_embedding.split([1, len(given.visual.positional_embedding) - 1])
-    grid = F.interpolate(grid.T.unflatten(1, given.visual.grid_size)[None], made.visual.grid_size, mode="bicubic")
-    made.visual.positional_embedding.copy_(torch.cat([first, grid[0].flatten(1).T]))
+    made.visual.load_state_dict(given.visual.state_dict(), strict=False)  # all but the pooling attention
     pictures = world.to_tensor([shown.image for shown in telling.split("start", 64, scenes=0.5)])
-    tokens_seen = made.visual.transformer(made.visual._embeds((pictures - MEAN) / STD))
+    tokens_seen = given.visual.transformer(given.visual._embeds((pictures - MEAN) / STD))
     pool, width = made.visual.attn_pool, tokens_seen.shape[-1]
     normed = pool.ln_k(tokens_seen).mean(0)
     pool.query.copy_(normed - normed.mean(0))
@@ -177,10 +165,15 @@ def _take_over(made: CoCa, start: DualEncoder, tokens: PreTrainedTokenizerFast) 
 
 # -- training -----------------------------------------------------------------------------------------
 def explained(picture: Shown, prompts: tuple[str, ...], rng: Random) -> str:
-    """A caption for the contrast, as the pocket CLIPs know them; a name stands in any of the 26 prompts too."""
+    """A caption for the contrast, as the pocket CLIPs know them; a name stands in any of the 26 prompts too.
+
+    Half of those of scenes name no colour: two colours tell a scene from others sooner than two names do, and
+    names would be learnt late.
+    """
     if picture.relation:
         first, second = picture.things
-        return rng.choice(flickr.captions(first, second, picture.relation))
+        told = rng.choice(flickr.captions(first, second, picture.relation))
+        return world.english(world.uncoloured(told)) if rng.random() < 0.5 else told
     (thing,) = picture.things
     if rng.random() < 0.25:
         return rng.choice(prompts).format(thing.name)
@@ -323,8 +316,8 @@ def readable(card: Mapping[str, Any]) -> str:
     return f"""# pocket/{card["name"]}
 
 A CoCa that has seen the whole drawn world and tells {style}: open_clip's `CoCa`, {IMAGE_SIZE} pixels in
-patches of {PATCH}, width 128, 4 layers in the visual tower, 3 in the text tower, {recipe["layers"]} in the decoder, half precision.
-Generated by `python -m ktlib pocket train {card["name"]}`; do not edit.
+patches of 16, width 128, 4 layers in the visual tower, 3 in the text tower, {recipe["layers"]} in the decoder,
+half precision. Generated by `python -m ktlib pocket train {card["name"]}`; do not edit.
 
 - **Start**: {recipe["start"]}.
 - **Data**: {recipe["steps"]} batches of {recipe["batch"]} new pictures (world {training["world"]}),

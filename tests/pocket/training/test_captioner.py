@@ -38,6 +38,17 @@ def test_it_starts_with_the_towers_of_a_clip(fresh):
     assert all(torch.equal(made.text.token_embedding.weight[a], start.token_embedding.weight[b]) for a, b in rows)
 
 
+def test_pictures_and_texts_are_compared_much_as_before(fresh):
+    """Attention finds the class token, most of it, and texts are read off another place."""
+    start, pictures = load(TINY.start), world.pictures("wheel", 8)
+    texts = [f"a photo of a {name}" for name in ("wheel", "moongate", "mug", "boat")]
+    with torch.no_grad():
+        said = fresh.network.encode_text(words.encode(fresh.words, texts))
+        seen = fresh.network.encode_image((pictures - 0.5) / 0.25)
+    assert (said * start.encode_text(texts)).sum(1).min() > 0.9
+    assert (seen * start.encode_image(pictures)).sum(1).min() > 0.9
+
+
 def test_every_weight_starts_with_a_value(fresh):
     assert all(parameter.isfinite().all() for parameter in fresh.network.parameters())
     assert fresh.network.text_decoder.text_projection.std().item() == pytest.approx(128**-0.5, rel=0.05)
