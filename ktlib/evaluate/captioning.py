@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from ktlib.evaluate import java
-from ktlib.evaluate.intervals import Estimate
+from ktlib.evaluate.intervals import Estimate, Values
 
 METRICS = ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge_l", "cider", "spice")
 BLEU = METRICS[:4]
@@ -63,7 +64,7 @@ class CaptionScores:
         if strange := [image for image in ids if image not in rows]:
             raise ValueError(f"expected images that were scored, found {len(strange)} others: {strange[:3]}")
         counts = np.bincount([rows[image] for image in ids], minlength=len(rows))
-        return float(_of_sums(metric, counts @ self._counts(metric)))
+        return float(_of_sums(metric, counts[None] @ self._counts(metric))[0])
 
     def redrawn(self, metric: str, counts: np.ndarray) -> np.ndarray:
         """`resampled` for many sets at once.
@@ -144,7 +145,7 @@ def captioning(
     if len(images) == 1 and per_image.pop("cider", None):
         del statistics["cider"]
         missing["cider"] = "CIDEr weighs a word by how few images have it: with one image nothing has weight"
-    corpus = {metric: float(_of_sums(metric, counts.sum(0))) for metric, counts in statistics.items()}
+    corpus = {metric: float(_of_sums(metric, counts.sum(0, keepdims=True))[0]) for metric, counts in statistics.items()}
     named = {metric: dict(zip(images, values, strict=True)) for metric, values in per_image.items()}
     return CaptionScores(corpus, named, missing, left_out, tuple(notes), statistics, images)
 
@@ -260,7 +261,7 @@ def _meteor(said: list[str], told: list[list[str]]) -> _Scored:
     return [values], rows
 
 
-def _means(values: Sequence[float]) -> _Scored:
+def _means(values: Values) -> _Scored:
     return [[float(value) for value in values]], np.stack([np.asarray(values, float), np.ones(len(values))], 1)
 
 
@@ -283,20 +284,20 @@ _SCORERS = {"bleu": _bleu, "meteor": _meteor, "rouge_l": _rouge_l, "cider": _cid
 
 
 # -- from sums of counts to a metric ------------------------------------------------------------------
-def _of_sums(metric: str, sums: np.ndarray) -> np.ndarray:
-    """A metric from summed counts (..., counts)."""
+def _of_sums(metric: str, sums: Float[np.ndarray, "sets counts"]) -> Float[np.ndarray, " sets"]:
+    """A metric of each of some sets of images, from the counts that were summed over the set."""
     if metric in BLEU:
         return _bleu_of(sums, BLEU.index(metric) + 1)
-    return _meteor_of(sums) if metric == "meteor" else sums[..., 0] / sums[..., 1]
+    return _meteor_of(sums) if metric == "meteor" else sums[:, 0] / sums[:, 1]
 
 
-def _bleu_of(sums: np.ndarray, order: int) -> np.ndarray:
+def _bleu_of(sums: Float[np.ndarray, "sets counts"], order: int) -> Float[np.ndarray, " sets"]:
     """Geometric mean of the n-grams' precisions, less for what is shorter than the references.
 
     Source: Papineni et al. 2002; the small numbers are those of pycocoevalcap's `bleu_scorer.py`.
     """
-    length, wanted, guessed, right = sums[..., 0], sums[..., 1], sums[..., 2:6], sums[..., 6:10]
-    precision = ((right + 1e-15) / (guessed + 1e-9))[..., :order].prod(-1) ** (1 / order)
+    length, wanted, guessed, right = sums[:, 0], sums[:, 1], sums[:, 2:6], sums[:, 6:10]
+    precision = ((right + 1e-15) / (guessed + 1e-9))[:, :order].prod(-1) ** (1 / order)
     ratio = (length + 1e-15) / (wanted + 1e-9)
     return precision * np.exp(np.minimum(0.0, 1 - 1 / ratio))
 
@@ -305,19 +306,19 @@ _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75  # of METEOR 1.5 for Englis
 _KINDS = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
 
 
-def _meteor_of(sums: np.ndarray) -> np.ndarray:
+def _meteor_of(sums: Float[np.ndarray, "sets counts"]) -> Float[np.ndarray, " sets"]:
     """Weighted precision and recall, less for what stands in another order.
 
     Source: Denkowski and Lavie 2014, Sec. 2; equal to the program's own `EVAL` (a test says so).
     """
-    lengths, function_words = sums[..., 0:2], sums[..., 2:4]  # of captions and references
-    kinds = sums[..., 4:20].reshape(*sums.shape[:-1], 4, 2, 2)  # kind of match, kind of word, caption or reference
+    lengths, function_words = sums[:, 0:2], sums[:, 2:4]  # of captions and references
+    kinds = sums[:, 4:20].reshape(-1, 4, 2, 2)  # kind of match, kind of word, caption or reference
     weights = np.array([_DELTA, 1 - _DELTA])[:, None]  # content words, function words
     weighted = ((kinds * weights).sum(-2) * _KINDS[:, None]).sum(-2)
     possible = _DELTA * (lengths - function_words) + (1 - _DELTA) * function_words
-    precision, recall = np.moveaxis(_ratio(weighted, possible), -1, 0)
+    precision, recall = _ratio(weighted, possible).T
     mean = _ratio(precision * recall, _ALPHA * precision + (1 - _ALPHA) * recall)
-    scattered = _ratio(sums[..., 20], sums[..., 21:23].mean(-1))  # chunks, matched words
+    scattered = _ratio(sums[:, 20], sums[:, 21:23].mean(-1))  # chunks, matched words
     return mean * (1 - _GAMMA * scattered**_BETA)
 
 

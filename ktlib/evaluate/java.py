@@ -74,7 +74,9 @@ def find() -> Java:
 def _version(path: str) -> int:
     said = _run([path, "-version"], "java -version").stderr
     if not (found := re.search(r'version "(?:1\.)?(\d+)', said)):
-        raise NoAnswer(f"expected a version from {path} -version, found {said[:80]!r}; set JAVA_HOME to a Java that runs")
+        raise NoAnswer(
+            f"expected a version from {path} -version, found {said[:80]!r}; set JAVA_HOME to a Java that runs"
+        )
     return int(found.group(1))
 
 
