@@ -166,6 +166,7 @@ SCALES = {
             inversion=_vilt_inversion(side=64, steps=60),
             transfer=MatchingSettings(),
             rates=(5e-5, 1e-4, 2e-4),
+            seeds=(0,),
         ),
         retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),
         zoom_shot=ZoomShot(
