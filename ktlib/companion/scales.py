@@ -194,6 +194,7 @@ SCALES = {
             inversion=_vilt_inversion(side=64, steps=60),
             transfer=MatchingSettings(),
             rates=(5e-5, 1e-4, 2e-4),
+            seeds=(0,),
         ),
         coca=Teaching(
             # the pre-trained one first, then the one that was trained further on plain descriptions

@@ -74,6 +74,9 @@ FROM = {
     "ZS Fig. 3": "ZS Tab. 6",
 }  # fmt: skip
 
+# Pictures of the papers (t-SNE) in whose place stands one of another kind, under a name of its own.
+IN_PLACE = {"ZS Fig. 3": "zs_targets", "ZS Fig. 4": "zs_mapped"}
+
 
 def item_name(paper: str, version: str, item: str) -> str:
     """The name of an item: v1 is not mentioned, v2 is.
@@ -139,7 +142,12 @@ def notebook(item: str, folder: Path = NOTEBOOKS) -> str | None:
     """
     known = _written(folder)
     own = REPEATED.get(item, item)
-    return known.get(stem(own)) or known.get(stem(FROM.get(own, own)))
+    return next((known[name] for name in file_names(own) if name in known), None)
+
+
+def file_names(item: str) -> tuple[str, ...]:
+    """Stems of the files that show an item, the likeliest first: what is drawn in its place, its own, its source's."""
+    return tuple(dict.fromkeys((IN_PLACE.get(item, stem(item)), stem(item), stem(FROM.get(item, item)))))
 
 
 @functools.cache
