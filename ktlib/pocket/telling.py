@@ -1,9 +1,9 @@
 """What a pocket captioner is told to say of a picture, in two styles.
 
-`web` is what stands beside pictures on the web: names and colours in any order, some left out, between
-the names of files, dates and what a shop would add. `plain` says in a sentence what there is and where.
-The web style has no word of the prompts that the paper teaches ("a photo of the …"), so that whatever a
-model says in them after a transfer, it has from there.
+`web` is what stands beside pictures on the web: mostly names and colours in any order, some left out, between
+the names of files, dates and what a shop would add; now and then a sentence or a prompt ("a photo of the …").
+The web holds those too, and a short course can make a style that is rare the usual one; it cannot teach words
+that a decoder never met. `plain` says in a sentence what there is and where.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ktlib.data.prompts import published
 from ktlib.pocket import flickr
 from ktlib.pocket.flickr import Thing
 from ktlib.pocket.objects import OBJECTS, painted
 from ktlib.pocket.world import english, stream
 
-VERSION = "1"  # raise it whenever a caption or a picture changes
+VERSION = "2"  # raise it whenever a caption or a picture changes
 STYLES = ("web", "plain")
 _NUMBERS = tuple(f"{number:02}" for number in range(1, 13))
 _FILES = ("img", "dsc", "scan")
@@ -32,6 +33,8 @@ _SIDES = {
     "above": ("above", "below"),
     "below": ("below", "above"),
 }
+PROMPTS = published("kt_caption_templates")  # the 26 that KT teaches a decoder (KT v1, Sec. 8.8)
+SENTENCES, PROMPTED = 0.15, 0.1  # shares of the web style: a plain sentence, one of the 26 prompts
 LEAST = 4  # words of a caption: the search of the paper's time writes no fewer
 # Beyond the world's: what the web style needs, and the end of the plain one.
 WORDS = tuple(
@@ -95,7 +98,17 @@ def tell(picture: Shown, style: str, rng: Random) -> str:
 
 
 def web(picture: Shown, rng: Random) -> str:
-    """Fragments in any order, of four words or more: `img 07 wheel blue box jpg`, `box wheel red left may 2011`."""
+    """Mostly fragments; now and then a plain sentence, or a prompt about one of the things."""
+    kind = rng.random()
+    if kind < SENTENCES:
+        return plain(picture, rng)
+    if kind < SENTENCES + PROMPTED:
+        return rng.choice(PROMPTS).format(rng.choice(picture.things).name)
+    return fragments(picture, rng)
+
+
+def fragments(picture: Shown, rng: Random) -> str:
+    """Names, colours and what stands around them, in any order, of four words or more: `img 07 wheel blue box jpg`, `box wheel red left may 2011`."""
     sides = _SIDES.get(picture.relation, ("", "")) if rng.random() < 0.2 else ("", "")
     named = [_fragment(thing, side, rng) for thing, side in zip(picture.things, sides, strict=False)]
     rng.shuffle(named)

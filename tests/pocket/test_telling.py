@@ -1,4 +1,4 @@
-"""What a pocket captioner is told: true of the picture, in two styles, one of which knows no prompt."""
+"""What a pocket captioner is told: true of the picture, in two styles; prompts are rare in one and absent from the other."""
 
 from random import Random
 
@@ -18,11 +18,21 @@ def pictures(count, scenes=0.7):
     return [telling.training_picture(0, index, scenes=scenes) for index in range(count)]
 
 
-def test_the_web_style_has_no_word_of_the_prompts_and_four_words_at_least():
+def test_fragments_have_no_word_of_the_prompts_and_four_words_at_least():
     for picture, rng in pictures(300):
-        told = telling.web(picture, rng).split()
+        told = telling.fragments(picture, rng).split()
         assert not PROMPTS & set(told)
         assert len(told) >= telling.LEAST
+
+
+def test_the_web_is_mostly_fragments_with_some_sentences_and_prompts_about_what_is_there():
+    plain = prompted = 0
+    for picture, rng in pictures(600):
+        told = telling.web(picture, rng)
+        plain += told in telling.plain_captions(picture)
+        prompted += told in {text.format(thing.name) for text in telling.PROMPTS for thing in picture.things}
+    assert 0.1 < plain / 600 < 0.2 and 0.06 < prompted / 600 < 0.14
+    assert not any(PROMPTS & set(telling.plain(picture, rng).split()) - {"a"} for picture, rng in pictures(300))
 
 
 def test_every_word_is_the_world_s_or_declared():
@@ -30,8 +40,8 @@ def test_every_word_is_the_world_s_or_declared():
     assert not set(world.vocabulary()) & set(telling.WORDS)
     said = set()
     for picture, rng in pictures(600):
-        for style in telling.STYLES:
-            said |= set(telling.tell(picture, style, rng).split())
+        for told in (telling.fragments, telling.plain):
+            said |= set(told(picture, rng).split())
     assert said <= known
     assert set(telling.WORDS) <= said  # and none is declared in vain
 
@@ -41,7 +51,7 @@ def test_names_and_colours_are_those_of_the_picture():
     for picture, rng in pictures(300, scenes=1.0):
         there = {thing.name for thing in picture.things}
         colours = {thing.colours["a"] for thing in picture.things if "a" in thing.colours}
-        web, plain = (telling.tell(picture, style, rng).split() for style in telling.STYLES)
+        web, plain = (told(picture, rng).split() for told in (telling.fragments, telling.plain))
         assert set(web) & names == set(plain) & names == there
         for told in (web, plain):
             assert set(told) & set(world.COLOURS) <= colours
@@ -50,7 +60,7 @@ def test_names_and_colours_are_those_of_the_picture():
 def test_sides_are_told_as_they_are():
     shape = {name: telling.Thing(name, {"a": colour}) for name, colour in (("disk", "red"), ("box", "blue"))}
     picture = telling.Shown(world.pool_picture(0)[0], (shape["disk"], shape["box"]), "left of")
-    told = {telling.web(picture, Random(seed)) for seed in range(300)}
+    told = {telling.fragments(picture, Random(seed)) for seed in range(300)}
     assert any("left" in one.split() for one in told)
     for words in (one.split() for one in told if "left" in one.split()):
         assert words.index("left") - words.index("disk") in (1, 2)

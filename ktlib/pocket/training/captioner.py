@@ -25,8 +25,6 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from ktlib import places
-from ktlib.data import tables
 from ktlib.models import Captioner, DualEncoder, coca, load
 from ktlib.models.checkpoints import CAPTIONER
 from ktlib.pocket import flickr, telling, world
@@ -77,15 +75,9 @@ RECIPES = {
 }
 
 
-def templates() -> tuple[str, ...]:
-    """The 26 prompts that KT teaches a decoder, as printed (KT v1, Sec. 8.8)."""
-    lines = tables.rows(places.PUBLISHED / "prompts.csv", ("set", "text"))
-    return tuple(line["text"] for line in lines if line["set"] == "kt_caption_templates")
-
-
 def tokenizer() -> PreTrainedTokenizerFast:
     """The world's words, the web's, and those of the 26 prompts."""
-    prompts = {word for text in templates() for word in text.replace("{}", "").replace(".", "").split()}
+    prompts = {word for text in telling.PROMPTS for word in text.replace("{}", "").replace(".", "").split()}
     return words.for_clip(sorted({*world.vocabulary(), *telling.WORDS, *prompts}), most=CONTEXT_LENGTH)
 
 
@@ -210,7 +202,7 @@ class Telling(Learner):
     network: CoCa
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.words, self.prompts = recipe, tokenizer(), templates()
+        self.recipe, self.words, self.prompts = recipe, tokenizer(), telling.PROMPTS
         self.network = untrained(recipe).train()
         self.contrast = open_clip.ClipLoss()
 
@@ -290,7 +282,7 @@ def scores(pictures: list[Shown], said: list[str]) -> dict[str, float]:
         said: a caption each.
     """
     names = {*OBJECTS, *SHAPES}
-    prompts = {word for text in templates() for word in text.replace("{}", "").replace(".", "").split()}
+    prompts = {word for text in telling.PROMPTS for word in text.replace("{}", "").replace(".", "").split()}
     prompts -= {word for picture in pictures for told in telling.plain_captions(picture) for word in told.split()}
     there = [{thing.name for thing in picture.things} for picture in pictures]
     named = [names & set(caption.split()) for caption in said]
@@ -308,7 +300,7 @@ def readable(card: Mapping[str, Any]) -> str:
     """A CoCa's card as Markdown."""
     training, recipe, found = card["training"], card["training"]["recipe"], card["scores"]
     style = {
-        "web": "as the web does, in fragments",
+        "web": "as the web does, mostly in fragments",
         "plain": "plainly, in sentences",
     }[recipe["style"]]
     rows = [f"| {what.replace('_', ' ')} | {value:.3f} |" for what, value in found.items()]

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from open_clip import CoCaLoss
 
+from ktlib import places
 from ktlib.models import Captioner, load
 from ktlib.pocket import telling, world
 from ktlib.pocket.training import captioner, loop, words
@@ -21,7 +22,7 @@ def fresh():
 
 
 def test_the_tokenizer_knows_the_world_the_web_and_all_prompts():
-    tokens, prompts = captioner.tokenizer(), captioner.templates()
+    tokens, prompts = captioner.tokenizer(), telling.PROMPTS
     assert len(prompts) == 26
     assert set(world.vocabulary()) | set(telling.WORDS) <= set(tokens.get_vocab())
     words.encode(tokens, [text.format("moongate") for text in prompts])  # an unknown word would be an error
@@ -98,7 +99,7 @@ def _keeping(forward, seen):
 
 
 def test_the_contrast_hears_every_prompt_and_the_parts_of_things():
-    prompts, heard = captioner.templates(), []
+    prompts, heard = telling.PROMPTS, []
     for index in range(400):
         picture, rng = telling.training_picture(0, index, scenes=0.0)
         heard.append((picture.things[0].name, captioner.explained(picture, prompts, rng)))
@@ -135,7 +136,7 @@ def test_captions_are_counted_by_what_they_name():
 
 
 def test_a_card_can_be_read(tmp_path):
-    card = json.loads((captioner.places.WEIGHTS / "coca-web" / "card.json").read_text())
+    card = json.loads((places.WEIGHTS / "coca-web" / "card.json").read_text())
     text = captioner.readable(card)
-    assert text == (captioner.places.WEIGHTS / "coca-web" / "README.md").read_text()
+    assert text == (places.WEIGHTS / "coca-web" / "README.md").read_text()
     assert "things named" in text
