@@ -142,8 +142,8 @@ def captioning(
                 continue
             per_image |= {metric: values[own.index(metric)] for metric in wanted}
             statistics |= dict.fromkeys(wanted, counts)
-    if len(images) == 1 and per_image.pop("cider", None):
-        del statistics["cider"]
+    if len(images) == 1 and "cider" in per_image:
+        del per_image["cider"], statistics["cider"]
         missing["cider"] = "CIDEr weighs a word by how few images have it: with one image nothing has weight"
     corpus = {metric: float(_of_sums(metric, counts.sum(0, keepdims=True))[0]) for metric, counts in statistics.items()}
     named = {metric: dict(zip(images, values, strict=True)) for metric, values in per_image.items()}

@@ -265,9 +265,11 @@ def spice(
 def _run(
     command: list[str], name: str, *, text: str = "", patience: float = PATIENCE
 ) -> subprocess.CompletedProcess[str]:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipe = subprocess.PIPE
     try:
-        program = subprocess.Popen(command, encoding="utf-8", start_new_session=True, **pipes)
+        program = subprocess.Popen(
+            command, encoding="utf-8", start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe
+        )
     except OSError as error:
         raise NoAnswer(f"{name} could not be started ({error}); set JAVA_HOME to a Java that runs") from error
     try:

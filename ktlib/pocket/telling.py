@@ -108,7 +108,10 @@ def web(picture: Shown, rng: Random) -> str:
 
 
 def fragments(picture: Shown, rng: Random) -> str:
-    """Names, colours and what stands around them, in any order, of four words or more: `img 07 wheel blue box jpg`, `box wheel red left may 2011`."""
+    """Names, colours and what stands around them, in any order and four words at least.
+
+    `img 07 wheel blue box jpg`, `box wheel red left may 2011`.
+    """
     sides = _SIDES.get(picture.relation, ("", "")) if rng.random() < 0.2 else ("", "")
     named = [_fragment(thing, side, rng) for thing, side in zip(picture.things, sides, strict=False)]
     rng.shuffle(named)

@@ -1,4 +1,4 @@
-"""What a pocket captioner is told: true of the picture, in two styles; prompts are rare in one and absent from the other."""
+"""What a pocket captioner is told: true of the picture, in two styles, one of them with prompts now and then."""
 
 from random import Random
 
@@ -32,7 +32,7 @@ def test_the_web_is_mostly_fragments_with_some_sentences_and_prompts_about_what_
         plain += told in telling.plain_captions(picture)
         prompted += told in {text.format(thing.name) for text in telling.PROMPTS for thing in picture.things}
     assert 0.1 < plain / 600 < 0.2 and 0.06 < prompted / 600 < 0.14
-    assert not any(PROMPTS & set(telling.plain(picture, rng).split()) - {"a"} for picture, rng in pictures(300))
+    assert not any(PROMPTS & set(telling.plain(picture, rng).split()) - {"a", "of"} for picture, rng in pictures(300))
 
 
 def test_every_word_is_the_world_s_or_declared():
