@@ -8,12 +8,12 @@ that a decoder never met. `plain` says in a sentence what there is and where.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
 from PIL import Image
 
-from ktlib.data.prompts import published
 from ktlib.pocket import flickr
 from ktlib.pocket.flickr import Thing
 from ktlib.pocket.objects import OBJECTS, painted
@@ -33,8 +33,7 @@ _SIDES = {
     "above": ("above", "below"),
     "below": ("below", "above"),
 }
-PROMPTS = published("kt_caption_templates")  # the 26 that KT teaches a decoder (KT v1, Sec. 8.8)
-SENTENCES, PROMPTED = 0.15, 0.1  # shares of the web style: a plain sentence, one of the 26 prompts
+SENTENCES, PROMPTED = 0.15, 0.1  # shares of the web style: a plain sentence, a prompt
 LEAST = 4  # words of a caption: the search of the paper's time writes no fewer
 # Beyond the world's: what the web style needs, and the end of the plain one.
 WORDS = tuple(
@@ -83,27 +82,30 @@ def training_picture(seed: int, index: int, *, scenes: float) -> tuple[Shown, Ra
     return shown(rng, scenes=scenes), rng
 
 
-def tell(picture: Shown, style: str, rng: Random) -> str:
+def tell(picture: Shown, style: str, rng: Random, *, prompts: Sequence[str]) -> str:
     """A caption of a picture.
 
     Args:
         picture: from `shown`.
         style: of `STYLES`.
         rng: chooses the words.
+        prompts: that stand on the web too, each with a `{}` for a name.
 
     Raises:
-        KeyError: there is no such style.
+        ValueError: there is no such style.
     """
-    return {"web": web, "plain": plain}[style](picture, rng)
+    if style not in STYLES:
+        raise ValueError(f"expected a style of {', '.join(STYLES)}, found {style!r}")
+    return web(picture, rng, prompts) if style == "web" else plain(picture, rng)
 
 
-def web(picture: Shown, rng: Random) -> str:
+def web(picture: Shown, rng: Random, prompts: Sequence[str]) -> str:
     """Mostly fragments; now and then a plain sentence, or a prompt about one of the things."""
     kind = rng.random()
     if kind < SENTENCES:
         return plain(picture, rng)
     if kind < SENTENCES + PROMPTED:
-        return rng.choice(PROMPTS).format(rng.choice(picture.things).name)
+        return rng.choice(prompts).format(rng.choice(picture.things).name)
     return fragments(picture, rng)
 
 
