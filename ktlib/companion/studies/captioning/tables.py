@@ -64,7 +64,8 @@ class Said:
         """What the rows say was varied: rate and passes of the course, and the rest."""
         recipe = self.course.recipe if self.course else None
         own = {"lr": f"{recipe.lr:g}", "epochs": f"{recipe.epochs}"} if recipe else {}
-        lost = {"left_out": f"{len(self.scores.left_out)}"} if self.scores.left_out else {}
+        count = self.gallery.left_out + len(self.scores.left_out)
+        lost = {"left_out": f"{count}"} if count else {}
         return own | dict(self.varied or {}) | lost
 
 
