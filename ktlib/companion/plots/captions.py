@@ -82,11 +82,14 @@ def explained(
                 _shares(ax, there, method)
         for x, metric in enumerate(metrics):
             if not any((row.model, row.metric) == (model, metric) for row in found):
-                ax.text(x, 50, "no sure gain", rotation=90, ha="center", va="center", fontsize=6, color="0.5")
+                where = {"ha": "center", "va": "center", "transform": ax.get_xaxis_transform()}
+                ax.text(x, 0.5, "no sure gain", rotation=90, fontsize=6, color="0.5", **where)
         ax.axhline(100, color="0.4", ls=":", lw=0.8)
         ax.axhline(0, color="0.6", lw=0.6)
         ax.set_xticks(range(len(metrics)), [_NAMES[metric] for metric in metrics])
         ax.set(title=model, xlim=(-0.5, len(metrics) - 0.5))
+    low, high = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(min(low, -20), max(high, 150))
     axes[0, 0].set_ylabel("share of the gain of KT, %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if handles:
