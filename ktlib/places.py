@@ -47,6 +47,12 @@ def torch_checkpoints() -> Path:
     return home / "hub" / "checkpoints"
 
 
+def java() -> Path | None:
+    """The folder of the Java to use, `JAVA_HOME`; None where that is unset and the PATH decides."""
+    home = folder("JAVA_HOME", Path())
+    return home if home != Path() else None
+
+
 def output(scale: str) -> Path:
     """The folder that results and figures go to: `KT_OUTPUT` inside a run, else a scratch folder.
 

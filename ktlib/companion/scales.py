@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ktlib.captioning import CaptioningSettings
 from ktlib.inversion import InversionSettings
 from ktlib.pocket.folds import FOLDS
 from ktlib.transfer import MatchingSettings, Recipe, TransferSettings
@@ -72,6 +73,28 @@ class Searching:
 
 
 @dataclass(frozen=True)
+class Captioning:
+    """What is captioned in notebook 05, and how what is taught before may be varied.
+
+    Attributes:
+        gallery: a name for `sources.gallery`.
+        classes: how many are taught, the first ones; None for all.
+        epochs: passes over the lesson to choose from; the rates are the teaching's.
+        validation, test: how many images of each split; None for all.
+        search: of `Captioner.generate`.
+        shown: how many images the grid of captions has.
+    """
+
+    gallery: str
+    classes: int | None = None
+    epochs: tuple[int, ...] = (1,)
+    validation: int | None = None
+    test: int | None = None
+    search: str = "beam_logits"
+    shown: int = 6
+
+
+@dataclass(frozen=True)
 class ZoomShot:
     """What notebook 06 maps to what, on which pictures.
 
@@ -104,8 +127,9 @@ class Scale:
 
     Attributes:
         name: `pocket`, `rehearsal` or `paper`.
-        clip, vilt: how dual encoders and pair scorers are taught (KT).
+        clip, vilt, coca: how dual encoders, pair scorers and captioners are taught (KT).
         retrieval: what notebook 04 searches.
+        captioning: what notebook 05 captions.
         zoom_shot: what notebook 06 maps (ZS).
         steps: inversion steps of the figure that varies them (KT v2, Fig. 5).
         seeds: of maps, and of what is taught before a gallery is searched.
@@ -117,7 +141,9 @@ class Scale:
     name: str
     clip: Teaching
     vilt: Teaching
+    coca: Teaching
     retrieval: Searching
+    captioning: Captioning
     zoom_shot: ZoomShot
     steps: tuple[int, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -127,8 +153,10 @@ class Scale:
 
     def shifted(self, seed: int) -> Scale:
         """The same with every seed larger by so much, for a run that repeats another."""
-        clip, vilt = (replace(one, seeds=tuple(seed + s for s in one.seeds)) for one in (self.clip, self.vilt))
-        return replace(self, seeds=tuple(seed + s for s in self.seeds), clip=clip, vilt=vilt)
+        clip, vilt, coca = (
+            replace(one, seeds=tuple(seed + s for s in one.seeds)) for one in (self.clip, self.vilt, self.coca)
+        )
+        return replace(self, seeds=tuple(seed + s for s in self.seeds), clip=clip, vilt=vilt, coca=coca)
 
 
 # ZS Sec. 4.1 names the architectures; which weights is ours (D25).
@@ -166,7 +194,16 @@ SCALES = {
             inversion=_vilt_inversion(side=64, steps=60),
             transfer=MatchingSettings(),
             rates=(5e-5, 1e-4, 2e-4),
+            seeds=(0,),
         ),
+        coca=Teaching(
+            # the pre-trained one first, then the one that was trained further on plain descriptions
+            models=_each("pocket coco", "pocket/coca-web", "pocket/coca-plain"),
+            inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+            transfer=CaptioningSettings(),
+            rates=(1e-4, 3e-4, 1e-3),
+        ),
+        captioning=Captioning(gallery="pocket coco", classes=12, epochs=(1, 3, 10), validation=60, test=200),
         retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),
         zoom_shot=ZoomShot(
             clip="pocket/clip-b",
@@ -203,6 +240,15 @@ SCALES = {
             images_per_concept=2,
             seeds=(0,),
         ),
+        coca=Teaching(
+            models=_each("fixtures coco", "random/coca-ViT-L-14"),
+            inversion=InversionSettings(steps=2, sizes=((0, 112), (1, 224))),
+            transfer=CaptioningSettings(batch=2),
+            rates=(8e-5,),
+            images_per_concept=1,
+            seeds=(0,),
+        ),
+        captioning=Captioning(gallery="fixtures coco", classes=2, validation=2, test=2, shown=2),
         retrieval=Searching(gallery="fixtures", rates=(1e-6,), batches=(2,), everyday_images=1, everyday=2),
         zoom_shot=ZoomShot(
             clip="random/ViT-B-16",
@@ -234,6 +280,13 @@ SCALES = {
             rates=(1e-5, 2e-5, 3e-5, 4e-5, 5e-5),  # KT v1, Tab. 1 and 11
             rate=2e-5,  # there are no validation concepts
         ),
+        coca=Teaching(
+            models=_each("coco80", "laion/coca-ViT-L-14", "laion/coca-ViT-L-14-mscoco"),
+            inversion=InversionSettings(),
+            transfer=CaptioningSettings(),
+            rates=(5e-6, 2e-5, 6e-5, 8e-5, 9e-5),  # KT v1, Tab. 6 and 9: all that are printed, for both models
+        ),
+        captioning=Captioning(gallery="mscoco", validation=500),
         retrieval=Searching(
             gallery="flickr30k",
             # KT v1, Tab. 8

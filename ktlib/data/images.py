@@ -66,6 +66,17 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return F.center_crop(F.resize(image, [size], InterpolationMode.BICUBIC), [size])  # PIL always antialiases
 
 
+def square(image: Float[Tensor, "3 height width"], size: int) -> Float[Tensor, "3 size size"]:
+    """`resize` for a picture that is a tensor already, RGB in [0, 1]; one that has the size is returned as it is.
+
+    Source: openai/CLIP, `_transform`; bicubic weights overshoot, and what leaves [0, 1] is cut as PIL cuts it.
+    """
+    if image.shape[-2:] == (size, size):
+        return image
+    shrunk = F.resize(image, [size], InterpolationMode.BICUBIC, antialias=True)
+    return F.center_crop(shrunk, [size]).clamp(0, 1)
+
+
 def to_tensor(images: Sequence[Image.Image]) -> Float[Tensor, "batch 3 height width"]:
     """RGB pictures of one size as float32 in [0, 1].
 

@@ -8,6 +8,9 @@ CLIP has, and herbarium sheets the plain prompt (ours; the paper does not say).
 
 from __future__ import annotations
 
+from ktlib import places
+from ktlib.data import tables
+
 PLAIN = ("a photo of a {}",)  # one prompt a class (D8): KT's baselines are below the 80-template ensemble
 _CIFAR = tuple(
     prompt
@@ -54,3 +57,19 @@ def templates(name: str) -> tuple[str, ...]:
     if name not in _OF:
         raise KeyError(f"expected a set of {', '.join(_OF)} or ImageNet, found {name!r}; add its prompts here")
     return _OF[name]
+
+
+def published(kind: str) -> tuple[str, ...]:
+    """Prompts as a paper prints them, duplicates and misprints included.
+
+    Args:
+        kind: the column `set` of `data_manifests/published/prompts.csv`: `kt_caption_templates` (KT v1, Sec. 8.8, the
+            26 that a decoder is taught) or `zoomshot_pgkd` (ZS Fig. 5; D21).
+
+    Raises:
+        KeyError: there are none of that kind.
+    """
+    lines = tables.rows(places.PUBLISHED / "prompts.csv", ("set", "text"))
+    if not (found := tuple(line["text"] for line in lines if line["set"] == kind)):
+        raise KeyError(f"expected a kind of {', '.join(sorted({line['set'] for line in lines}))}, found {kind!r}")
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
@@ -178,6 +179,7 @@ class Gallery:
         notes: what was decided about the data, with counts: duplicates, say.
         units: for each image the number of the unit it belongs to, where images come in groups that are not
             independent of each other (twin scenes); empty where each stands alone.
+        left_out: how many images could not be used, for the rows; the notes say why.
     """
 
     images: Images
@@ -187,6 +189,7 @@ class Gallery:
     name: str
     notes: tuple[str, ...] = ()
     units: tuple[int, ...] = ()
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         if len(self.captions) != len(self.owner):
@@ -195,3 +198,40 @@ class Gallery:
             raise ValueError(f"expected captions of every image, found none of number {bare}")
         if self.units and len(self.units) != len(self.images):
             raise ValueError(f"expected a unit for each image, found {len(self.units)} for {len(self.images)}")
+
+    def of(self, image: int) -> tuple[str, ...]:
+        """The captions of an image."""
+        return self._of[image]
+
+    @functools.cached_property
+    def _of(self) -> dict[int, tuple[str, ...]]:
+        found: dict[int, list[str]] = {}
+        for caption, image in zip(self.captions, self.owner, strict=True):
+            found.setdefault(image, []).append(caption)
+        return {image: tuple(captions) for image, captions in found.items()}
+
+    def take(self, numbers: Sequence[int]) -> Gallery:
+        """Some of the images with their captions, in this order; nothing is read before it is asked for."""
+        owned = [(caption, place) for place, number in enumerate(numbers) for caption in self.of(number)]
+        return replace(
+            self,
+            images=_Part(self.images, tuple(numbers)),
+            captions=tuple(caption for caption, _ in owned),
+            owner=tuple(place for _, place in owned),
+            digest=key(self.digest, list(numbers)),
+            units=tuple(self.units[number] for number in numbers) if self.units else (),
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the images of a gallery."""
+
+    whole: Images
+    numbers: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.whole[self.numbers[index]]

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from ktlib import places
 from ktlib.data import manifests
 
-CLIP, PAIR, ENCODER = "open_clip_model.safetensors", "vilt_model.safetensors", "model.safetensors"  # one a family
+# One name a family; open_clip finds a model in a folder under either of its two.
+CLIP, CAPTIONER = "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"
+PAIR, ENCODER = "vilt_model.safetensors", "model.safetensors"
 HERE = places.WEIGHTS
 
 
@@ -26,9 +28,10 @@ def shipped_names(kind: Any = None) -> list[str]:
     """The pocket models that ship with the repository, sorted by name within a family.
 
     Args:
-        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`, which know what their weights are called; all by default.
+        kind: `DualEncoder`, `Captioner`, `PairScorer` or `VisionEncoder`, which know what their weights are called;
+            all by default.
     """
-    files = (CLIP, PAIR, ENCODER) if kind is None else (kind.weights_file,)
+    files = (CLIP, CAPTIONER, PAIR, ENCODER) if kind is None else (kind.weights_file,)
     return [path.parent.name for file in files for path in sorted(HERE.glob(f"*/{file}"))]
 
 

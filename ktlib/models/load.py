@@ -12,16 +12,17 @@ import torch
 from transformers import AutoTokenizer, ViltConfig
 
 from ktlib.data import manifests
-from ktlib.models import architectures, checkpoints, vilt, vision
+from ktlib.models import architectures, checkpoints, coca, vilt, vision
+from ktlib.models.coca import Captioner
 from ktlib.models.dual import DualEncoder, from_open_clip
 from ktlib.models.vilt import PairScorer
 from ktlib.models.vision import VisionEncoder
 
-Model = DualEncoder | PairScorer | VisionEncoder
-Kind = type[DualEncoder] | type[PairScorer] | type[VisionEncoder]
-M = TypeVar("M", DualEncoder, PairScorer, VisionEncoder)
+Model = DualEncoder | Captioner | PairScorer | VisionEncoder
+Kind = type[DualEncoder] | type[Captioner] | type[PairScorer] | type[VisionEncoder]
+M = TypeVar("M", DualEncoder, Captioner, PairScorer, VisionEncoder)
 
-KINDS: tuple[Kind, ...] = (DualEncoder, PairScorer, VisionEncoder)
+KINDS: tuple[Kind, ...] = (DualEncoder, Captioner, PairScorer, VisionEncoder)
 # The papers' checkpoints under short names. The `-quickgelu` architectures are the ones these
 # weights were trained with; open_clip would otherwise build GELU and only warn (3.3.0).
 PUBLISHED = {
@@ -29,6 +30,11 @@ PUBLISHED = {
     "openai/ViT-B-16": ("ViT-B-16-quickgelu", "openai"),
     "openai/ViT-L-14": ("ViT-L-14-quickgelu", "openai"),
 }
+CAPTIONERS = {
+    "laion/coca-ViT-L-14": ("coca_ViT-L-14", "laion2b_s13b_b90k"),
+    "laion/coca-ViT-L-14-mscoco": ("coca_ViT-L-14", "mscoco_finetuned_laion2b_s13b_b90k"),
+}
+RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
 RANDOM_VILT = "random/vilt-b32"
 TOKENIZER = "dandelin/vilt-b32-mlm"  # has the words of vilt.PUBLISHED, whose own repository has none
 WORDS = "vilt-b"  # the shipped model whose words the random one borrows
@@ -38,8 +44,8 @@ def available(kind: Kind | None = None) -> list[str]:
     """Names that `load` takes: pocket models, published ones, and random weights at published size.
 
     Args:
-        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`; all by default. For dual encoders every
-            architecture of open_clip is a name too.
+        kind: `DualEncoder`, `Captioner`, `PairScorer` or `VisionEncoder`; all by default. For the first two
+            every architecture of open_clip is a name too.
     """
     return [name for family in (KINDS if kind is None else (kind,)) for name in _names(family)]
 
@@ -47,6 +53,7 @@ def available(kind: Kind | None = None) -> list[str]:
 def _names(kind: Kind) -> list[str]:
     others = {
         DualEncoder: [*PUBLISHED, *(f"random/{name.removeprefix('openai/')}" for name in PUBLISHED)],
+        Captioner: [*CAPTIONERS, *RANDOM_COCA],
         PairScorer: [vilt.PUBLISHED, RANDOM_VILT],
         VisionEncoder: [*vision.HEADS, *(f"random/{name}" for name in vision.HEADS)],
     }
@@ -66,8 +73,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         name: `pocket/clip-b` (ours, shipped), `openai/ViT-B-32` (published weights), `random/ViT-B-32`
             (the same architecture with random weights, seed 0), `local-dir:` and a folder, or any
             open_clip architecture, or its `hf-hub:` names. `available` lists the rest.
-        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`: a model of another kind is refused. Whatever
-            has that name by default.
+        kind: `DualEncoder`, `Captioner`, `PairScorer` or `VisionEncoder`: a model of another kind is refused
+            (a `Captioner` is a `DualEncoder` too). Whatever has that name by default.
         weights: a tag (`laion2b_s34b_b79k`) or a file, for an open_clip architecture or a published encoder.
 
     Raises:
@@ -77,8 +84,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         RuntimeError: damaged weights, or a key that is missing or unknown.
     """
     found = _kind_of(name, kind)
-    if kind is not None and found is not kind:
-        of_clip = kind is VisionEncoder and found is DualEncoder
+    if kind is not None and not issubclass(found, kind):
+        of_clip = kind is VisionEncoder and issubclass(found, DualEncoder)
         hint = f"take VisionEncoder.of(load({name!r}))" if of_clip else "ask for that, or leave the kind out"
         raise ValueError(f"expected a {kind.__name__}, found {name}, which is a {found.__name__}; {hint}")
     own = name.startswith(("pocket/", "random/")) or found is PairScorer
@@ -86,6 +93,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
     if found is DualEncoder:
         return _dual_encoder(name, weights)
+    if found is Captioner:
+        return _captioner(name, weights)
     return _pair_scorer(name) if found is PairScorer else _vision_encoder(name, weights)
 
 
@@ -95,8 +104,10 @@ def _kind_of(name: str, kind: Kind | None) -> Kind:
             return family
     if name.startswith("local-dir:"):
         return _kind_of_folder(Path(name.removeprefix("local-dir:")))
-    if name.startswith("hf-hub:") or name in open_clip.list_models():
-        return DualEncoder
+    if name.startswith("hf-hub:"):  # what it is stands on the hub: it is taken for what is asked for
+        return Captioner if kind is Captioner else DualEncoder
+    if name in open_clip.list_models():
+        return Captioner if _writes(open_clip.get_model_config(name) or {}) else DualEncoder
     known = available(kind) + (open_clip.list_models() if kind in (None, DualEncoder) else [])
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or available(kind)
     what = "model" if kind is None else kind.__name__
@@ -105,10 +116,17 @@ def _kind_of(name: str, kind: Kind | None) -> Kind:
 
 def _kind_of_folder(folder: Path) -> Kind:
     """By what describes it: `config.json` of transformers or of ours; open_clip has a file of its own."""
-    described = folder / "config.json"
-    if (folder / "open_clip_config.json").exists() or not described.exists():
+    described, by_open_clip = folder / "config.json", folder / "open_clip_config.json"
+    if by_open_clip.exists():
+        return Captioner if _writes(json.loads(by_open_clip.read_text()).get("model_cfg", {})) else DualEncoder
+    if not described.exists():
         return DualEncoder
     return PairScorer if json.loads(described.read_text()).get("model_type") == "vilt" else VisionEncoder
+
+
+def _writes(config: dict[str, Any]) -> bool:
+    """Whether open_clip's description of a model is that of a CoCa with a text tower of open_clip's own."""
+    return "multimodal_cfg" in config and "hf_model_name" not in config["text_cfg"]
 
 
 def _folder(name: str) -> Path | None:
@@ -120,16 +138,35 @@ def _folder(name: str) -> Path | None:
 
 def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
     if (folder := _folder(name)) is not None and weights is None:
-        return from_open_clip(f"local-dir:{folder}", name=name)
+        return from_open_clip(f"local-dir:{folder}", name=name, kind=DualEncoder)
     if name.startswith("random/"):
-        return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"][0], name=name)
+        return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"][0], name=name, kind=DualEncoder)
     if name in PUBLISHED:
         architecture, tag = PUBLISHED[name]
         wanted = manifests.checkpoint(name)
         if weights is None:
             checkpoints.need(wanted)
-        return from_open_clip(architecture, pretrained=str(weights or wanted.file() or tag), name=name)
-    return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name)
+        return from_open_clip(
+            architecture, pretrained=str(weights or wanted.file() or tag), name=name, kind=DualEncoder
+        )
+    return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name, kind=DualEncoder)
+
+
+def _captioner(name: str, weights: str | Path | None) -> Captioner:
+    if (folder := _folder(name)) is not None and weights is None:
+        return from_open_clip(f"local-dir:{folder}", name=name, kind=Captioner)
+    if name.startswith("hf-hub:"):
+        return from_open_clip(name, name=name, kind=Captioner)
+    if name in CAPTIONERS:
+        architecture, tag = CAPTIONERS[name]
+        wanted = manifests.checkpoint(name)
+        if weights is None:
+            checkpoints.need(wanted)
+        return from_open_clip(architecture, pretrained=str(weights or wanted.file() or tag), name=name, kind=Captioner)
+    architecture = RANDOM_COCA.get(name, name)
+    if weights is None:
+        return coca.random(architecture, name=name)
+    return from_open_clip(architecture, pretrained=str(weights), name=name, kind=Captioner)
 
 
 def _pair_scorer(name: str) -> PairScorer:

@@ -35,7 +35,14 @@ class Scene(NamedTuple):
     captions: tuple[str, ...]
 
 
-class _Thing(NamedTuple):
+class Thing(NamedTuple):
+    """Something in a picture.
+
+    Attributes:
+        name: of an object or a shape.
+        colours: by the slots of its palette; empty where it has none.
+    """
+
     name: str
     colours: dict[str, str]
 
@@ -55,17 +62,45 @@ class _Thing(NamedTuple):
         return (*self.colours.values(), *FIXED.get(self.name, ()))
 
 
-def _thing(rng: Random, other: _Thing | None = None) -> _Thing:
+class Arrangement(NamedTuple):
+    """Two things, and how the first stands to the second: a key of `RELATIONS`."""
+
+    first: Thing
+    second: Thing
+    relation: str
+
+
+def _thing(rng: Random, other: Thing | None = None) -> Thing:
     taken = other.name if other else ""
     if rng.random() < _OBJECT_SHARE:
         name = rng.choice([n for n in _THINGS if n != taken])
-        return _Thing(name, OBJECTS[name].colours(rng))
+        return Thing(name, OBJECTS[name].colours(rng))
     used = set(other.colours.values()) if other else set()
     colour = rng.choice([c for c in scenes.ALL if c not in used])
-    return _Thing(rng.choice([s for s in scenes.SHAPES if s != taken]), {"a": colour})
+    return Thing(rng.choice([s for s in scenes.SHAPES if s != taken]), {"a": colour})
 
 
-def _draw(rng: Random, first: _Thing, second: _Thing, relation: str) -> Image.Image:
+def arrange(rng: Random, *, flip: bool = False) -> Arrangement:
+    """What a scene shows; `flip` reverses the relation.
+
+    Args:
+        rng: decides what, where and in which colours; the picture goes on with it.
+        flip: as in `scene`.
+    """
+    first = _thing(rng)
+    second = _thing(rng, first)
+    relation = rng.choice(tuple(RELATIONS))
+    return Arrangement(first, second, RELATIONS[relation] if flip else relation)
+
+
+def picture(rng: Random, shown: Arrangement) -> Image.Image:
+    """The picture of an arrangement.
+
+    Args:
+        rng: decides ground, places and shades.
+        shown: from `arrange`.
+    """
+    first, second, relation = shown
     c = Canvas(rng, scenes.ground_without(rng, *first.seen, *second.seen))
     size, near, far = rng.uniform(0.36, 0.44), rng.uniform(0.02, 0.1), rng.uniform(0.5, 0.55)
     middle = rng.uniform(0.2, 0.4)
@@ -80,7 +115,8 @@ def _draw(rng: Random, first: _Thing, second: _Thing, relation: str) -> Image.Im
     return c.finished()
 
 
-def _captions(a: _Thing, b: _Thing, relation: str) -> tuple[str, ...]:
+def captions(a: Thing, b: Thing, relation: str) -> tuple[str, ...]:
+    """Five sentences that are true of an arrangement."""
     back = RELATIONS[relation]
     told = (
         f"{a.full} {relation} {b.full}",
@@ -99,11 +135,8 @@ def scene(rng: Random, *, flip: bool = False) -> Scene:
         rng: decides what, where and in which colours.
         flip: reverse the relation.
     """
-    first = _thing(rng)
-    second = _thing(rng, first)
-    relation = rng.choice(tuple(RELATIONS))
-    relation = RELATIONS[relation] if flip else relation
-    return Scene(_draw(rng, first, second, relation), _captions(first, second, relation))
+    shown = arrange(rng, flip=flip)
+    return Scene(picture(rng, shown), captions(*shown))
 
 
 def training_scene(seed: int, index: int) -> Scene:

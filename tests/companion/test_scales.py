@@ -21,10 +21,8 @@ def test_a_shifted_scale_repeats_another_with_other_seeds_alone():
     pocket = scale("pocket")
     moved = pocket.shifted(7)
     assert moved.seeds == tuple(7 + s for s in pocket.seeds)
-    assert (moved.clip.seeds, moved.vilt.seeds) == (
-        tuple(7 + s for s in pocket.clip.seeds),
-        tuple(7 + s for s in pocket.vilt.seeds),
-    )
+    for name in ("clip", "vilt", "coca"):
+        assert getattr(moved, name).seeds == tuple(7 + s for s in getattr(pocket, name).seeds)
     assert moved.shifted(-7) == pocket
 
 
@@ -42,4 +40,7 @@ def test_the_paper_scale_is_the_papers():
     assert paper.clip.transfer.batch == paper.vilt.transfer.batch == 4
     assert paper.clip.inversion.steps == paper.vilt.inversion.steps == 5000
     assert paper.vilt.inversion.probability == 0
+    assert paper.coca.rates == (5e-6, 2e-5, 6e-5, 8e-5, 9e-5)  # KT v1, Tab. 6 and 9
+    assert (paper.coca.transfer.contrast, paper.coca.transfer.captioning) == (1.0, 0.1)  # Eq. 6
+    assert paper.captioning.test is None and paper.captioning.search == "beam_logits"
     assert paper.zoom_shot.share == 0.2 and paper.zoom_shot.rates == (1e-4,)

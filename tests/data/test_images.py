@@ -145,3 +145,19 @@ def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
     Image.new("F", (4, 4), 0.5).save(path)
     with pytest.raises(ValueError, match="expected 8-bit or 16-bit pixels, found floating point.*save it as 8 bit"):
         images.read_image(path)
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (60, 40), (33, 33)])
+def test_a_tensor_is_cut_as_the_picture_it_shows(shape: tuple[int, int]) -> None:
+    """PIL rounds to whole levels after each axis: half a level and half a level."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    found = images.square(images.to_tensor([picture])[0], 16)
+    expected = images.to_tensor([images.resize(picture, 16)])[0]
+    assert found.shape == (3, 16, 16) and 0 <= found.min() and found.max() <= 1
+    assert (found - expected).abs().max() < 2 / 255
+
+
+def test_a_square_of_the_right_size_is_left_as_it_is() -> None:
+    picture = torch.rand(3, 16, 16)
+    assert images.square(picture, 16) is picture

@@ -179,11 +179,14 @@ def test_a_checkpoint_agrees_with_open_clip_and_with_its_own_address(name: str) 
     entry = manifests.checkpoint(name)
     theirs = get_pretrained_cfg(**{"model": entry.library["model"], "tag": entry.library["pretrained"]})
     config = get_model_config(entry.library["model"])
-    assert entry.sha256 and entry.sha256 in entry.url
-    assert entry.url == theirs["url"]
     assert entry.hub and entry.hub["repository"] == theirs["hf_hub"].strip("/")
+    if name.startswith("openai/"):
+        assert entry.sha256 and entry.sha256 in entry.url
+        assert entry.url == theirs["url"]
+    else:  # on the hub alone
+        assert not theirs["url"] and all(entry.hub[part] in entry.url for part in ("repository", "file"))
     assert (entry.mean, entry.std) == (tuple(theirs["mean"]), tuple(theirs["std"]))
-    assert theirs["quick_gelu"] and config["quick_gelu"]
+    assert theirs.get("quick_gelu", False) == config.get("quick_gelu", False) == name.startswith("openai/")
     assert entry.embedding_size == config["embed_dim"]
     assert entry.image_size == config["vision_cfg"]["image_size"]
     assert entry.context_length == config["text_cfg"]["context_length"]
@@ -227,10 +230,11 @@ def test_torchvision_s_weights_are_those_of_its_own_list() -> None:
 
 
 def test_the_hub_s_file_name_is_the_one_open_clip_asks_for() -> None:
-    from open_clip.constants import HF_SAFE_WEIGHTS_NAME
+    from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 
-    files = {hub["file"] for name in names_of("open_clip") if (hub := manifests.checkpoint(name).hub)}
-    assert files == {HF_SAFE_WEIGHTS_NAME}
+    files = {name: hub["file"] for name in names_of("open_clip") if (hub := manifests.checkpoint(name).hub)}
+    wanted = {True: HF_SAFE_WEIGHTS_NAME, False: HF_WEIGHTS_NAME}
+    assert files == {name: wanted[name.startswith("openai/")] for name in files}
 
 
 @pytest.mark.parametrize("name", manifests.checkpoints())
@@ -243,6 +247,7 @@ def test_a_checkpoint_is_found_in_its_place(name: str, nothing: Path) -> None:
     assert manifests.missing_checkpoint(entry) is None
     assert entry.place.name.startswith(name.split("/")[1])
     other = {"torchvision/mobilenet_v3_small": ".pth", "dandelin/vilt-b32-mlm-itm": ".bin"}
+    other |= dict.fromkeys(("laion/coca-ViT-L-14", "laion/coca-ViT-L-14-mscoco"), ".bin")
     assert entry.place.suffix == other.get(name, ".safetensors")
 
 

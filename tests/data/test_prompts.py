@@ -44,3 +44,12 @@ def test_prompts_of_imagenet_are_open_clip_s() -> None:
 def test_a_set_without_prompts_is_named() -> None:
     with pytest.raises(KeyError, match="expected a set of CIFAR-10, .*or ImageNet, found 'SUN397'; add its prompts"):
         prompts.templates("SUN397")
+
+
+def test_the_papers_own_prompts_are_read_whole() -> None:
+    found = prompts.published("kt_caption_templates")
+    assert len(found) == len(set(found)) == 26 and found[0] == "a bad photo of a {}."
+    assert set(found) <= set(prompts.templates("ImageNet")), "KT takes 26 of CLIP's 80"
+    assert len(prompts.published("zoomshot_pgkd")) == 44
+    with pytest.raises(KeyError, match="expected a kind of kt_caption_templates, .*, found 'mine'"):
+        prompts.published("mine")

@@ -9,14 +9,16 @@ import torch
 from transformers import AutoTokenizer
 
 import ktlib
-from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available, checkpoints, load, vilt, vision
+from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, available, checkpoints, load, vilt, vision
 from tests.tiny_vilt import WORDS, tiny_vilt
 
-ONE_POCKET, VILT, DINO = "pocket/clip-b", "pocket/vilt-b", "pocket/dino"
+ONE_POCKET, COCA, VILT, DINO = "pocket/clip-b", "pocket/coca-web", "pocket/vilt-b", "pocket/dino"
 RESNET, MOBILENET = "torchvision/resnet18", "torchvision/mobilenet_v3_small"
 
 
-@pytest.mark.parametrize(("name", "kind"), [(ONE_POCKET, DualEncoder), (VILT, PairScorer), (DINO, VisionEncoder)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [(ONE_POCKET, DualEncoder), (COCA, Captioner), (VILT, PairScorer), (DINO, VisionEncoder)]
+)
 def test_a_name_gives_its_own_kind_whether_it_is_asked_for_or_not(name, kind):
     model = load(name)
     assert type(model) is kind
@@ -27,7 +29,7 @@ def test_a_name_gives_its_own_kind_whether_it_is_asked_for_or_not(name, kind):
 
 
 def test_every_name_belongs_to_one_kind():
-    kinds = [available(kind) for kind in (DualEncoder, PairScorer, VisionEncoder)]
+    kinds = [available(kind) for kind in (DualEncoder, Captioner, PairScorer, VisionEncoder)]
     assert sum(kinds, []) == available()
     assert len(set(available())) == len(available())
     heads = {*vision.HEADS, *(f"random/{name}" for name in vision.HEADS)}
@@ -54,7 +56,7 @@ def test_an_unknown_name_gets_near_ones():
         load("vilt", PairScorer)
 
 
-@pytest.mark.parametrize("name", [f"random/{RESNET}", DINO, VILT, ONE_POCKET])
+@pytest.mark.parametrize("name", [f"random/{RESNET}", DINO, VILT, COCA, ONE_POCKET])
 def test_weights_for_a_model_that_has_its_own_are_refused(name):
     with pytest.raises(ValueError, match=f"expected no weights for {name}, which has its own, found model"):
         load(name, weights="model.safetensors")
@@ -62,7 +64,7 @@ def test_weights_for_a_model_that_has_its_own_are_refused(name):
 
 def test_loading_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
-    for name in (ONE_POCKET, VILT, DINO):
+    for name in (ONE_POCKET, COCA, VILT, DINO):
         load(name)
     assert torch.equal(before, torch.get_rng_state())
 
@@ -71,10 +73,45 @@ def test_published_clip_is_built_with_quick_gelu():
     """open_clip 3.3.0 only warns when OpenAI's weights meet GELU; the wrong activation costs accuracy."""
     import open_clip
 
-    from ktlib.models.load import PUBLISHED
+    from ktlib.models.load import CAPTIONERS, PUBLISHED
 
+    for architecture, _ in CAPTIONERS.values():  # LAION's were trained with GELU
+        assert "quick_gelu" not in open_clip.get_model_config(architecture)
     for architecture, _ in PUBLISHED.values():
         assert open_clip.get_model_config(architecture)["quick_gelu"] is True
+
+
+def test_a_captioner_is_known_by_its_architecture_and_is_a_dual_encoder_too():
+    from ktlib.models.load import _kind_of
+
+    for name in ("laion/coca-ViT-L-14", "random/coca-ViT-L-14", "coca_ViT-B-32", "pocket/coca-web"):
+        assert _kind_of(name, None) is Captioner
+    assert _kind_of("coca_roberta-ViT-B-32", None) is DualEncoder  # its text tower is not open_clip's
+    assert [_kind_of("hf-hub:a/b", kind) for kind in (None, Captioner)] == [DualEncoder, Captioner]
+    with pytest.raises(ValueError, match="expected a Captioner, found pocket/clip-b, which is a DualEncoder"):
+        load(ONE_POCKET, Captioner)
+    assert load("pocket/coca-web", DualEncoder).digest() == load("pocket/coca-web", Captioner).digest()
+
+
+def test_the_published_captioners_say_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("KT_DATA", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
+    with pytest.raises(FileNotFoundError, match="hf download laion/CoCa-ViT-L-14-laion2B-s13B-b90k"):
+        load("laion/coca-ViT-L-14")
+    with pytest.raises(FileNotFoundError, match="hf download laion/mscoco_finetuned_CoCa-ViT-L-14-laion2B-s13B-b90k"):
+        load("laion/coca-ViT-L-14-mscoco")
+
+
+@pytest.mark.slow
+def test_a_random_captioner_at_published_size_has_a_value_for_every_weight():
+    """open_clip leaves the decoder's projection as the memory was. 638 million weights, 2.6 GB."""
+    model = load("random/coca-ViT-L-14")
+    assert type(model) is Captioner
+    assert sum(p.numel() for p in model.clip.parameters()) == pytest.approx(638.45e6, rel=1e-4)
+    projection = model.clip.text_decoder.text_projection
+    assert projection.std().item() == pytest.approx(768**-0.5, rel=0.01)
+    (caption,) = model.generate(torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0)), longest=7)
+    assert isinstance(caption, str) and "<" not in caption
 
 
 @pytest.mark.slow
@@ -97,7 +134,7 @@ def test_any_open_clip_folder_loads(tmp_path):
 
 
 def test_folders_of_the_other_kinds_load_too():
-    for name, kind in ((VILT, PairScorer), (DINO, VisionEncoder)):
+    for name, kind in ((COCA, Captioner), (VILT, PairScorer), (DINO, VisionEncoder)):
         model = load(f"local-dir:{checkpoints.HERE / name.removeprefix('pocket/')}")
         assert type(model) is kind
         assert model.digest() == load(name).digest()

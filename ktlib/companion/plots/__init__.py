@@ -1,5 +1,6 @@
 """Figures: every function takes rows or pictures and an optional `ax`, draws, and computes nothing new."""
 
+from ktlib.companion.plots.captions import caption_gains, caption_grid, explained
 from ktlib.companion.plots.concepts import against_binding, name_points, paired_gains
 from ktlib.companion.plots.curves import (
     along,
@@ -27,8 +28,11 @@ __all__ = [
     "behind",
     "by_encoder",
     "by_setting",
+    "caption_gains",
+    "caption_grid",
     "clouds",
     "data_against_compute",
+    "explained",
     "figure_of",
     "gains_against_distance",
     "loss_curves",

@@ -41,6 +41,10 @@ COLOURS = {
     "mse_adam": SKY,
     "least_squares": GREEN,
     "zoom_shot": BLUE,
+    "kt_visual": SKY,
+    "templates": RED,
+    "real_templates": GREEN,
+    "real_captions": BLACK,
 }
 # Curves that are drawn over each other differ by more than their colour.
 MARKERS = {
@@ -68,6 +72,10 @@ LABELS = {
     "mse_adam": "its loss, Zoom-shot's optimiser",
     "least_squares": "least squares",
     "zoom_shot": "Zoom-shot",
+    "kt_visual": "inverted images, contrast alone",
+    "templates": "the templates alone, no image",
+    "real_templates": "real pictures, same templates",
+    "real_captions": "real pictures, real captions",
 }
 
 

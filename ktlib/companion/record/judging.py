@@ -151,7 +151,7 @@ class Control:
     """
 
     name: str
-    found: Difference | None
+    found: Difference | Change | None
     margin: float = MARGIN
 
     @property
@@ -160,10 +160,12 @@ class Control:
         return self.found is not None and self.found.estimate.value > self.margin and self.found.estimate.low > 0
 
     def written(self, things: str) -> str:
-        """The control in words: its estimate, and on how many subjects it works."""
+        """The control in words: its estimate, and on how many subjects it works, where there are some."""
         if self.found is None:
             return f"{self.name} was not measured"
         shown = f"{self.name} {points(self.found.estimate)}"
+        if isinstance(self.found, Change):
+            return shown
         return f"{shown}, above {100 * self.margin:g} points on {self.found.above(self.margin)} {things}"
 
     def failure(self, things: str) -> str:

@@ -74,6 +74,9 @@ FROM = {
     "ZS Fig. 3": "ZS Tab. 6",
 }  # fmt: skip
 
+# Pictures of the papers (t-SNE) in whose place stands one of another kind, under a name of its own.
+IN_PLACE = {"ZS Fig. 3": "zs_targets", "ZS Fig. 4": "zs_mapped"}
+
 
 def item_name(paper: str, version: str, item: str) -> str:
     """The name of an item: v1 is not mentioned, v2 is.
@@ -139,7 +142,12 @@ def notebook(item: str, folder: Path = NOTEBOOKS) -> str | None:
     """
     known = _written(folder)
     own = REPEATED.get(item, item)
-    return known.get(stem(own)) or known.get(stem(FROM.get(own, own)))
+    return next((known[name] for name in file_names(own) if name in known), None)
+
+
+def file_names(item: str) -> tuple[str, ...]:
+    """Stems of the files that show an item, the likeliest first: what is drawn in its place, its own, its source's."""
+    return tuple(dict.fromkeys((IN_PLACE.get(item, stem(item)), stem(item), stem(FROM.get(item, item)))))
 
 
 @functools.cache
@@ -181,10 +189,12 @@ def _expand(listed: str) -> list[int]:
 # -- our rows beside printed numbers ----------------------------------------------------------------
 _MODELS = {"CLIP ViT-B/32": "openai/ViT-B-32", "CLIP ViT-L/14": "openai/ViT-L-14"}
 _MODELS |= {"ViLT-B/32": "dandelin/vilt-b32-mlm-itm"}
+_MODELS |= {"CoCa": "laion/coca-ViT-L-14", "CoCa FT": "laion/coca-ViT-L-14-mscoco"}
 _METHODS = {"baseline": "base", "transfer": "kt", "llm_prompting": "prompt"}
 _METHODS |= {"implicit_mlm": "implicit", "explicit_mlm": "explicit"}
 _METRICS = {"accuracy": "target_accuracy", "imagenet_accuracy": "retention"}
 _METRICS |= {f"{way}@{k}": f"{way}@{k}" for way in ("tr", "ir") for k in (1, 5, 10)}
+_METRICS |= {metric: metric for metric in ("bleu4", "meteor", "cider", "spice")}
 # Rows of one printed table that have a file of their own.
 PART_OF = {"KT Tab. 1 ViLT": "KT Tab. 1"}
 # What KT v2, Tab. 9 and 10 vary, in our words; P1 to P3 are of increasing length (Tab. 19).
@@ -206,10 +216,12 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
     """
     if number.item.startswith("ZS "):
         return _beside_zoom_shot(number, rows)
+    if "sample=" in number.other:
+        return []  # of an image that the paper chose; ours are others
     items = (number.item, *(part for part, whole in PART_OF.items() if whole == number.item))
     same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
     models = _models(number)
-    same = select(same, model=models, method=_METHODS.get(number.variant))
+    same = select(same, model=models, method=_method(number))
     if {row.model for row in same} != set(models):
         return []  # an average over models, and one of them was not measured
     if number.concept not in ("Average", ""):
@@ -232,6 +244,17 @@ def _models(number: Number) -> list[str]:
     if number.model != "Average":
         return [_MODELS[number.model]] if number.model in _MODELS else []
     return sorted({_MODELS[other.model] for other in numbers(number.item) if other.model in _MODELS})
+
+
+def _method(number: Number) -> str | None:
+    """The method that a number is about, in our words."""
+    return "kt_visual" if "decoder_finetuned=no" in number.other else _METHODS.get(number.variant)
+
+
+def rates(item: str, model: str, method: str) -> list[float]:
+    """The learning rates that an item prints for a model and a method, both in our words; none for a pocket model."""
+    own = [number for number in numbers(item) if _models(number) == [model] and _method(number) == method]
+    return sorted({float(number.learning_rate) for number in own if number.learning_rate})
 
 
 _ENCODERS = {

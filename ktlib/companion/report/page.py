@@ -164,7 +164,8 @@ def _drawn(item: str, shelves: Shelves, at: Path) -> str:
     figure, source = shelves["pocket"].figure(item), published.FROM.get(item)
     if not figure or not item.rsplit(" ", 1)[0].endswith("Fig."):
         return ""
-    return link("drawn", figure, at) + (f" from the rows of {listed(shelves, source, at)}" if source else "")
+    how = "another picture in its place" if item in published.IN_PLACE else "drawn"
+    return link(how, figure, at) + (f" from the rows of {listed(shelves, source, at)}" if source else "")
 
 
 def _notebook(name: str | None, at: Path) -> str:

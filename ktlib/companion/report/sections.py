@@ -15,7 +15,8 @@ from ktlib.companion.record.rows import Row, parsed, select, written
 from ktlib.companion.report.markdown import NONE, described, interval, joined, mean, percent, points, unique, value
 from ktlib.companion.scales import Teaching, scale
 from ktlib.companion.sources import kinds
-from ktlib.evaluate.intervals import over_concepts
+from ktlib.evaluate.captioning import METRICS as WRITTEN
+from ktlib.evaluate.intervals import Estimate, over_concepts
 from ktlib.evaluate.retrieval import METRICS
 
 TRANSFER = {"target_accuracy": "target accuracy", "retention": "known classes kept", "similarity": "similarity"}
@@ -152,7 +153,7 @@ def _by_concept(rows: Sequence[Row], everything: Sequence[Row]) -> str:
     return joined([title, described(["model", "lr", "concept"], lines, heads)])
 
 
-# -- recalls ------------------------------------------------------------------------------------------
+# -- recalls and captions -----------------------------------------------------------------------------
 def recalls(rows: Sequence[Row], everything: Sequence[Row]) -> str:
     """Recalls as means over seeds, and changes with intervals over images and seeds.
 
@@ -160,34 +161,88 @@ def recalls(rows: Sequence[Row], everything: Sequence[Row]) -> str:
         rows: of one item and split.
         everything: not needed here.
     """
-    values, names = select(rows, metric=METRICS), _names(rows)
+    return _by_metric(rows, METRICS, "Recall", "one search")
+
+
+def captions(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """Metrics of captions, times a hundred as the papers print them; the rest as `recalls`.
+
+    Args:
+        rows: of one item and split.
+        everything: not needed here.
+    """
+    lacking = [metric for metric in WRITTEN if not select(rows, metric=metric)]
+    missing = f"n/a: {', '.join(lacking)}; the notebook says why." if "bleu4" not in lacking and lacking else ""
+    return joined([_by_metric(rows, WRITTEN, "Captions", "one set of captions"), missing])
+
+
+def _by_metric(rows: Sequence[Row], metrics: Sequence[str], title: str, one: str) -> str:
+    """A column a metric: values, then paired changes."""
+    values, names = select(rows, metric=metrics), _names(rows)
     lines = []
     for line in _lines(values):
         own = _own(values, line)
-        lines.append([*_cells(line, names), *(_recall(select(own, metric=metric)) for metric in METRICS)])
-    extent = f"{_extent(values, 'concepts', 'images')}; means over seeds; one search has its interval over images."
-    shown = described(["model", "method", *names], lines, METRICS)
-    return joined(["### Recall", extent, shown, _changes(rows, names)])
+        lines.append([*_cells(line, names), *(_over_seeds(select(own, metric=metric)) for metric in metrics)])
+    extent = f"{_extent(values, 'concepts', 'images')}; means over seeds; {one} has its interval over images."
+    shown = described(["model", "method", *names], lines, metrics)
+    return joined([f"### {title}", extent, shown, _changes(rows, names, metrics)])
 
 
-def _recall(rows: Sequence[Row]) -> str:
+def _over_seeds(rows: Sequence[Row]) -> str:
     if not rows:
         return NONE
     return percent(interval(rows[0])) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"
 
 
-def _changes(rows: Sequence[Row], names: Sequence[str]) -> str:
+def _changes(rows: Sequence[Row], names: Sequence[str], metrics: Sequence[str]) -> str:
+    lines = _of_pairs(rows, names, metrics, points)
+    title = "### Paired changes\n\nIn points, with 95 % intervals over images and seeds."
+    return joined([title, described(["model", "method", *names, "minus"], lines, metrics)]) if lines else ""
+
+
+def _of_pairs(
+    rows: Sequence[Row], names: Sequence[str], metrics: Sequence[str], write: Callable[[Estimate], str]
+) -> list[list[str]]:
+    """A line for each method and what it is set against."""
     found, lines = [row for row in rows if row.over], []
     for line in _lines(found):
         for other in unique(row.over for row in found):
             own = select(_own(found, line), over=other)
             if own:
-                numbers = [select(own, metric=metric, over=other) for metric in METRICS]
-                lines.append([*_cells(line, names), other, *(points(interval(n[0])) if n else NONE for n in numbers)])
-    if not lines:
-        return ""
-    title = "### Paired changes\n\nIn points, with 95 % intervals over images and seeds."
-    return joined([title, described(["model", "method", *names, "minus"], lines, METRICS)])
+                numbers = [select(own, metric=metric, over=other) for metric in metrics]
+                lines.append([*_cells(line, names), other, *(write(interval(n[0])) if n else NONE for n in numbers)])
+    return lines
+
+
+def shares(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """How much of the gain of one method another has, in percent.
+
+    Args:
+        rows: of one item and split.
+        everything: not needed here.
+    """
+    names = _names(rows)
+    lines = _of_pairs(rows, names, WRITTEN, percent)
+    title = (
+        "### Shares of a gain\n\nIn percent, 95 % intervals over images and seeds; none where there is no sure gain."
+    )
+    return joined([title, described(["model", "method", *names, "share of"], lines, WRITTEN)])
+
+
+def samples(rows: Sequence[Row], everything: Sequence[Row]) -> str:
+    """Single captions, an image a line.
+
+    Args:
+        rows: of one item and split, one metric.
+        everything: not needed here.
+    """
+    methods = unique(row.method for row in sorted(rows, key=lambda row: row.method != "base"))
+    lines = [
+        [model, image, *(value(select(rows, model=model, subject=image, method=method)) for method in methods)]
+        for model, image in unique((row.model, row.subject) for row in rows)
+    ]
+    said = f"{', '.join(unique(row.metric for row in rows))} of single captions, times a hundred."
+    return joined(["### Image by image", said, described(["model", "image"], lines, methods)])
 
 
 # -- sets ---------------------------------------------------------------------------------------------
@@ -241,5 +296,5 @@ def _gains(rows: Sequence[Row], heads: Mapping[str, str]) -> str:
 
 
 LAYOUTS: dict[str, Callable[[Sequence[Row], Sequence[Row]], str]] = {
-    "transfer": transfer, "recalls": recalls, "sets": sets,
+    "transfer": transfer, "recalls": recalls, "captions": captions, "shares": shares, "samples": samples, "sets": sets,
 }  # fmt: skip

@@ -64,8 +64,8 @@ class Shelf:
 
     def figure(self, item: str) -> Path | None:
         """The figure of an item, or of the one that it takes its numbers from; None where none was drawn."""
-        names = (item, published.FROM.get(item, item))
-        return next((found for name in names if (found := _first(self.figures, f"{results.stem(name)}.png"))), None)
+        names = published.file_names(item)
+        return next((found for name in names if (found := _first(self.figures, f"{name}.png"))), None)
 
     def origin(self, item: str) -> Mapping[str, Any] | None:
         """Where the rows of an item come from, as written beside them; None where nothing is."""

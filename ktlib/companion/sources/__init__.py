@@ -16,7 +16,7 @@ import torch
 
 from ktlib import places
 from ktlib.companion.sources import generated, real
-from ktlib.data import flickr30k
+from ktlib.data import coco, flickr30k, prompts
 from ktlib.data.sets import Examination, Gallery, LabelledImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
@@ -81,13 +81,21 @@ def _imagenet_100() -> Examination:
     return real.imagenet_100(places.data(), cell=calibrated(VILT))
 
 
+@functools.cache
+def _coco80(source: str) -> Examination:
+    """The eighty categories, with pictures of them from the validation images of a gallery."""
+    return real.coco_classes(functools.partial(gallery, source, "validation"))
+
+
 def examination(name: str) -> Examination:
     """Concepts to be taught, and everything that should be kept.
 
     Args:
         name: `pocket 0` to `pocket 3` (drawn, a fold each), `fixtures` (generated files: proves the path,
             measures nothing) or `imagenet` (RareConcepts and ImageNet-1k); and, where every class prompt costs
-            a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37).
+            a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37);
+            and what is taught before captions are written, with nothing to be examined: `pocket coco`,
+            `fixtures coco` and `coco80` (the papers' eighty categories; KT v1, Tab. 17).
 
     Raises:
         ValueError: there is no such one.
@@ -96,10 +104,13 @@ def examination(name: str) -> Examination:
     offered: Mapping[str, Callable[[], Examination]] = {
         **{f"pocket {fold.number}": functools.partial(exams.examination, fold.number) for fold in FOLDS},
         "pocket small": exams.small_examination,
+        "pocket coco": exams.scene_objects,
         "fixtures": _generated_imagenet,
+        "fixtures coco": functools.partial(_coco80, "fixtures coco"),
         "fixtures small": _generated_imagenet_small,
         "imagenet": _imagenet,
         "imagenet-100": _imagenet_100,
+        "coco80": functools.partial(_coco80, "mscoco"),
     }
     return _chosen("an examination", name, offered)()
 
@@ -115,11 +126,22 @@ def _flickr30k(split: str) -> Gallery:
     return flickr30k.read(split=SPLITS[split])
 
 
+@functools.cache
+def _generated_coco(split: str) -> Gallery:
+    generated.coco(_fixtures())
+    return coco.read(_fixtures(), split=SPLITS[split], partial=True)
+
+
+def _coco(split: str) -> Gallery:
+    return coco.read(split=SPLITS[split])
+
+
 def gallery(name: str, split: str) -> Gallery:
     """The images and captions of a split.
 
     Args:
-        name: `pocket`, `fixtures` or `flickr30k`.
+        name: `pocket`, `fixtures` or `flickr30k`, to be searched; `pocket coco`, `fixtures coco` or `mscoco`, to be
+            captioned.
         split: `validation` (settings are chosen on it; Karpathy's where there is one) or `test`.
 
     Raises:
@@ -129,8 +151,11 @@ def gallery(name: str, split: str) -> Gallery:
     _chosen("a split", split, SPLITS)
     offered: Mapping[str, Callable[[str], Gallery]] = {
         "pocket": exams.gallery,
+        "pocket coco": exams.captioned,
         "fixtures": _generated_flickr30k,
+        "fixtures coco": _generated_coco,
         "flickr30k": _flickr30k,
+        "mscoco": _coco,
     }
     return _chosen("a gallery", name, offered)(split)
 
@@ -239,7 +264,7 @@ def _sets_from(dataset: str, root: Path, *, cell: Cell | None = None, partial: b
             left_out[name] = str(error)
             del tests[name]
             train.pop(name, None)
-    return Sets(dataset, train.pop("ImageNet"), tests, train, real.published_prompts(), left_out=left_out)
+    return Sets(dataset, train.pop("ImageNet"), tests, train, prompts.published("zoomshot_pgkd"), left_out=left_out)
 
 
 def sets(name: str) -> Sets:

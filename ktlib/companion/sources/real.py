@@ -6,6 +6,7 @@ Thin over the readers in `ktlib.data`; generated files go through here too, whic
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from ktlib import places
 from ktlib.data import imagenet, images, rare_concepts, tables
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.fine_grained import cub_200, flowers_102, herbarium_19, oxford_pets, stanford_cars
-from ktlib.data.sets import Concept, Examination, LabelledImages
+from ktlib.data.sets import Concept, Examination, Gallery, LabelledImages
 from ktlib.evaluate.calibration import Cell
 from ktlib.store import key
 
@@ -159,6 +160,36 @@ def imagenet_100(root: Path, *, cell: Cell, side: int = 384, partial: bool = Fal
     )
 
 
+# -- the categories of MSCOCO --------------------------------------------------------------------------
+def coco_classes(validation: Callable[[], Gallery], *, side: int = 224) -> Examination:
+    """The papers' eighty categories of MSCOCO with their descriptions (KT v1, Tab. 17): to be taught, not examined.
+
+    Real pictures of a category are validation images that somebody named it in: nobody published which were used,
+    and the control is ours (D56). A category that nobody named has none.
+
+    Args:
+        validation: gives images and captions.
+        side: of the pictures in pixels.
+    """
+    told = descriptions("coco80")
+    concepts = tuple(Concept(name, "test", "object", text, text, text, text) for name, text in told.items())
+
+    @functools.cache
+    def named(name: str) -> list[int]:
+        shown, word = validation(), re.compile(rf"\b{re.escape(name)}s?\b", re.IGNORECASE)
+        return [image for image in range(len(shown.images)) if any(word.search(caption) for caption in shown.of(image))]
+
+    def lessons(name: str, count: int, seed: int) -> Tensor | None:
+        there = named(name)
+        order = torch.randperm(len(there), generator=torch.Generator().manual_seed(seed))[:count].tolist()
+        return torch.stack([images.square(validation().images[there[i]], side) for i in order]) if there else None
+
+    def pictures(name: str) -> Tensor:
+        return torch.empty(0, 3, side, side)
+
+    return Examination("mscoco", concepts, (), [], key("coco80", told, side), pictures, lessons)
+
+
 # -- the nine sets of Zoom-shot -----------------------------------------------------------------------
 def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) -> dict[str, LabelledImages]:
     """The nine test sets by name, in the order of ZS Tab. 1; nothing is decoded before a batch is asked for.
@@ -230,9 +261,3 @@ def class_names(one: LabelledImages) -> tuple[str, ...]:
             "herbarium-2019/class_names.txt, or leave the set out"
         )
     return one.names
-
-
-def published_prompts() -> tuple[str, ...]:
-    """The 44 prompts of ZS Fig. 5 as printed, duplicates and misprint included (D21)."""
-    lines = tables.rows(places.PUBLISHED / "prompts.csv", ("set", "text"))
-    return tuple(line["text"] for line in lines if line["set"] == "zoomshot_pgkd")

@@ -24,7 +24,7 @@ from ktlib.evaluate.recognition import recognition, zero_shot
 from ktlib.inversion import Inversion, InversionSettings, invert
 from ktlib.models import DualEncoder, PairScorer
 from ktlib.store import key, remembered
-from ktlib.transfer import Recipe, named_caption, transfer
+from ktlib.transfer import Recipe, Told, named_caption, transfer
 
 __all__ = [
     "Course", "Fold", "Lesson", "Lessons", "Subject", "base", "binding", "dream", "inverted", "noise", "prompted",
@@ -60,34 +60,39 @@ class Course:
     """A transfer that is only carried out when what it leads to is not known yet.
 
     Attributes:
-        lesson: the images.
+        lesson: the images; None where a decoder learns from texts alone.
         captions: one for all of them, or one each.
         negatives: captions of other concepts.
         seed: of the transfer.
         recipe: how it is done.
+        told: what a captioner is to say of each image.
     """
 
-    lesson: Lesson
+    lesson: Lesson | None
     captions: str | Sequence[str]
     negatives: Sequence[str]
     seed: int
     recipe: Recipe
+    told: Sequence[Told] = ()
 
     def __call__(self, model: DualEncoder | PairScorer) -> DualEncoder | PairScorer:
         """A copy of the model that took it."""
         return transfer(
-            model, self.lesson.images, self.captions, negatives=self.negatives, seed=self.seed, settings=self.recipe
-        )
+            model, self.lesson.images if self.lesson else None, self.captions, negatives=self.negatives,
+            told=self.told, seed=self.seed, settings=self.recipe,
+        )  # fmt: skip
 
     @property
     def parts(self) -> tuple[object, ...]:
         """Everything that it depends on beside the model."""
-        return self.lesson.images, self.captions, self.negatives, self.seed, self.recipe
+        images = self.lesson.images if self.lesson else None
+        own = images, self.captions, self.negatives, self.seed, self.recipe
+        return (*own, self.told) if self.told else own
 
     @property
     def used(self) -> tuple[object, ...]:
         """The settings of its inversion and its recipe."""
-        return self.lesson.settings, self.recipe
+        return self.lesson.settings if self.lesson else None, self.recipe
 
 
 # -- lessons and their controls -------------------------------------------------------------------------

@@ -150,6 +150,16 @@ def test_a_control_that_works_is_told_and_changes_nothing():
     assert "control: real minus base +30.0 points [+20.0, +40.0], above 5 points on 8 of 8 concepts" in found.comparison
 
 
+def test_a_control_may_be_a_change_that_a_row_holds():
+    rise = row(metric="cider", over="base", value=0.2, low=0.1, high=0.3)
+    works = Control("real minus base", change("real minus base", rise, 3), 0.0)
+    found = decide("K12", [row()], "KT Tab. 1", [difference("a minus b", 0.3)], how="x", control=works)
+    assert found.verdict == HOLDS and "control: real minus base +20.0 points [+10.0, +30.0]" in found.comparison
+    fall = change("real minus base", rise, 3, sign=-1)
+    blind = decide("K12", [row()], "KT Tab. 1", [difference("a minus b", 0.3)], how="x", control=Control("real", fall))
+    assert blind.verdict == NOT_TESTABLE and "the positive control does not work: real -20.0 points" in blind.deciding
+
+
 def test_rows_that_cannot_show_what_is_claimed_are_blind_to_it():
     control = Control("real minus base", spread("real", 0.3, 0.1))
     found = decide(

@@ -157,6 +157,33 @@ def test_our_row_of_a_set_stands_beside_its_number_and_the_average(item, method,
     assert not [n for n in printed if published.beside(n, [dataclasses.replace(ours, over="clip")])]
 
 
+def test_our_captions_stand_beside_those_of_the_same_rate_and_the_same_trained_parts():
+    of = {"subject": "", "metric": "cider", "varied": "lr=9e-05;epochs=1", "model": "laion/coca-ViT-L-14"}
+    whole, visual = (row(item="KT Tab. 9", method=method, **of) for method in ("kt", "kt_visual"))
+    both = number("KT Tab. 9", model="CoCa", metric="cider", learning_rate="9e-5")
+    assert published.beside(both, [whole, visual]) == [whole]
+    alone = number("KT Tab. 9", model="CoCa", metric="cider", learning_rate="6e-5")
+    assert published.beside(alone, [whole, visual]) == []
+    at_its_rate = dataclasses.replace(visual, varied={"lr": "6e-05", "epochs": "1"})
+    assert published.beside(alone, [whole, at_its_rate]) == [at_its_rate]
+    sample = published.numbers("KT Tab. 10")[0]
+    ours = row(
+        item="KT Tab. 10",
+        subject="most gained 1",
+        metric="meteor",
+        method="base",
+        model="laion/coca-ViT-L-14",
+        varied="",
+    )
+    assert published.beside(sample, [ours]) == [], "the paper's images are others"
+
+
+def test_printed_rates_are_found_by_model_and_method():
+    assert published.rates("KT Tab. 9", "laion/coca-ViT-L-14-mscoco", "kt") == [5e-6]
+    assert published.rates("KT Tab. 1", "openai/ViT-B-32", "kt") == [1e-5, 2e-5, 3e-5, 4e-5, 5e-5]
+    assert published.rates("KT Tab. 9", "pocket/coca-web", "kt") == []
+
+
 def test_an_average_over_models_stands_beside_the_rows_of_all_of_them():
     models = ("openai/ViT-B-32", "openai/ViT-L-14")
     own = {"item": "KT v2 Tab. 10"}

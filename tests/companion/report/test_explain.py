@@ -83,7 +83,7 @@ def test_rows_without_a_record_are_no_secret(root):
         ("KT v2 Fig. 3", "KT Tab. 1", "kt_tab_1"),
         ("KT v2 Fig. 9", "KT Tab. 1", "kt_tab_1"),
         ("ZS Fig. 1", "ZS Tab. 1", "zs_fig_1"),
-        ("ZS Fig. 3", "ZS Tab. 6", "zs_fig_3"),
+        ("ZS Fig. 3", "ZS Tab. 6", "zs_targets"),
     ],
 )
 def test_a_figure_names_its_notebook_its_file_and_the_rows_it_is_drawn_from(root, item, source, stem):
@@ -95,7 +95,9 @@ def test_a_figure_names_its_notebook_its_file_and_the_rows_it_is_drawn_from(root
     assert f"figure: {root}/figures/pocket/{stem}.png, drawn by notebook {published.notebook(item)[:2]}" in text
 
 
-@pytest.mark.parametrize(("item", "stem", "number"), [("KT Fig. 3", "kt_fig_3", "01"), ("ZS Fig. 4", "zs_fig_4", "06")])
+@pytest.mark.parametrize(
+    ("item", "stem", "number"), [("KT Fig. 3", "kt_fig_3", "01"), ("ZS Fig. 4", "zs_mapped", "06")]
+)
 def test_a_figure_without_rows_names_its_notebook_and_file(root, item, stem, number):
     assert f"to measure: ./run_all.sh --only {number}" in explain(item, root)
     draw(root, stem)

@@ -1,4 +1,4 @@
-"""The three layouts of tables, from a few rows each."""
+"""The layouts of tables, from a few rows each."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def cells(text, *starts):
 
 
 def test_there_is_one_renderer_a_layout():
-    assert set(sections.LAYOUTS) == {"transfer", "recalls", "sets"}
+    assert set(sections.LAYOUTS) == {"transfer", "recalls", "captions", "shares", "samples", "sets"}
 
 
 # -- recalls ------------------------------------------------------------------------------------------
@@ -60,6 +60,41 @@ def test_rates_and_batches_stand_from_small_to_large():
     text = sections.recalls(rows, EVERYTHING)
     places = [text.index(f"| {lr} | {batch} |") for lr, batch in (grid[2], grid[0], grid[1])]
     assert places == sorted(places)
+
+
+# -- captions -----------------------------------------------------------------------------------------
+CHOSEN = {"lr": "0.001", "epochs": "3"}
+
+
+def captions():
+    rows = [row("base", metric, 0.3, seed=None) for metric in ("bleu4", "cider")]
+    rows += [row("kt", "cider", value, varied=CHOSEN, seed=seed) for seed, value in enumerate((1.2, 1.4))]
+    return rows + [row("kt", "cider", 0.05, varied=CHOSEN, over="templates", seed=None)]
+
+
+def test_captions_have_a_column_a_metric_and_say_which_were_not_measured():
+    text = sections.captions(captions(), EVERYTHING)
+    assert "| method | lr | epochs | bleu4 | cider |" in text
+    assert cells(text, "kt", "0.001", "3")[4] == "130.0"
+    assert cells(text, "base", "", "")[3] == "30.0 [20.0, 40.0]"
+    assert text.endswith("n/a: bleu1, bleu2, bleu3, meteor, rouge_l, spice; the notebook says why.")
+    changes = text.split("### Paired changes")[1]
+    assert cells(changes, "pocket/vilt-b", "kt", "0.001", "3", "templates")[5] == "+5.0 [-5.0, +15.0]"
+
+
+def test_shares_are_percent_of_another_s_gain():
+    rows = [row("templates", "cider", 0.8, varied=CHOSEN, over="kt", seed=None)]
+    text = sections.shares(rows, EVERYTHING)
+    assert "| model | method | lr | epochs | share of | cider |" in text
+    assert cells(text, "pocket/vilt-b", "templates", "0.001", "3", "kt")[5] == "80.0 [70.0, 90.0]"
+
+
+def test_single_captions_have_a_line_an_image_and_a_column_a_method():
+    found = {("most gained 1", "base"): 0.0, ("most gained 1", "kt"): 0.9, ("most lost 1", "base"): 0.5}
+    rows = [row(method, "meteor", value, subject=image, n=1) for (image, method), value in found.items()]
+    text = sections.samples(rows, EVERYTHING)
+    assert "meteor of single captions, times a hundred." in text and "| image | base | kt |" in text
+    assert cells(text, "most gained 1")[1:] == ["0.0", "90.0"] and cells(text, "most lost 1")[1:] == ["50.0", "–"]
 
 
 # -- sets ---------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def everyday(subject: Subject, *, method: str = "kt", progress: bool = True) -> 
     Raises:
         ValueError: there is no such method.
     """
-    told, count, seeds = everyday_concepts(subject), subject.scale.retrieval.everyday_images, subject.teaching.seeds
+    told, count, seeds = everyday_concepts(subject), subject.scale.retrieval.everyday_images, subject.scale.seeds
     captions = [named_caption(name, text) for name, text in told.items() for _ in range(count)]
     if method == "noise":
         drawn = {seed: torch.Generator().manual_seed(2000 + seed) for seed in seeds}
