@@ -97,6 +97,17 @@ class DualEncoder(nn.Module):
         """
         return self._finish(self.clip.encode_text(self.tokenize(texts), normalize=False), normalize)
 
+    def over_picture(
+        self, maps: Float[Tensor, "images rows columns"], height: int, width: int
+    ) -> Float[Tensor, "images height width"]:
+        """Maps of what the tower sees, laid over the picture, which `encode_image` stretches to a square.
+
+        Args:
+            maps: over the whole square.
+            height, width: of the pictures, in pixels.
+        """
+        return F.interpolate(maps[:, None], (height, width), mode="nearest")[:, 0]
+
     # -- what inversion asks ---------------------------------------------------------------------
     @torch.no_grad()
     def target(self, texts: Sequence[str], *, distance: str = "l2") -> Float[Tensor, "batch dim"]:
