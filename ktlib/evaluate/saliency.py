@@ -200,7 +200,8 @@ def _block(model: DualEncoder, layer: int) -> nn.Module:
     there = blocks(model.visual)
     if not 0 <= layer < len(there):
         raise ValueError(f"expected a layer from 0 to {len(there) - 1} for {model.name}, found {layer}")
-    if layer + 1 == len(there) and hasattr(model.visual, "class_embedding"):
+    single = any(name.endswith(("class_embedding", "cls_token")) for name, _ in model.visual.named_parameters())
+    if single and layer + 1 == len(there):
         raise ValueError(
             f"expected a layer before the last for {model.name}, found {layer}: behind it only the class token is "
             "read, and patches no longer matter"
