@@ -112,8 +112,8 @@ _ELEMENTS = {
 def _corners(masks: Tensor) -> np.ndarray:
     """For every corner of a pixel which of the pixels around it are in the mask: (images, height + 1, width + 1)."""
     padded = np.pad(masks.cpu().numpy().astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
-    parts = padded[:, :-1, :-1], padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]
-    return sum(part << bit for bit, part in enumerate(parts))
+    one, two, four, eight = padded[:, :-1, :-1], padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]
+    return one + 2 * two + 4 * four + 8 * eight
 
 
 def _near(mine: np.ndarray, theirs: np.ndarray, tolerance: float) -> float:
