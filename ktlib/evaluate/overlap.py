@@ -46,7 +46,7 @@ def dice(masks: Masks, truths: Bool[Tensor, "..."]) -> Float[Tensor, " images"]:
     """
     _check(masks, truths)
     shared, total = (masks & truths).sum((1, 2)), masks.sum((1, 2)) + truths.sum((1, 2))
-    return torch.where(total > 0, 2 * shared / total.clamp_min(1), torch.ones(len(masks)))
+    return torch.where(total > 0, 2 * shared / total.clamp_min(1), torch.ones(len(masks), device=masks.device))
 
 
 def iou(masks: Masks, truths: Bool[Tensor, "..."]) -> Float[Tensor, " images"]:
@@ -63,7 +63,7 @@ def iou(masks: Masks, truths: Bool[Tensor, "..."]) -> Float[Tensor, " images"]:
     """
     _check(masks, truths)
     shared, either = (masks & truths).sum((1, 2)), (masks | truths).sum((1, 2))
-    return torch.where(either > 0, shared / either.clamp_min(1), torch.ones(len(masks)))
+    return torch.where(either > 0, shared / either.clamp_min(1), torch.ones(len(masks), device=masks.device))
 
 
 def nsd(
