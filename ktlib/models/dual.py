@@ -97,6 +97,21 @@ class DualEncoder(nn.Module):
         """
         return self._finish(self.clip.encode_text(self.tokenize(texts), normalize=False), normalize)
 
+    def pixels(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 size size"]:
+        """Images as the visual tower takes them, resized and normalised: what `clip.encode_image` is given."""
+        return self._prepare(images)
+
+    def over_picture(
+        self, maps: Float[Tensor, "images rows columns"], height: int, width: int
+    ) -> Float[Tensor, "images height width"]:
+        """Maps of what the tower sees, laid over the picture, which `encode_image` stretches to a square.
+
+        Args:
+            maps: over the whole square.
+            height, width: of the pictures, in pixels.
+        """
+        return F.interpolate(maps[:, None], (height, width), mode="nearest")[:, 0]
+
     # -- what inversion asks ---------------------------------------------------------------------
     @torch.no_grad()
     def target(self, texts: Sequence[str], *, distance: str = "l2") -> Float[Tensor, "batch dim"]:

@@ -246,7 +246,11 @@ def test_a_checkpoint_is_found_in_its_place(name: str, nothing: Path) -> None:
     assert entry.file() == entry.place
     assert manifests.missing_checkpoint(entry) is None
     assert entry.place.name.startswith(name.split("/")[1])
-    other = {"torchvision/mobilenet_v3_small": ".pth", "dandelin/vilt-b32-mlm-itm": ".bin"}
+    other = {
+        "torchvision/mobilenet_v3_small": ".pth",
+        "dandelin/vilt-b32-mlm-itm": ".bin",
+        "RyanWangZf/MedCLIP-ViT": ".zip",
+    }
     other |= dict.fromkeys(("laion/coca-ViT-L-14", "laion/coca-ViT-L-14-mscoco"), ".bin")
     assert entry.place.suffix == other.get(name, ".safetensors")
 
