@@ -153,3 +153,46 @@ def damage_flickr30k(home: Path, how: FlickrDamage) -> Path:
         sentences[2]["raw"] = " "
     split_file.write_text(json.dumps(facts))
     return split_file
+
+
+# -- MSCOCO --------------------------------------------------------------------------------------------
+CocoDamage = Literal[
+    "missing image", "truncated image", "no split file", "half a split file", "no caption", "empty caption",
+    "an image twice", "another folder", "a path for a name", "half the annotations", "no ids",
+]  # fmt: skip
+
+
+def damage_coco(home: Path, how: CocoDamage) -> Path:
+    """Damage a generated MSCOCO in one way; returns the file that was changed.
+
+    Args:
+        home: what `coco` returned.
+        how: what to do to it; the damaged image is the first of the test split.
+    """
+    split_file, image = home / "dataset_coco.json", home / "val2014" / "COCO_val2014_000000391895.jpg"
+    if how == "missing image":
+        image.unlink()
+    elif how == "truncated image":
+        image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    elif how == "no split file":
+        split_file.unlink()
+    elif how in ("half a split file", "half the annotations"):
+        file = split_file if how == "half a split file" else home / "annotations" / "captions_val2014.json"
+        file.write_text(file.read_text()[: file.stat().st_size // 2])
+    else:
+        facts = json.loads(split_file.read_text())
+        first, second, *_ = facts["images"]
+        if how == "no caption":
+            first["sentences"] = []
+        elif how == "empty caption":
+            first["sentences"][2]["raw"] = " "
+        elif how == "an image twice":
+            second |= {name: first[name] for name in ("cocoid", "filename")}
+        elif how == "another folder":
+            first["filepath"] = "val2017"
+        elif how == "a path for a name":
+            first["filename"] = "../" + first["filename"]
+        else:
+            del first["cocoid"]
+        split_file.write_text(json.dumps(facts))
+    return image if "image" in how else split_file

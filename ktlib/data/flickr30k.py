@@ -7,17 +7,10 @@ split. Where `flickr30k/results_20130124.token` lies beside them, captions are c
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from ktlib.data import images
+from ktlib.data import karpathy
+from ktlib.data.karpathy import Entry
 from ktlib.data.manifests import data_root
 from ktlib.data.sets import Gallery
 from ktlib.store import key
@@ -25,20 +18,6 @@ from ktlib.store import key
 SPLITS = {"train": 29_000, "val": 1_014, "test": 1_000}  # of the published file
 CAPTIONS = 5
 _GET = "data_manifests/datasets/flickr30k.json says how to get it"
-
-
-@dataclass(frozen=True)
-class _Files:
-    """Images that are read when they are asked for."""
-
-    paths: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Tensor:
-        picture = np.asarray(images.read_image(self.paths[index]))
-        return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
 
 
 def read(root: str | Path | None = None, *, split: str = "test", partial: bool = False, first: int = 0) -> Gallery:
@@ -59,54 +38,24 @@ def read(root: str | Path | None = None, *, split: str = "test", partial: bool =
             caption, or counts that differ from the published ones.
     """
     home = (data_root() if root is None else Path(root)) / "flickr30k"
-    entries = _entries(home / "dataset_flickr30k.json", split)
-    if not partial and len(entries) != SPLITS[split]:
-        raise ValueError(
-            f"expected {SPLITS[split]:,} images of the split {split} in {home / 'dataset_flickr30k.json'}, found "
-            f"{len(entries):,}; fetch Karpathy's file again: {_GET}"
-        )
-    entries = entries[: first or None]
+    file = home / "dataset_flickr30k.json"
+    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial)[: first or None]
     folder = home / "flickr30k-images"
     paths = [folder / entry["filename"] for entry in entries]
-    absent = [path.name for path in paths if not path.is_file()]
-    if absent:
-        raise FileNotFoundError(
-            f"expected the {len(paths):,} images of the split {split} in {folder}, found {len(absent):,} absent: "
-            f"{', '.join(absent[:3])}; {_GET}"
-        )
+    karpathy.present(paths, split, folder, get=_GET)
     captions, owner, notes = _captions(entries)
     notes += _compared(home / "results_20130124.token", entries)
     digest = key("flickr30k", [[p.name, p.stat().st_size] for p in paths], captions, owner)
-    return Gallery(_Files(tuple(paths)), tuple(captions), tuple(owner), digest, f"flickr30k {split}", tuple(notes))
+    shown = karpathy.Files(tuple(paths))
+    return Gallery(shown, tuple(captions), tuple(owner), digest, f"flickr30k {split}", tuple(notes))
 
 
-def _entries(file: Path, split: str) -> list[dict[str, Any]]:
-    if split not in SPLITS:
-        raise ValueError(f"expected a split of {', '.join(SPLITS)}, found {split!r}")
-    if not file.is_file():
-        raise FileNotFoundError(f"expected Karpathy's split file {file}, found nothing; {_GET}")
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))["images"]
-        chosen = [entry for entry in entries if entry.get("split") == split]  # an image may be in no split
-        for entry in chosen:
-            entry["filename"], [sentence["raw"] for sentence in entry["sentences"]]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"expected images with filename, split and sentences (raw) in {file}, found something else ({error}); "
-            f"the file was cut short or is another one; {_GET}"
-        ) from error
-    if not chosen:
-        there = Counter(str(entry.get("split")) for entry in entries)
-        raise ValueError(f"expected images of the split {split} in {file}, found only {dict(there)}")
-    return chosen
-
-
-def _captions(entries: list[dict[str, Any]]) -> tuple[list[str], list[int], list[str]]:
+def _captions(entries: list[Entry]) -> tuple[list[str], list[int], list[str]]:
     captions: list[str] = []
     owner: list[int] = []
     twice = 0
     for number, entry in enumerate(entries):
-        told = [sentence["raw"].strip() for sentence in entry["sentences"]]
+        told = karpathy.told(entry)
         if len(told) < CAPTIONS or not all(told):
             raise ValueError(
                 f"expected at least {CAPTIONS} captions, none empty, for {entry['filename']}, found "
@@ -117,16 +66,15 @@ def _captions(entries: list[dict[str, Any]]) -> tuple[list[str], list[int], list
         twice += len(told) - len(distinct)
         captions += distinct
         owner += [number] * len(distinct)
-    shared = sum(count - 1 for count in Counter(captions).values())
     notes = [f"{len(entries)} images, {len(captions)} captions"]
     if twice:
         notes.append(f"{twice} captions that an image has twice: kept once")
-    if shared:
+    if shared := karpathy.shared(captions):
         notes.append(f"{shared} captions that another image has too: right for both")
     return captions, owner, notes
 
 
-def _compared(file: Path, entries: list[dict[str, Any]]) -> list[str]:
+def _compared(file: Path, entries: list[Entry]) -> list[str]:
     """How many captions differ from the published list, `<image>#<n><TAB>caption`, where it is there."""
     if not file.is_file():
         return []
@@ -137,5 +85,5 @@ def _compared(file: Path, entries: list[dict[str, Any]]) -> list[str]:
         if not (tab and mark and index.isdigit()):
             raise ValueError(f"expected <image>#<n><TAB>caption in line {number} of {file}, found {line[:60]!r}")
         listed.setdefault(image, set()).add(caption.strip())
-    other = sum(s["raw"].strip() not in listed.get(e["filename"], set()) for e in entries for s in e["sentences"])
+    other = sum(caption not in listed.get(e["filename"], set()) for e in entries for caption in karpathy.told(e))
     return [f"{other} captions differ from {file.name}"] if other else []

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ktlib.data.sets import Concept, Examination, Gallery
-from ktlib.pocket import flickr, world
+from ktlib.pocket import coco, flickr, world
 from ktlib.pocket.descriptions import DESCRIBED
+from ktlib.pocket.flickr import Scene
 from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.objects import OBJECTS
 from ktlib.store import key
@@ -23,6 +24,7 @@ PICTURES, KNOWN_PICTURES = 40, 5  # of each concept and of each known object: co
 FIRST_LESSON = 10_000  # the stream of pictures that an examination never reaches
 SMALL_PICTURES, SMALL_KNOWN_PICTURES = 20, 2  # the same where every class prompt costs a pass (D37)
 GALLERY_IMAGES = {"validation": 30, "test": 50}  # both even: every scene beside its twin
+CAPTIONED_IMAGES = {"validation": 60, "test": 200}
 
 
 @functools.cache
@@ -90,15 +92,31 @@ def scene_objects() -> Examination:
 
 @functools.cache
 def gallery(split: str) -> Gallery:
-    """Scenes of the pocket Flickr with their captions; one that an image has twice is kept once (D34).
+    """Scenes of the pocket Flickr with their captions.
 
     Args:
         split: `validation` or `test`.
     """
-    scenes = flickr.split(split, GALLERY_IMAGES[split])
-    images = world.to_tensor([scene.image for scene in scenes])
+    shown = flickr.split(split, GALLERY_IMAGES[split])
+    twins = tuple(number // 2 for number in range(len(shown)))  # scene 2k + 1 is scene 2k the other way round
+    return _gallery("pocket flickr", flickr.VERSION, split, shown, twins)
+
+
+@functools.cache
+def captioned(split: str) -> Gallery:
+    """Scenes of the pocket MSCOCO with their references.
+
+    Args:
+        split: `validation` or `test`.
+    """
+    return _gallery("pocket coco", coco.VERSION, split, coco.split(split, CAPTIONED_IMAGES[split]))
+
+
+def _gallery(name: str, version: str, split: str, shown: list[Scene], units: tuple[int, ...] = ()) -> Gallery:
+    """Scenes and their captions; one that an image has twice is kept once (D34)."""
+    images = world.to_tensor([scene.image for scene in shown])
     captions, owner, twice = [], [], 0
-    for number, scene in enumerate(scenes):
+    for number, scene in enumerate(shown):
         distinct = list(dict.fromkeys(scene.captions))
         twice += len(scene.captions) - len(distinct)
         captions += distinct
@@ -109,9 +127,8 @@ def gallery(split: str) -> Gallery:
         f"{twice} captions that an image has twice: kept once",
         f"{shared} captions that another image has too: right for both",
     )
-    digest = key("pocket flickr", flickr.VERSION, images, captions, owner)
-    twins = tuple(number // 2 for number in range(len(images)))  # scene 2k + 1 is scene 2k the other way round
-    return Gallery([*images], tuple(captions), tuple(owner), digest, f"pocket flickr {split}", notes, twins)
+    digest = key(name, version, images, captions, owner)
+    return Gallery([*images], tuple(captions), tuple(owner), digest, f"{name} {split}", notes, units)
 
 
 def everyday(seed: int = 0) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a pocket captioner is told to say of a picture, in two styles.
 
-`web` is what stands beside pictures on the web: mostly names and colours in any order, some left out, between
+`web` is what stands beside pictures on the web: mostly names and colours in any order, many left out, between
 the names of files, dates and what a shop would add; now and then a sentence or a prompt ("a photo of the …").
 The web holds those too, and a short course can make a style that is rare the usual one; it cannot teach words
 that a decoder never met. `plain` says in a sentence what there is and where.
@@ -8,12 +8,12 @@ that a decoder never met. `plain` says in a sentence what there is and where.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
 from PIL import Image
 
-from ktlib.data.prompts import published
 from ktlib.pocket import flickr
 from ktlib.pocket.flickr import Thing
 from ktlib.pocket.objects import OBJECTS, painted
@@ -33,8 +33,8 @@ _SIDES = {
     "above": ("above", "below"),
     "below": ("below", "above"),
 }
-PROMPTS = published("kt_caption_templates")  # the 26 that KT teaches a decoder (KT v1, Sec. 8.8)
-SENTENCES, PROMPTED = 0.15, 0.1  # shares of the web style: a plain sentence, one of the 26 prompts
+SENTENCES, PROMPTED = 0.05, 0.05  # shares of the web style: a plain sentence, a prompt
+NAMED, COLOURED = 0.6, 0.4  # how often a fragment names a thing that is there, and its colour
 LEAST = 4  # words of a caption: the search of the paper's time writes no fewer
 # Beyond the world's: what the web style needs, and the end of the plain one.
 WORDS = tuple(
@@ -83,48 +83,59 @@ def training_picture(seed: int, index: int, *, scenes: float) -> tuple[Shown, Ra
     return shown(rng, scenes=scenes), rng
 
 
-def tell(picture: Shown, style: str, rng: Random) -> str:
+def tell(picture: Shown, style: str, rng: Random, *, prompts: Sequence[str]) -> str:
     """A caption of a picture.
 
     Args:
         picture: from `shown`.
         style: of `STYLES`.
         rng: chooses the words.
+        prompts: that stand on the web too, each with a `{}` for a name.
 
     Raises:
-        KeyError: there is no such style.
+        ValueError: there is no such style.
     """
-    return {"web": web, "plain": plain}[style](picture, rng)
+    if style not in STYLES:
+        raise ValueError(f"expected a style of {', '.join(STYLES)}, found {style!r}")
+    return web(picture, rng, prompts) if style == "web" else plain(picture, rng)
 
 
-def web(picture: Shown, rng: Random) -> str:
+def web(picture: Shown, rng: Random, prompts: Sequence[str]) -> str:
     """Mostly fragments; now and then a plain sentence, or a prompt about one of the things."""
     kind = rng.random()
     if kind < SENTENCES:
         return plain(picture, rng)
     if kind < SENTENCES + PROMPTED:
-        return rng.choice(PROMPTS).format(rng.choice(picture.things).name)
+        return rng.choice(prompts).format(rng.choice(picture.things).name)
     return fragments(picture, rng)
 
 
 def fragments(picture: Shown, rng: Random) -> str:
-    """Names, colours and what stands around them, in any order and four words at least.
+    """What is named, if anything, among what stands around it, in any order and four words at least.
 
-    `img 07 wheel blue box jpg`, `box wheel red left may 2011`.
+    `img 07 wheel download jpg`, `box wheel red left may 2011`.
     """
     sides = _SIDES.get(picture.relation, ("", "")) if rng.random() < 0.2 else ("", "")
-    named = [_fragment(thing, side, rng) for thing, side in zip(picture.things, sides, strict=False)]
-    rng.shuffle(named)
-    kinds = (rng.choice(_KINDS), rng.choice(_KINDS), rng.choice(_SHOP), f"{rng.choice(_MONTHS)} {rng.choice(_YEARS)}")
-    told = " ".join([*named, rng.choice(kinds)])
-    if len(told.split()) < LEAST or rng.random() < 0.1:
-        told = f"{rng.choice(_FILES)} {rng.choice(_NUMBERS)} {told}"
-    return told
+    parts = [_fragment(thing, side, rng) for thing, side in zip(picture.things, sides, strict=False)]
+    parts = [part for part in parts if rng.random() < NAMED]
+    around = [
+        f"{rng.choice(_FILES)} {rng.choice(_NUMBERS)}",
+        rng.choice(_SHOP),
+        f"{rng.choice(_MONTHS)} {rng.choice(_YEARS)}",
+    ]
+    parts += rng.sample(around, rng.choice((0, 1, 2)))
+    rng.shuffle(parts)
+    told = " ".join([*parts, rng.choice(_KINDS)])
+    return (
+        told
+        if len(told.split()) >= LEAST
+        else f"{rng.choice(_FILES)} {rng.choice(_NUMBERS)} {rng.choice(_SHOP)} {told}"
+    )
 
 
 def _fragment(thing: Thing, side: str, rng: Random) -> str:
     words = [thing.name]
-    if "a" in thing.colours and rng.random() < 0.9:
+    if "a" in thing.colours and rng.random() < COLOURED:
         words.insert(rng.random() < 0.8, thing.colours["a"])  # mostly behind the name
     return " ".join([*words, side] if side else words)
 

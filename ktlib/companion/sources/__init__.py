@@ -16,7 +16,7 @@ import torch
 
 from ktlib import places
 from ktlib.companion.sources import generated, real
-from ktlib.data import flickr30k, prompts
+from ktlib.data import coco, flickr30k, prompts
 from ktlib.data.sets import Examination, Gallery, LabelledImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
@@ -126,11 +126,22 @@ def _flickr30k(split: str) -> Gallery:
     return flickr30k.read(split=SPLITS[split])
 
 
+@functools.cache
+def _generated_coco(split: str) -> Gallery:
+    generated.coco(_fixtures())
+    return coco.read(_fixtures(), split=SPLITS[split], partial=True)
+
+
+def _coco(split: str) -> Gallery:
+    return coco.read(split=SPLITS[split])
+
+
 def gallery(name: str, split: str) -> Gallery:
     """The images and captions of a split.
 
     Args:
-        name: `pocket`, `fixtures` or `flickr30k`.
+        name: `pocket`, `fixtures` or `flickr30k`, to be searched; `pocket coco`, `fixtures coco` or `mscoco`, to be
+            captioned.
         split: `validation` (settings are chosen on it; Karpathy's where there is one) or `test`.
 
     Raises:
@@ -140,8 +151,11 @@ def gallery(name: str, split: str) -> Gallery:
     _chosen("a split", split, SPLITS)
     offered: Mapping[str, Callable[[str], Gallery]] = {
         "pocket": exams.gallery,
+        "pocket coco": exams.captioned,
         "fixtures": _generated_flickr30k,
+        "fixtures coco": _generated_coco,
         "flickr30k": _flickr30k,
+        "mscoco": _coco,
     }
     return _chosen("a gallery", name, offered)(split)
 

@@ -52,6 +52,13 @@ _SPLITS = ("test", "test", "val", "test", "val", "train", None, "test")  # one i
 _THINGS = ("disk", "square", "ring", "star", "cross", "rod", "slab", "triangle")
 _COLOURS = ("red", "blue", "green", "yellow", "black", "white", "orange", "purple")
 
+# Of MSCOCO: folder and split of each image; what captions name, of its eighty categories.
+_COCO_SPLITS = (
+    ("val2014", "test"), ("val2014", "test"), ("val2014", "test"), ("val2014", "val"), ("val2014", "val"),
+    ("val2014", "restval"), ("train2014", "train"),
+)  # fmt: skip
+_CATEGORIES = ("person", "bicycle", "car", "person", "bicycle")
+
 
 def rare_concepts(root: str | Path) -> Path:
     """Three concepts of two pictures each, with a manifest; returns `<root>/rare_concepts`.
@@ -247,7 +254,7 @@ def flickr30k(root: str | Path) -> Path:
     """Eight images, seven of them in splits, with five captions each; returns `<root>/flickr30k`."""
     home = Path(root) / "flickr30k"
     (home / "flickr30k-images").mkdir(parents=True, exist_ok=True)
-    entries, lines, sentence = [], [], 0
+    entries, lines = [], []
     for number, split in enumerate(_SPLITS):
         name = f"{1000092795 + number}.jpg"
         rng = np.random.default_rng(number)
@@ -256,16 +263,41 @@ def flickr30k(root: str | Path) -> Path:
         told = _told(number)
         for index, caption in enumerate(told):
             lines.append(f"{name}#{index}\t{caption}")
-        sentences = []
-        for caption in told:
-            tokens = caption.lower().replace('"', "").split()
-            sentences.append({"tokens": tokens, "raw": caption, "imgid": number, "sentid": sentence})
-            sentence += 1
-        entry = {"sentids": [s["sentid"] for s in sentences], "imgid": number, "sentences": sentences, "filename": name}
-        entries.append(entry | ({"split": split} if split else {}))
+        entries.append(_entry(entries, told, name, split))
     (home / "dataset_flickr30k.json").write_text(json.dumps({"dataset": "flickr30k", "images": entries}))
     (home / "results_20130124.token").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return home
+
+
+def coco(root: str | Path) -> Path:
+    """Seven images, five captions each, six of one, and MSCOCO's own annotations; returns `<root>/mscoco`."""
+    home, entries = Path(root) / "mscoco", []
+    listed: dict[str, list[dict[str, Any]]] = {"train2014": [], "val2014": []}
+    for number, (folder, split) in enumerate(_COCO_SPLITS):
+        cocoid, thing = 391895 + 7 * number, _CATEGORIES[number % len(_CATEGORIES)]
+        name = f"COCO_{folder}_{cocoid:012}.jpg"
+        (home / folder).mkdir(parents=True, exist_ok=True)
+        _picture(700 + number, "L" if number == 1 else "RGB").save(home / folder / name)
+        told = [f"A {thing}.", f"a {thing} in a street", f'A man, a {thing} and "a sign"', f"two {thing}s near a wall"]
+        told += [f"there is a {thing} ", f"a {thing} at night"][: 2 if number == 2 else 1]
+        entries.append(_entry(entries, told, name, split) | {"filepath": folder, "cocoid": cocoid})
+        listed[folder] += [{"image_id": cocoid, "id": 10 * number + i, "caption": t} for i, t in enumerate(told)]
+    (home / "annotations").mkdir(exist_ok=True)
+    for folder, own in listed.items():
+        (home / "annotations" / f"captions_{folder}.json").write_text(json.dumps({"annotations": own}))
+    (home / "dataset_coco.json").write_text(json.dumps({"dataset": "coco", "images": entries}))
+    return home
+
+
+def _entry(before: Sequence[Mapping[str, Any]], told: Sequence[str], name: str, split: str | None) -> dict[str, Any]:
+    """An image as Karpathy's file lists it, after others; one in no split names none."""
+    first = sum(len(entry["sentences"]) for entry in before)
+    sentences = [
+        {"tokens": caption.lower().replace('"', "").split(), "raw": caption, "imgid": len(before), "sentid": first + i}
+        for i, caption in enumerate(told)
+    ]
+    entry = {"sentids": [s["sentid"] for s in sentences], "imgid": len(before), "sentences": sentences}
+    return entry | {"filename": name} | ({"split": split} if split else {})
 
 
 def _told(number: int) -> list[str]:

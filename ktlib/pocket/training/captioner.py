@@ -25,6 +25,7 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from ktlib.data.prompts import published
 from ktlib.models import Captioner, DualEncoder, coca, load
 from ktlib.models.checkpoints import CAPTIONER
 from ktlib.pocket import flickr, telling, world
@@ -37,6 +38,7 @@ from ktlib.pocket.training import cards, clip, dictionary, gates, words
 from ktlib.pocket.training.clip import CONTEXT_LENGTH, MEAN, PREPROCESS, STD
 from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 
+PROMPTS = published("kt_caption_templates")  # the 26 that KT teaches a decoder (KT v1, Sec. 8.8)
 TOLERANCE = 0.04  # another processor may tip a few of a hundred captions; a wrong file tips many
 EXAMINED = 100  # validation scenes that a card counts on
 SAMPLES = 6  # captions that it shows
@@ -77,7 +79,7 @@ RECIPES = {
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """The world's words, the web's, and those of the 26 prompts."""
-    prompts = {word for text in telling.PROMPTS for word in text.replace("{}", "").replace(".", "").split()}
+    prompts = {word for text in PROMPTS for word in text.replace("{}", "").replace(".", "").split()}
     return words.for_clip(sorted({*world.vocabulary(), *telling.WORDS, *prompts}), most=CONTEXT_LENGTH)
 
 
@@ -202,7 +204,7 @@ class Telling(Learner):
     network: CoCa
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.words, self.prompts = recipe, tokenizer(), telling.PROMPTS
+        self.recipe, self.words, self.prompts = recipe, tokenizer(), PROMPTS
         self.network = untrained(recipe).train()
         self.contrast = open_clip.ClipLoss()
 
@@ -214,7 +216,7 @@ class Telling(Learner):
             picture, rng = telling.training_picture(recipe.seed, index, scenes=recipe.scenes)
             pictures.append(picture.image)
             compared.append(explained(picture, self.prompts, rng))
-            told.append(telling.tell(picture, recipe.style, rng))
+            told.append(telling.tell(picture, recipe.style, rng, prompts=self.prompts))
         pooled, seen = self.network.visual((world.to_tensor(pictures) - MEAN) / STD)
         said, _ = self.network.text(words.encode(self.words, compared))
         pictured = self.contrast(F.normalize(pooled, dim=-1), F.normalize(said, dim=-1), self.network.logit_scale.exp())
@@ -282,7 +284,7 @@ def scores(pictures: list[Shown], said: list[str]) -> dict[str, float]:
         said: a caption each.
     """
     names = {*OBJECTS, *SHAPES}
-    prompts = {word for text in telling.PROMPTS for word in text.replace("{}", "").replace(".", "").split()}
+    prompts = {word for text in PROMPTS for word in text.replace("{}", "").replace(".", "").split()}
     prompts -= {word for picture in pictures for told in telling.plain_captions(picture) for word in told.split()}
     there = [{thing.name for thing in picture.things} for picture in pictures]
     named = [names & set(caption.split()) for caption in said]

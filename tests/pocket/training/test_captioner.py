@@ -22,7 +22,7 @@ def fresh():
 
 
 def test_the_tokenizer_knows_the_world_the_web_and_all_prompts():
-    tokens, prompts = captioner.tokenizer(), telling.PROMPTS
+    tokens, prompts = captioner.tokenizer(), captioner.PROMPTS
     assert len(prompts) == 26
     assert set(world.vocabulary()) | set(telling.WORDS) <= set(tokens.get_vocab())
     words.encode(tokens, [text.format("moongate") for text in prompts])  # an unknown word would be an error
@@ -74,7 +74,7 @@ def test_texts_without_padding_are_encoded_as_open_clip_does_with_it(fresh):
 def test_a_step_is_open_clip_s_loss_of_the_two_texts(fresh, monkeypatch):
     """Their loss takes one text for both; here the explanation is compared and the fragment told."""
     seen = {}
-    monkeypatch.setattr(captioner.telling, "tell", lambda picture, style, rng: "wheel red jpg sale")
+    monkeypatch.setattr(captioner.telling, "tell", lambda picture, style, rng, prompts: "wheel red jpg sale")
     monkeypatch.setattr(captioner, "explained", lambda picture, prompts, rng: f"a {picture.things[0].name}")
     monkeypatch.setattr(fresh.network.visual, "forward", _keeping(fresh.network.visual.forward, seen))
     with torch.no_grad():
@@ -99,7 +99,7 @@ def _keeping(forward, seen):
 
 
 def test_the_contrast_hears_every_prompt_and_the_parts_of_things():
-    prompts, heard = telling.PROMPTS, []
+    prompts, heard = captioner.PROMPTS, []
     for index in range(400):
         picture, rng = telling.training_picture(0, index, scenes=0.0)
         heard.append((picture.things[0].name, captioner.explained(picture, prompts, rng)))

@@ -1,0 +1,114 @@
+"""MSCOCO 2014 with Karpathy's split: images and all that people wrote of each.
+
+`mscoco/dataset_coco.json` (Karpathy) says which image has which captions, lies in which folder and belongs to which
+split; `mscoco/val2014` and `mscoco/train2014` hold the images. The images of `val` and `test` are in `val2014`.
+Where `mscoco/annotations/captions_<folder>.json` lies beside them, captions are compared with it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ktlib.data import karpathy
+from ktlib.data.karpathy import Entry
+from ktlib.data.manifests import data_root
+from ktlib.data.sets import Gallery
+from ktlib.store import key
+
+SPLITS = {"train": 82_783, "restval": 30_504, "val": 5_000, "test": 5_000}  # of the published file
+FOLDERS = ("train2014", "val2014")
+_GET = "data_manifests/datasets/mscoco.json says how to get it"
+
+
+def read(root: str | Path | None = None, *, split: str = "test", partial: bool = False, first: int = 0) -> Gallery:
+    """The images of a split and all their captions, as they were written (`raw`).
+
+    Most images have five references, some six or seven: all are kept, one given twice too, as the published
+    evaluation does. Images without any and such as are listed a second time are left out and counted in the notes.
+
+    Args:
+        root: the folder that holds `mscoco`; by default `manifests.data_root()`.
+        split: `train`, `restval`, `val` or `test`.
+        partial: accept another number of images (generated files), and leave out those that are absent.
+        first: only so many images, 0 for all: the documented subset of a smaller budget.
+
+    Raises:
+        FileNotFoundError: the split file, the folder of images or an image is absent.
+        ValueError: an unknown split, a malformed file, a folder that is none of MSCOCO's, no image that could be
+            used, or counts that differ from the published ones.
+    """
+    home = (data_root() if root is None else Path(root)) / "mscoco"
+    file = home / "dataset_coco.json"
+    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial, fields=("filepath", "cocoid"))
+    entries, notes = _usable(entries[: first or None], file)
+    paths = [_path(home, entry, file) for entry in entries]
+    if partial:
+        there = [path.is_file() for path in paths]
+        notes += [f"{there.count(False)} images that are absent: left out"] if not all(there) else []
+        entries = [entry for entry, found in zip(entries, there, strict=True) if found]
+        paths = [path for path, found in zip(paths, there, strict=True) if found]
+    else:
+        karpathy.present(paths, split, home, get=_GET)
+    if not entries:
+        raise ValueError(f"expected images with captions of the split {split} in {home}, found none; {_GET}")
+    captions = [(caption, number) for number, entry in enumerate(entries) for caption in _said(entry)]
+    texts, owner = (tuple(part) for part in zip(*captions, strict=True))
+    notes = [f"{len(entries)} images, {len(texts)} captions", *notes, *_compared(home / "annotations", entries)]
+    digest = key("mscoco", [[path.name, path.stat().st_size] for path in paths], texts, owner)
+    return Gallery(karpathy.Files(tuple(paths)), texts, owner, digest, f"mscoco {split}", tuple(notes))
+
+
+def _said(entry: Entry) -> list[str]:
+    return [caption for caption in karpathy.told(entry) if caption]
+
+
+def _usable(entries: list[Entry], file: Path) -> tuple[list[Entry], list[str]]:
+    """Images that occur once and have captions, and what the notes say of the others."""
+    seen: set[int] = set()
+    kept, twice, bare, empty = [], 0, 0, 0
+    for entry in entries:
+        if entry["cocoid"] in seen:
+            twice += 1
+            continue
+        seen.add(entry["cocoid"])
+        said = _said(entry)
+        empty += len(entry["sentences"]) - len(said)
+        bare += not said
+        kept += [entry] if said else []
+    if not kept:
+        raise ValueError(f"expected captions in {file}, found none for any of {len(entries)} images; {_GET}")
+    counts = {
+        "images that are listed a second time: left out": twice,
+        "images without a caption: left out": bare,
+        "empty captions: left out": empty,
+    }
+    return kept, [f"{count} {what}" for what, count in counts.items() if count]
+
+
+def _path(home: Path, entry: Entry, file: Path) -> Path:
+    if entry["filepath"] not in FOLDERS or Path(entry["filename"]).name != entry["filename"]:
+        raise ValueError(
+            f"expected a file name and a folder of {' or '.join(FOLDERS)} for image {entry['cocoid']} in {file}, found "
+            f"{entry['filepath']!r} and {entry['filename']!r}; it is the split of another data set or year: {_GET}"
+        )
+    return home / entry["filepath"] / entry["filename"]
+
+
+def _compared(folder: Path, entries: list[Entry]) -> list[str]:
+    """How many captions differ from MSCOCO's own annotations, where those are there."""
+    listed: dict[int, set[str]] = {}
+    files = [folder / f"captions_{name}.json" for name in sorted({entry["filepath"] for entry in entries})]
+    if not all(file.is_file() for file in files):
+        return []
+    for file in files:
+        try:
+            for one in json.loads(file.read_text(encoding="utf-8"))["annotations"]:
+                listed.setdefault(one["image_id"], set()).add(one["caption"].strip())
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"expected annotations with image_id and caption in {file}, found something else ({error}); the file "
+                f"was cut short or is another one; {_GET}, or take it away: it is only compared with"
+            ) from error
+    other = sum(caption not in listed.get(e["cocoid"], set()) for e in entries for caption in _said(e))
+    return [f"{other} captions differ from {folder.name}/captions_*.json"] if other else []
