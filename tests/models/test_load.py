@@ -9,7 +9,7 @@ import torch
 from transformers import AutoTokenizer
 
 import ktlib
-from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available, checkpoints, load, vilt, vision
+from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, available, checkpoints, load, vilt, vision
 from tests.tiny_vilt import WORDS, tiny_vilt
 
 ONE_POCKET, COCA, VILT, DINO = "pocket/clip-b", "pocket/coca-web", "pocket/vilt-b", "pocket/dino"
