@@ -158,7 +158,8 @@ def damage_flickr30k(home: Path, how: FlickrDamage) -> Path:
 # -- MSCOCO --------------------------------------------------------------------------------------------
 CocoDamage = Literal[
     "missing image", "truncated image", "no split file", "half a split file", "no caption", "empty caption",
-    "an image twice", "another folder", "a path for a name", "half the annotations", "no ids",
+    "an image twice", "a picture twice", "another folder", "a path for a name", "half the annotations", "no ids",
+    "a number for a caption", "a list for an id", "no image at all", "no caption at all", "half a character",
 ]  # fmt: skip
 
 
@@ -172,6 +173,9 @@ def damage_coco(home: Path, how: CocoDamage) -> Path:
     split_file, image = home / "dataset_coco.json", home / "val2014" / "COCO_val2014_000000391895.jpg"
     if how == "missing image":
         image.unlink()
+    elif how == "no image at all":
+        for file in image.parent.iterdir():
+            file.unlink()
     elif how == "truncated image":
         image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
     elif how == "no split file":
@@ -188,6 +192,16 @@ def damage_coco(home: Path, how: CocoDamage) -> Path:
             first["sentences"][2]["raw"] = " "
         elif how == "an image twice":
             second |= {name: first[name] for name in ("cocoid", "filename")}
+        elif how == "a picture twice":
+            second["filename"] = first["filename"]
+        elif how == "a number for a caption":
+            first["sentences"][2]["raw"] = 7
+        elif how == "a list for an id":
+            first["cocoid"] = [391895]
+        elif how == "no caption at all":
+            facts["images"] = [entry | {"sentences": []} for entry in facts["images"]]
+        elif how == "half a character":
+            first["sentences"][0]["raw"] = "a dog \ud83d"  # of an emoji that was cut in two
         elif how == "another folder":
             first["filepath"] = "val2017"
         elif how == "a path for a name":

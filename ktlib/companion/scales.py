@@ -203,7 +203,7 @@ SCALES = {
             transfer=CaptioningSettings(),
             rates=(1e-4, 3e-4, 1e-3),
         ),
-        captioning=Captioning(gallery="pocket coco", classes=12, epochs=(1, 3), validation=60, test=200),
+        captioning=Captioning(gallery="pocket coco", classes=12, epochs=(1, 3, 10), validation=60, test=200),
         retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),
         zoom_shot=ZoomShot(
             clip="pocket/clip-b",

@@ -18,6 +18,7 @@ from ktlib.store import key
 
 SPLITS = {"train": 82_783, "restval": 30_504, "val": 5_000, "test": 5_000}  # of the published file
 FOLDERS = ("train2014", "val2014")
+FIELDS = {"filepath": str, "cocoid": int}  # that Karpathy's file has for MSCOCO alone
 _GET = "data_manifests/datasets/mscoco.json says how to get it"
 
 
@@ -25,38 +26,40 @@ def read(root: str | Path | None = None, *, split: str = "test", partial: bool =
     """The images of a split and all their captions, as they were written (`raw`).
 
     Most images have five references, some six or seven: all are kept, one given twice too, as the published
-    evaluation does. Images without any and such as are listed a second time are left out and counted in the notes.
+    evaluation does. Images without any, such as are listed a second time, and such as are absent are left out; the
+    notes count them, and so does the gallery's `left_out`, for the rows.
 
     Args:
         root: the folder that holds `mscoco`; by default `manifests.data_root()`.
         split: `train`, `restval`, `val` or `test`.
-        partial: accept another number of images (generated files), and leave out those that are absent.
+        partial: accept another number of images in the split file (generated files).
         first: only so many images, 0 for all: the documented subset of a smaller budget.
 
     Raises:
-        FileNotFoundError: the split file, the folder of images or an image is absent.
+        FileNotFoundError: the split file or every image is absent.
         ValueError: an unknown split, a malformed file, a folder that is none of MSCOCO's, no image that could be
             used, or counts that differ from the published ones.
     """
     home = (data_root() if root is None else Path(root)) / "mscoco"
     file = home / "dataset_coco.json"
-    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial, fields=("filepath", "cocoid"))
-    entries, notes = _usable(entries[: first or None], file)
-    paths = [_path(home, entry, file) for entry in entries]
-    if partial:
-        there = [path.is_file() for path in paths]
-        notes += [f"{there.count(False)} images that are absent: left out"] if not all(there) else []
-        entries = [entry for entry, found in zip(entries, there, strict=True) if found]
-        paths = [path for path, found in zip(paths, there, strict=True) if found]
-    else:
-        karpathy.present(paths, split, home, get=_GET)
-    if not entries:
-        raise ValueError(f"expected images with captions of the split {split} in {home}, found none; {_GET}")
+    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial, fields=FIELDS)
+    entries = entries[: first or None]
+    listed = len(entries)
+    entries, notes = _usable(entries, file)
+    found = [(entry, path) for entry in entries if (path := _path(home, entry, file)).is_file()]
+    if not found:
+        karpathy.present([_path(home, entry, file) for entry in entries], split, home, get=_GET)
+    if absent := len(entries) - len(found):
+        notes.append(f"{absent} images that are absent: left out")
+    entries, paths = [entry for entry, _ in found], [path for _, path in found]
     captions = [(caption, number) for number, entry in enumerate(entries) for caption in _said(entry)]
     texts, owner = (tuple(part) for part in zip(*captions, strict=True))
     notes = [f"{len(entries)} images, {len(texts)} captions", *notes, *_compared(home / "annotations", entries)]
     digest = key("mscoco", [[path.name, path.stat().st_size] for path in paths], texts, owner)
-    return Gallery(karpathy.Files(tuple(paths)), texts, owner, digest, f"mscoco {split}", tuple(notes))
+    return Gallery(
+        karpathy.Files(tuple(paths)), texts, owner, digest, f"mscoco {split}", tuple(notes),
+        left_out=listed - len(entries),
+    )  # fmt: skip
 
 
 def _said(entry: Entry) -> list[str]:
@@ -65,17 +68,18 @@ def _said(entry: Entry) -> list[str]:
 
 def _usable(entries: list[Entry], file: Path) -> tuple[list[Entry], list[str]]:
     """Images that occur once and have captions, and what the notes say of the others."""
-    seen: set[int] = set()
+    seen: set[int | str] = set()
     kept, twice, bare, empty = [], 0, 0, 0
     for entry in entries:
-        if entry["cocoid"] in seen:
+        said, known_by = _said(entry), {entry["cocoid"], entry["filename"]}
+        if not said:
+            bare += 1
+        elif known_by & seen:
             twice += 1
-            continue
-        seen.add(entry["cocoid"])
-        said = _said(entry)
-        empty += len(entry["sentences"]) - len(said)
-        bare += not said
-        kept += [entry] if said else []
+        else:
+            empty += len(entry["sentences"]) - len(said)
+            kept.append(entry)
+            seen |= known_by
     if not kept:
         raise ValueError(f"expected captions in {file}, found none for any of {len(entries)} images; {_GET}")
     counts = {

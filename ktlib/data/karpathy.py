@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,13 @@ class Files:
 
 
 def entries(
-    file: Path, split: str, *, splits: Mapping[str, int], get: str, partial: bool = False, fields: Sequence[str] = ()
+    file: Path,
+    split: str,
+    *,
+    splits: Mapping[str, int],
+    get: str,
+    partial: bool = False,
+    fields: Mapping[str, type] = MappingProxyType({}),
 ) -> list[Entry]:
     """The images of a split, in the order of the file.
 
@@ -53,7 +60,7 @@ def entries(
         splits: the published number of images of each.
         get: says how to get the file, for errors.
         partial: accept another number of images (generated files).
-        fields: what an entry must have besides `filename` and `sentences`.
+        fields: what an entry must have besides `filename` and `sentences`, and of which type.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -67,7 +74,10 @@ def entries(
         every = json.loads(file.read_text(encoding="utf-8"))["images"]
         chosen = [entry for entry in every if entry.get("split") == split]
         for entry in chosen:
-            entry["filename"], [sentence["raw"] for sentence in entry["sentences"]], [entry[name] for name in fields]
+            texts = [entry["filename"], *(sentence["raw"] for sentence in entry["sentences"])]
+            own = [(text, str) for text in texts] + [(entry[name], kind) for name, kind in fields.items()]
+            if strange := [(value, kind) for value, kind in own if not isinstance(value, kind)]:
+                raise TypeError(f"{strange[0][0]!r} where a {strange[0][1].__name__} belongs")
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         wanted = ", ".join(("filename", "split", *fields))
         raise ValueError(

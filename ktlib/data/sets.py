@@ -179,6 +179,7 @@ class Gallery:
         notes: what was decided about the data, with counts: duplicates, say.
         units: for each image the number of the unit it belongs to, where images come in groups that are not
             independent of each other (twin scenes); empty where each stands alone.
+        left_out: how many images could not be used, for the rows; the notes say why.
     """
 
     images: Images
@@ -188,6 +189,7 @@ class Gallery:
     name: str
     notes: tuple[str, ...] = ()
     units: tuple[int, ...] = ()
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         if len(self.captions) != len(self.owner):

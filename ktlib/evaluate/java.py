@@ -137,7 +137,7 @@ class Meteor:
         self._program = subprocess.Popen(
             java.command(*options, "-a", "data/paraphrase-en.gz"),
             cwd=package("meteor"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints,
-            encoding="utf-8", start_new_session=True,
+            encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
         atexit.register(self.close)
 
@@ -268,8 +268,8 @@ def _run(
     pipe = subprocess.PIPE
     try:
         program = subprocess.Popen(
-            command, encoding="utf-8", start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe
-        )
+            command, encoding="utf-8", errors="replace", start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe
+        )  # half a character, as some files hold, is a question mark
     except OSError as error:
         raise NoAnswer(f"{name} could not be started ({error}); set JAVA_HOME to a Java that runs") from error
     try:

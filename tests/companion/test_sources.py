@@ -130,6 +130,24 @@ def test_generated_files_make_a_gallery_and_sets(generated: None) -> None:
     assert len(found.train) == 50
 
 
+def test_generated_files_make_captions_and_real_pictures_of_categories(generated: None) -> None:
+    shown = sources.gallery("fixtures coco", "test")
+    assert [len(shown.of(number)) for number in range(len(shown.images))] == [5, 5, 6]
+    exam = sources.examination("fixtures coco")
+    assert len(exam.concepts) == 80 and exam.concept("person").main.startswith("A human figure")
+    lesson = exam.lessons("person", 3, 0)
+    assert lesson is not None and lesson.shape == (1, 3, 224, 224)  # of the two validation images one is of a person
+    assert exam.lessons("zebra", 3, 0) is None
+
+
+def test_the_published_split_is_looked_for_in_the_data_folder(generated: None, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"expected Karpathy's split file .*mscoco.dataset_coco\.json"):
+        sources.gallery("mscoco", "test")
+    fixtures.coco(tmp_path)
+    with pytest.raises(ValueError, match="expected 5,000 images of the split val in .* found 2"):
+        sources.gallery("mscoco", "validation")  # generated files do not pass for it
+
+
 def test_the_small_examination_is_a_part_of_the_whole_one() -> None:
     small = sources.examination("pocket small")
     ((images, labels),) = small.known

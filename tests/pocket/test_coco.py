@@ -1,12 +1,23 @@
 """The pocket MSCOCO: five true references in words of their own, drawn apart from everything else."""
 
+import re
+
 import pytest
 
+from ktlib.companion.scales import scale
+from ktlib.data.prompts import published
 from ktlib.models import load
 from ktlib.pocket import coco, exams, flickr, telling, world
 from ktlib.pocket.flickr import Thing
+from ktlib.pocket.scenes import SHAPES
 
 SCENES = coco.split("test", 60)
+_THING = re.compile(rf"((?:{'|'.join(world.COLOURS)}) )?\b(?:{'|'.join({*world.OBJECTS, *SHAPES})})\b")
+
+
+def built(caption):
+    """How a sentence is built: without its things."""
+    return _THING.sub("…", re.sub(r"\ban\b", "a", caption.lower().rstrip(".")))
 
 
 def test_references_say_what_stands_where():
@@ -36,6 +47,17 @@ def test_no_reference_is_a_caption_that_a_captioner_was_trained_on():
     assert not told & plain
 
 
+def test_no_reference_is_built_like_a_caption_or_a_prompt_that_teaches():
+    trained = {built(prompt.format("disk")) for prompt in published("kt_caption_templates")}
+    for picture, rng in (telling.training_picture(0, index, scenes=0.8) for index in range(300)):
+        trained |= {built(told) for told in (*telling.plain_captions(picture), telling.fragments(picture, rng))}
+    trained |= {built(told) for index in range(100) for told in flickr.training_scene(0, index).captions}
+    ways = {built(reference) for scene in SCENES for reference in scene.captions}
+    assert {"a … left of a …", "a … and a …", "a photo of one …"} <= trained  # things are taken out as they should be
+    assert len(ways) == 3 * 4 + 2  # three ways say where, for each of four relations
+    assert not ways & trained
+
+
 def test_splits_are_apart_from_each_other_and_from_the_other_scenes():
     own = {scene.image.tobytes() for scene in SCENES}
     others = [*coco.split("validation", 60), *flickr.split("test", 20), *flickr.split("validation", 20)]
@@ -58,3 +80,10 @@ def test_the_gallery_holds_as_many_scenes_as_it_says_with_five_references_each()
     assert len(found.images) == exams.CAPTIONED_IMAGES["validation"] and found.units == ()
     assert all(len(found.of(number)) == 5 for number in range(len(found.images)))
     assert found.of(0) == coco.split("validation", 1)[0].captions
+
+
+def test_there_are_scenes_to_choose_on_and_others_to_learn_real_captions_from():
+    pocket = scale("pocket")
+    here, wanted = pocket.captioning, pocket.coca.images_per_concept * pocket.captioning.classes
+    assert exams.CAPTIONED_IMAGES["validation"] >= here.validation + wanted
+    assert exams.CAPTIONED_IMAGES["test"] >= here.test

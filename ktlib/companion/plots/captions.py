@@ -32,7 +32,7 @@ def caption_gains(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence
     gained = [row for row in rows if row.over == "base"]
     models = list(dict.fromkeys(row.model for row in gained))
     metrics = [metric for metric in metrics if any(row.metric == metric for row in gained)]
-    size = (WIDE, (0.19 * len(methods) + 0.35) * len(models) + 0.25)
+    size = (WIDE, (max(0.19 * len(methods), 0.55) + 0.35) * len(models) + 0.25)
     figure, axes = plt.subplots(len(models), len(metrics), figsize=size, sharex="col", sharey=True, squeeze=False)
     for line, model in zip(axes, models, strict=True):
         for ax, metric in zip(line, metrics, strict=True):
@@ -41,7 +41,9 @@ def caption_gains(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence
             if model == models[0]:
                 ax.set_title(_NAMES[metric])
         line[0].set_yticks(range(len(methods)), [LABELS[method] for method in methods])
-        line[-1].annotate(model, (1.02, 0.5), xycoords="axes fraction", rotation=270, va="center", fontsize=7)
+        line[-1].annotate(
+            model.rpartition("/")[2], (1.02, 0.5), xycoords="axes fraction", rotation=270, va="center", fontsize=7
+        )
     axes[0, 0].set_ylim(len(methods) - 0.5, -0.5)
     figure.supxlabel("gain over the untouched model, in points", fontsize=7.5)
     return figure
@@ -80,11 +82,14 @@ def explained(
                 _shares(ax, there, method)
         for x, metric in enumerate(metrics):
             if not any((row.model, row.metric) == (model, metric) for row in found):
-                ax.text(x, 50, "no sure gain", rotation=90, ha="center", va="center", fontsize=6, color="0.5")
+                where = {"ha": "center", "va": "center", "transform": ax.get_xaxis_transform()}
+                ax.text(x, 0.5, "no sure gain", rotation=90, fontsize=6, color="0.5", **where)
         ax.axhline(100, color="0.4", ls=":", lw=0.8)
         ax.axhline(0, color="0.6", lw=0.6)
         ax.set_xticks(range(len(metrics)), [_NAMES[metric] for metric in metrics])
         ax.set(title=model, xlim=(-0.5, len(metrics) - 0.5))
+    low, high = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(min(low, -20), max(high, 150))
     axes[0, 0].set_ylabel("share of the gain of KT, %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if handles:

@@ -254,7 +254,8 @@ def flickr30k(root: str | Path) -> Path:
     """Eight images, seven of them in splits, with five captions each; returns `<root>/flickr30k`."""
     home = Path(root) / "flickr30k"
     (home / "flickr30k-images").mkdir(parents=True, exist_ok=True)
-    entries, lines = [], []
+    entries: list[dict[str, Any]] = []
+    lines = []
     for number, split in enumerate(_SPLITS):
         name = f"{1000092795 + number}.jpg"
         rng = np.random.default_rng(number)
@@ -271,7 +272,8 @@ def flickr30k(root: str | Path) -> Path:
 
 def coco(root: str | Path) -> Path:
     """Seven images, five captions each, six of one, and MSCOCO's own annotations; returns `<root>/mscoco`."""
-    home, entries = Path(root) / "mscoco", []
+    home = Path(root) / "mscoco"
+    entries: list[dict[str, Any]] = []
     listed: dict[str, list[dict[str, Any]]] = {"train2014": [], "val2014": []}
     for number, (folder, split) in enumerate(_COCO_SPLITS):
         cocoid, thing = 391895 + 7 * number, _CATEGORIES[number % len(_CATEGORIES)]

@@ -16,10 +16,8 @@ from ktlib.companion.record.differences import Change, NotMeasuredError, change
 from ktlib.companion.record.judging import Control, Verdict, above, decide, points
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
-from ktlib.companion.studies.captioning import PRINTED, SHARE, TABLE_6, TABLE_9
+from ktlib.companion.studies.captioning import PRINTED, SHARE, TABLE_6, TABLE_9, decides
 from ktlib.evaluate.intervals import Estimate
-
-DECIDES = "cider"  # of K13, whose text names no metric, as `claims.csv` has it
 
 
 def _pretrained(rows: Sequence[Row]) -> str:
@@ -43,6 +41,10 @@ def _change(rows: Sequence[Row], item: str, model: str, method: str, over: str, 
     return change(f"{metric} of {method} minus {over}", found[0], len({row.seed for row in taught} - {None}))
 
 
+def _decides(rows: Sequence[Row]) -> str:
+    return decides(row.metric for row in rows)
+
+
 def _measured(rows: Sequence[Row], item: str, model: str) -> tuple[list[str], str]:
     """The printed metrics that were measured, and a remark on those that were not."""
     there = {row.metric for row in rows_of(select(rows, model=model), item, "base")}
@@ -53,20 +55,22 @@ def _measured(rows: Sequence[Row], item: str, model: str) -> tuple[list[str], st
 
 def _control(rows: Sequence[Row], model: str, method: str, margin: float = 0.0) -> Control:
     """What real pictures gain."""
-    name = f"{DECIDES} of {method} minus base"
+    metric = _decides(rows)
+    name = f"{metric} of {method} minus base"
     try:
-        return Control(name, _change(rows, TABLE_6, model, method, "base", DECIDES), margin)
+        return Control(name, _change(rows, TABLE_6, model, method, "base", metric), margin)
     except NotMeasuredError:
         return Control(name, None, margin)
 
 
 def _share(rows: Sequence[Row], model: str) -> str:
     """How much the templates alone explain."""
-    own = select(rows, item=SHARE, model=model, method="templates", over="kt", metric=DECIDES)
+    metric = _decides(rows)
+    own = select(rows, item=SHARE, model=model, method="templates", over="kt", metric=metric)
     if not own:
         return ""
     share, low, high = (100 * number for number in (own[0].value, own[0].low, own[0].high))
-    return f"; the templates alone bring {share:.0f} % [{low:.0f}, {high:.0f}] of the gain in {DECIDES}"
+    return f"; the templates alone bring {share:.0f} % [{low:.0f}, {high:.0f}] of the gain in {metric}"
 
 
 # -- one function a claim -----------------------------------------------------------------------------
@@ -85,14 +89,14 @@ def transfer_improves(rows: Sequence[Row]) -> Verdict:
 
 def more_with_its_loss(rows: Sequence[Row]) -> Verdict:
     """K13: captions of a pre-trained captioner gain by contrast alone, and more with the captioning loss."""
-    model, other = _pretrained(rows), _fine_tuned(rows)
+    model, other, metric = _pretrained(rows), _fine_tuned(rows), _decides(rows)
     steps = (("kt_visual", "base"), ("kt", "kt_visual"))
-    found = [_change(rows, TABLE_9, model, method, over, DECIDES) for method, over in steps]
-    told = [_change(rows, TABLE_9, other, method, over, DECIDES) for method, over in steps]
+    found = [_change(rows, TABLE_9, model, method, over, metric) for method, over in steps]
+    told = [_change(rows, TABLE_9, other, method, over, metric) for method, over in steps]
     remark = f"; {other}: " + ", ".join(f"{one.name} {points(one.estimate)}" for one in told)
     return decide(
         "K13", rows, TABLE_9, found, how=f"{model}, each arm at its own rate", rule=above(None), remark=remark,
-        metric=DECIDES, control=_control(rows, model, "real_templates"),
+        metric=metric, control=_control(rows, model, "real_templates"),
     )  # fmt: skip
 
 
@@ -103,12 +107,12 @@ def little_for_the_fine_tuned(rows: Sequence[Row]) -> Verdict:
     rises = _printed_rises()
     found = [_change(rows, TABLE_6, model, "kt", "base", metric) for metric in metrics if metric in rises]
     least = min(rises.values())
-    less = _less(*(_change(rows, TABLE_6, one, "kt", "base", DECIDES) for one in (first, model)))
+    less = _less(*(_change(rows, TABLE_6, one, "kt", "base", _decides(rows)) for one in (first, model)))
     rules = [*[above(least)] * len(found), above(None)]
     how = (
         f"{model}, the metrics that rise in the paper; a gain wholly below {100 * least:.1f} points, its least, is none"
     )
-    alone = _change(rows, TABLE_6, model, "templates", "base", DECIDES)
+    alone = _change(rows, TABLE_6, model, "templates", "base", _decides(rows))
     remark = f"; {alone.name} {points(alone.estimate)}" + lacking
     return decide(
         "K14", rows, TABLE_6, [*found, less], how=how, rule=rules, remark=remark, metric=metrics[0],
@@ -129,7 +133,7 @@ def _less(one: Change, other: Change) -> Change:
     value = one.estimate.value - other.estimate.value
     down = math.hypot(one.estimate.value - one.estimate.low, other.estimate.high - other.estimate.value)
     up = math.hypot(one.estimate.high - one.estimate.value, other.estimate.value - other.estimate.low)
-    name = f"gain in {DECIDES} of {one.row.model} minus that of {other.row.model}"
+    name = f"gain in {one.row.metric} of {one.row.model} minus that of {other.row.model}"
     return Change(name, Estimate(value, value - down, value + up), one.images, one.seeds, one.row)
 
 

@@ -16,6 +16,8 @@ from ktlib.evaluate.intervals import Estimate
 DRAWS = 1000  # of images and seeds: ours (D54)
 Pair = tuple[CaptionScores, CaptionScores]  # before and after
 
+SEEN = 1e-4  # a hundredth of a point: of less, which counts that are nearly 0 bring about, there is no share
+
 
 class Draw:
     """The difference of captions of the same images, drawn again and again.
@@ -63,13 +65,13 @@ class Draw:
 
 
 def share(part: Draw, whole: Draw, metric: str) -> Estimate | None:
-    """How much of one difference another is, with its 95 % percentile interval; None where the whole may be nothing.
+    """How much of one difference another is, with its 95 % percentile interval; None where the whole may be nothing (below `SEEN`).
 
     Args:
         part, whole: over the same images and seeds.
         metric: that both have.
     """
-    if whole.change(metric).low <= 0:
+    if whole.change(metric).low <= SEEN:
         return None
     value = part.value(metric) / whole.value(metric)
     return _interval(value, part.drawn(metric) / whole.drawn(metric))

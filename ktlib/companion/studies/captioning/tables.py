@@ -18,7 +18,7 @@ from ktlib.companion.record import published
 from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.studies.bench import Course, Subject, row
-from ktlib.companion.studies.captioning import PRINTED, SHARE, TABLE_6
+from ktlib.companion.studies.captioning import DECIDES, PRINTED, SHARE, TABLE_6, decides
 from ktlib.companion.studies.captioning.arms import Cell, at
 from ktlib.companion.studies.captioning.draws import Draw, share
 from ktlib.data.images import square
@@ -30,8 +30,7 @@ from ktlib.store import key, remembered
 
 _VERSION = 1  # raise it when the same settings give other captions
 AT_ONCE = 32  # images that are read and captioned together
-CHOSEN_BY = "cider"  # which rate and how many passes: ours (D53)
-QUICK = ("bleu4", CHOSEN_BY)  # what validation images are measured by
+QUICK = ("bleu4", *DECIDES)  # what validation images are measured by
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ class Said:
         """What the rows say was varied: rate and passes of the course, and the rest."""
         recipe = self.course.recipe if self.course else None
         own = {"lr": f"{recipe.lr:g}", "epochs": f"{recipe.epochs}"} if recipe else {}
-        lost = {"left_out": f"{len(self.scores.left_out)}"} if self.scores.left_out else {}
+        count = self.gallery.left_out + len(self.scores.left_out)
+        lost = {"left_out": f"{count}"} if count else {}
         return own | dict(self.varied or {}) | lost
 
 
@@ -153,7 +153,7 @@ def tried(subject: Subject, course: Course, *, progress: bool = True) -> dict[Ce
 
 
 def choose(subject: Subject, found: Mapping[Cell, Said]) -> Cell:
-    """The cell with the highest CIDEr, of equals the smallest rate and the fewest passes; or the only one there is.
+    """The cell that is best by what `decides`, of equals the smallest rate and the fewest passes; or the only one.
 
     Args:
         subject: whose cells.
@@ -163,7 +163,7 @@ def choose(subject: Subject, found: Mapping[Cell, Said]) -> Cell:
     """
     if not found:
         return cells(subject)[0]
-    worth = {cell: one.scores.corpus[CHOSEN_BY] for cell, one in found.items()}
+    worth = {cell: one.scores.corpus[decides(one.scores.corpus)] for cell, one in found.items()}
     return min(cell for cell, value in worth.items() if value >= max(worth.values()) - 1e-12)
 
 

@@ -60,9 +60,9 @@ def test_k12_needs_every_metric_above_the_base_noise_and_the_templates_alone(cha
 
 
 def test_k12_tells_how_much_the_templates_explain():
-    shared = made(SHARE, "templates", "cider", (0.8, 0.6, 1.1), over="kt")
+    shared = made(SHARE, "templates", "meteor", (0.8, 0.6, 1.1), over="kt")
     assert (
-        "templates alone bring 80 % [60, 110] of the gain in cider"
+        "templates alone bring 80 % [60, 110] of the gain in meteor"
         in ledger.verdict("K12", [*table_6(), shared], "pocket").comparison
     )
 
@@ -73,7 +73,7 @@ def test_k12_is_not_run_without_a_control_and_not_testable_without_real_pictures
     assert got.verdict == NOT_RUN and "bleu4 of kt minus templates" in got.comparison
     without = [r for r in table_6() if r.method != "real_templates"]
     got = ledger.verdict("K12", without, "pocket")
-    assert got.verdict == NOT_TESTABLE and "cider of real_templates minus base was not measured" in got.deciding
+    assert got.verdict == NOT_TESTABLE and "meteor of real_templates minus base was not measured" in got.deciding
 
 
 def table_9(first=UP, second=UP):
@@ -91,7 +91,7 @@ def table_9(first=UP, second=UP):
 def test_k13_needs_a_gain_by_contrast_alone_and_a_further_one_with_captions(first, second, verdict):
     got = ledger.verdict("K13", [*table_6(), *table_9(first, second)], "pocket")
     assert got.verdict == verdict
-    assert f"{PLAIN}: cider of kt_visual minus base -20.0 points" in got.comparison, "the other model is told"
+    assert f"{PLAIN}: meteor of kt_visual minus base -20.0 points" in got.comparison, "the other model is told"
     assert ledger.verdict("K13", [*table_6(real=OPEN), *table_9(first, second)], "pocket").verdict == NOT_TESTABLE
 
 
@@ -115,7 +115,7 @@ def fine_tuned(gain, real=UP, web=UP, n=200, **other):
 def test_k14_needs_a_gain_that_is_there_and_smaller_than_the_pretrained_ones(gain, changed, verdict):
     got = ledger.verdict("K14", fine_tuned(gain, **changed), "pocket")
     assert got.verdict == verdict
-    assert "cider of templates minus base -20.0 points" in got.comparison
+    assert "meteor of templates minus base -20.0 points" in got.comparison
 
 
 def test_what_the_paper_prints_as_gained_is_read_off_its_table():

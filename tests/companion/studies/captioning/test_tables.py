@@ -7,7 +7,7 @@ import pytest
 from ktlib.companion.record.rows import select
 from ktlib.companion.scales import scale
 from ktlib.companion.studies import bench
-from ktlib.companion.studies.captioning import SHARE, arms, tables
+from ktlib.companion.studies.captioning import SHARE, arms, decides, tables
 from tests.companion.studies.captioning import tiny
 from tests.companion.studies.captioning.tiny import said
 from tests.tiny_vilt import tiny_vilt
@@ -58,9 +58,15 @@ def test_every_cell_is_tried_on_validation_images_and_one_cell_is_not(subject, c
     assert tables.tried(stated, course) == {} and tables.choose(stated, {}) == (8e-5, 1)
 
 
-def test_the_highest_cider_is_chosen_and_of_equals_the_smallest_rate(subject):
+def test_the_best_cell_is_chosen_and_of_equals_the_smallest_rate(subject):
     good, bad = said("a red disk", "a brick wall", "a wall"), said("wall", "disk", "in a photo")
     assert tables.choose(subject, {(1e-3, 1): bad, (1e-2, 2): good, (1e-2, 1): good, (1.0, 1): good}) == (1e-2, 1)
+
+
+def test_meteor_decides_and_cider_where_there_is_no_java():
+    assert decides(["cider", "meteor", "bleu4"]) == "meteor" and decides(["bleu4", "cider"]) == "cider"
+    with pytest.raises(ValueError, match="expected meteor or cider among what was measured"):
+        decides(["bleu4"])
 
 
 def test_rows_hold_every_metric_that_could_be_computed_with_rate_and_passes(subject, course):
