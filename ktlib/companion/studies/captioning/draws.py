@@ -65,7 +65,9 @@ class Draw:
 
 
 def share(part: Draw, whole: Draw, metric: str) -> Estimate | None:
-    """How much of one difference another is, with its 95 % percentile interval; None where the whole may be nothing (below `SEEN`).
+    """How much of one difference another is, with its 95 % percentile interval.
+
+    None where the whole may be nothing, its interval not above `SEEN`.
 
     Args:
         part, whole: over the same images and seeds.
