@@ -42,7 +42,15 @@ def _change(rows: Sequence[Row], item: str, model: str, method: str, over: str, 
 
 
 def _decides(rows: Sequence[Row]) -> str:
-    return decides(row.metric for row in rows)
+    """The metric that judges.
+
+    Raises:
+        NotMeasuredError: none of those that may was measured.
+    """
+    try:
+        return decides(row.metric for row in rows if row.item in (TABLE_6, TABLE_9))
+    except ValueError as error:
+        raise NotMeasuredError(str(error)) from error
 
 
 def _measured(rows: Sequence[Row], item: str, model: str) -> tuple[list[str], str]:

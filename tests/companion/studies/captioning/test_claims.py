@@ -120,3 +120,9 @@ def test_k14_needs_a_gain_that_is_there_and_smaller_than_the_pretrained_ones(gai
 
 def test_what_the_paper_prints_as_gained_is_read_off_its_table():
     assert _printed_rises() == {"bleu4": 0.003, "meteor": 0.001, "cider": 0.009}  # SPICE falls by 0.2
+
+
+@pytest.mark.parametrize("claim", ["K12", "K13", "K14"])
+def test_rows_of_other_notebooks_say_nothing_of_captions(claim):
+    got = ledger.verdict(claim, [made("KT Tab. 1", "kt", "accuracy")], "pocket")
+    assert got.verdict == NOT_RUN and "--only 05" in got.comparison
