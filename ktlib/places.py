@@ -36,6 +36,11 @@ def cache() -> Path:
     return folder("KT_CACHE", ROOT / "cache")
 
 
+def runs() -> Path:
+    """The folder of what notebooks compute: `KT_RUNS`, or `runs/` in the repository."""
+    return folder("KT_RUNS", ROOT / "runs")
+
+
 def torch_checkpoints() -> Path:
     """The folder that torchvision keeps its weights in: `torch.hub.get_dir()` and `checkpoints`, without torch."""
     home = folder("TORCH_HOME", folder("XDG_CACHE_HOME", Path.home() / ".cache") / "torch")
@@ -54,7 +59,7 @@ def output(scale: str) -> Path:
     It holds `results/` and `figures/`. What is published (`committed`) is never written by a notebook:
     `./run_all.sh --record` copies a run there when all of it went well.
     """
-    return folder("KT_OUTPUT", ROOT / "runs" / "scratch" / scale)
+    return folder("KT_OUTPUT", runs() / "scratch" / scale)
 
 
 def committed(scale: str) -> Path:

@@ -1,12 +1,13 @@
 """Committed pocket rows: whole, honest about their split, and the same when computed again."""
 
 import csv
+import hashlib
 
 import pytest
 import torch
 
 from ktlib.companion import sources
-from ktlib.companion.record.rows import committed, parsed, select, written
+from ktlib.companion.record.rows import committed, parsed, record_of, select, written
 from ktlib.companion.scales import scale
 from ktlib.companion.studies import bench
 from ktlib.companion.studies.zoom_shot.laboratory import class_features, named
@@ -133,3 +134,10 @@ def test_figures_in_the_readme_are_those_a_run_draws():
         path = ROOT / next(filter(None, target))
         assert path.exists()
         assert path.with_suffix(".json").exists(), "a figure without provenance"
+
+
+def test_a_digest_beside_every_file_of_rows_says_that_nobody_has_edited_it():
+    files = sorted((ROOT / "results").glob("*/*.csv"))
+    assert files
+    for path in files:
+        assert record_of(path)["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest(), path.name

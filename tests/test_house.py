@@ -13,7 +13,7 @@ MODULES = {
 }
 # From the ground up; a room may import from rooms below it. Rooms of one line do not know each other.
 LAYERS = [
-    ("ktlib.places", "ktlib.store", "ktlib.losses", "ktlib.augment", "ktlib.linear_maps"),
+    ("ktlib.places", "ktlib.store", "ktlib.bounds", "ktlib.losses", "ktlib.augment", "ktlib.linear_maps"),
     ("ktlib.data",),
     ("ktlib.models",),
     ("ktlib.inversion", "ktlib.transfer", "ktlib.zoom_shot"),
@@ -31,7 +31,7 @@ LAYERS = [
     ("ktlib.companion.rounding",),
     ("ktlib.__main__",),
 ]
-FREE = {"ktlib.places", "ktlib.store"}  # two that everybody of the ground floor may use
+FREE = {"ktlib.places", "ktlib.store", "ktlib.bounds"}  # three that everybody of the ground floor may use
 # Some rooms may look at less than all that lies below them.
 ONLY = {
     "ktlib.pocket": ("ktlib.pocket", "ktlib.data.sets", "ktlib.store", "ktlib.places"),

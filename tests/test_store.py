@@ -71,3 +71,36 @@ def test_tensors_come_back_and_damaged_ones_are_absent(tmp_path):
     path.write_bytes(path.read_bytes()[:20])
     assert store.load_tensors(path) is None
     assert store.load_tensors(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.safetensors"])
+def test_a_file_with_any_bit_flipped_is_as_good_as_none(tmp_path, name):
+    path, value = tmp_path / name, {"a": [0.25, 1]}
+    if name == "x.json":
+        store.remembered(path, lambda: value)
+        read = lambda: store.remembered(path, lambda: value)  # noqa: E731
+    else:
+        store.save_tensors(path, {"a": torch.tensor([0.25, 1])})
+        read = lambda: store.load_tensors(path)  # noqa: E731
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        found = read()
+        assert found is None or list(found["a"]) == [0.25, 1]
+
+
+def test_where_nothing_can_be_written_nothing_is_computed(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"expected a folder that can be written to at .*file/x, found that it is not"):
+        store.remembered(tmp_path / "file/x/y.json", lambda: pytest.fail("computed, then lost"))
+
+
+def test_a_lock_is_held_by_one_and_says_by_whom(tmp_path):
+    with store.locked(tmp_path / "lock", "the first"):
+        with (
+            pytest.raises(BlockingIOError, match=r"the first, process \d+, since"),
+            store.locked(tmp_path / "lock", "b"),
+        ):
+            pass
+    with store.locked(tmp_path / "lock", "the second"):
+        pass

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import symtable
 import sys
 import time
 import traceback
@@ -23,11 +24,12 @@ from typing import Any, TextIO
 
 import nbformat
 import papermill
+from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from ktlib import store
-from ktlib.companion.outputs import Run, stamps, wrote
+from ktlib.companion.outputs import Run, sha256, stamps, wrote
 from ktlib.companion.record.notebooks import Notebook
 from ktlib.companion.record.provenance import origin
 
@@ -101,12 +103,27 @@ def peak_memory(pid: int | None) -> float | None:
 
 
 def check_parameters(notebook: Notebook, parameters: Mapping[str, Any]) -> None:
-    """Refuse a notebook whose `parameters` cell lacks one of the parameters: papermill would only warn."""
+    """Refuse a notebook that would not compute with the parameters that it is given.
+
+    Papermill only warns of one that the `parameters` cell lacks, and says nothing of a cell that sets it again.
+    """
     tagged = sum("parameters" in cell["tags"] for cell in notebook.cells)
     if tagged != 1:
         raise NotebookError(
             f"expected one cell tagged `parameters`, found {tagged}; tag the cell that sets scale and seed"
         )
+    place = next(number for number, cell in enumerate(notebook.cells) if "parameters" in cell["tags"])
+    for number, cell in enumerate(notebook.cells):
+        if cell["type"] == "code" and number != place:
+            used, bound = _names(cell["source"])
+            for name in parameters:
+                if name in bound or (name in used and number < place):
+                    what = "sets" if name in bound else "uses"
+                    where = "before" if number < place else "again after"
+                    raise NotebookError(
+                        f"expected {name} to be set by the cell tagged `parameters` alone, found cell {number + 1}, "
+                        f"which {what} it {where} that cell; take another name:\n{cell['source']}"
+                    )
     node = nbformat.read(notebook.path, as_version=4)
     node.metadata.update(kernelspec={"name": "python3", "display_name": "Python 3", "language": "python"})
     node.metadata.pop("language_info", None)
@@ -116,6 +133,24 @@ def check_parameters(notebook: Notebook, parameters: Mapping[str, Any]) -> None:
         raise NotebookError(
             f"unknown parameter {', '.join(unknown)}: the `parameters` cell sets {', '.join(known) or 'none'}"
         )
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """The global names that a cell uses, and those that it binds; none where it is no Python, which fails later."""
+    try:
+        tables = [symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")]
+    except SyntaxError:
+        return set(), set()
+    used: set[str] = set()
+    bound: set[str] = set()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for one in table.get_symbols():
+            if table.get_type() == "module" or one.is_global():
+                used |= {one.get_name()} if one.is_referenced() else set()
+                bound |= {one.get_name()} if one.is_assigned() or one.is_imported() else set()
+    return used, bound
 
 
 def check_finished(node: Mapping[str, Any]) -> None:
@@ -237,10 +272,9 @@ def attempt(
     partial.replace(copy)
     failed.unlink(missing_ok=True)
     record = {"digest": key, "parameters": run.parameters, "started": started, "seconds": outcome.seconds}
-    record |= {"peak_mib": outcome.peak_mib, "wrote": files, **facts, "cells": watch.cells}
+    record |= {"peak_mib": outcome.peak_mib, "copy": sha256(copy), "wrote": files, **facts, "cells": watch.cells}
     record |= origin(run.root) | {"kernels": str(run.kernels), "versions": versions()}
-    text = json.dumps(record, indent=1) + "\n"
-    store.write_atomically(record_path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    store.write_text(record_path, json.dumps(record, indent=1) + "\n")
     return outcome
 
 

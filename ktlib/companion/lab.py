@@ -63,7 +63,7 @@ def refresh(root: Path = ROOT, *, fresh: bool = False) -> list[str]:
         store.write_atomically(copy, partial(shutil.copyfile, path))
         origins[path.name] = now
     text = json.dumps(origins, indent=1) + "\n"
-    store.write_atomically(folder / ORIGINS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    store.write_text(folder / ORIGINS, text)
     return said
 
 
@@ -71,7 +71,7 @@ def _cells(path: Path) -> str:
     """A digest of what stands in the cells; of a file that is no notebook any more, nothing."""
     try:
         return store.key([[cell["type"], cell["source"]] for cell in notebooks.read(path).cells])
-    except (json.JSONDecodeError, KeyError):
+    except ValueError:
         return ""
 
 

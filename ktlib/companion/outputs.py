@@ -7,23 +7,27 @@ its sha256; all others were borrowed, or left by a run that did not end well.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ktlib import store
+from ktlib import places, store
 from ktlib.companion.record.kernels import Kernels
-from ktlib.companion.record.notebooks import Notebook, matches
+from ktlib.companion.record.notebooks import Notebook, matches, overlaps
+from ktlib.data import manifests
 
 CODE = ("ktlib/**/*.py", "ktlib/**/*.mplstyle", "ktlib/pocket/weights/**", "data_manifests/**", "requirements.lock")
 OF_A_SCALE = ("results", "figures")  # folders that the repository keeps once a scale
 TIMES = "times.json"
+GENERATED = "fixtures"  # in the folder of the data: written anew by every rehearsal
 
 Stamps = Mapping[str, tuple[int, int, int]]
 
@@ -51,9 +55,39 @@ class Run:
     def record(self, stem: str) -> dict[str, Any]:
         """The record of a notebook's last good run; empty where there is none."""
         try:
-            return json.loads((self.folder / f"{stem}.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+            found = json.loads((self.folder / f"{stem}.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
             return {}
+        return found if isinstance(found, dict) else {}
+
+
+def home(root: Path, scale: str) -> Path:
+    """The folder of the runs of a scale: `runs/<scale>` in the repository, or where `KT_RUNS` says."""
+    return places.folder("KT_RUNS", root / "runs") / scale
+
+
+@contextlib.contextmanager
+def held(run: Run) -> Iterator[None]:
+    """Keep the folder of a run for this process: two at once would mix what they compute.
+
+    Raises:
+        ValueError: another run is in it, or nothing can be written there.
+    """
+    store.prepare(run.folder, what="a folder for what notebooks compute (KT_RUNS moves it)")
+    try:
+        with store.locked(run.folder.with_name(f".{run.folder.name}.lock"), f"a run with seed {run.seed}"):
+            yield
+    except BlockingIOError as error:
+        raise ValueError(
+            f"expected no other run in {run.folder}, found {error}; wait for it, stop it, or set KT_RUNS to another "
+            "folder"
+        ) from error
+
+
+def unwritten(folder: Path, error: OSError) -> str:
+    """What to do when a file cannot be written: the disk is full, or it is not ours to write to."""
+    where = error.filename or folder
+    return f"expected to write {where}, found: {error.strerror or error}; free space, or set KT_RUNS to another folder"
 
 
 def sha256(path: Path) -> str:
@@ -78,12 +112,14 @@ def wrote(folder: Path, notebook: Notebook, before: Stamps) -> dict[str, str]:
     What it may write and did not write again, because it has no such rows any more, is removed.
 
     Raises:
-        RuntimeError: a declared file is not there, or is of an earlier run.
+        RuntimeError: a declared file is not there, is of an earlier run, or is empty.
     """
     after = stamps(folder, notebook)
     fresh = {name for name, stamp in after.items() if before.get(name) != stamp}
     if unwritten := [one for one in notebook.writes if fresh.isdisjoint(matched(folder, one))]:
         raise RuntimeError(f"the notebook ran to its end but did not write what it declares: {', '.join(unwritten)}")
+    if empty := sorted(name for name in fresh if not (folder / name).stat().st_size):
+        raise RuntimeError(f"the notebook ran to its end but wrote nothing into {', '.join(empty)}")
     for name in after.keys() - fresh:
         (folder / name).unlink(missing_ok=True)
     return {name: sha256(folder / name) for name in sorted(fresh)}
@@ -113,19 +149,59 @@ def digest(notebook: Notebook, run: Run) -> str:
         ours
     """
     declared = [notebook.stem, notebook.cells, notebook.reads, notebook.writes, notebook.sometimes, run.parameters]
-    declared.append(str(run.kernels))
+    declared += [notebook.published, str(run.kernels), _data(notebook, run.scale)]
     total = hashlib.sha256(json.dumps(declared, sort_keys=True).encode())
-    for home, patterns in ((run.root, CODE), (run.folder, notebook.reads)):
-        for path in matches(home, patterns):
-            total.update(f"{path.relative_to(home).as_posix()} {sha256(path)}\n".encode())
+    for top, patterns in ((run.root, (*CODE, *notebook.published)), (run.folder, notebook.reads)):
+        found = matches(top, patterns)
+        beside = [record for path in found if path.suffix == ".csv" and (record := path.with_suffix(".json")).is_file()]
+        for path in sorted({*found, *beside}):
+            total.update(f"{path.relative_to(top).as_posix()} {sha256(path)}\n".encode())
     return total.hexdigest()
+
+
+def _data(notebook: Notebook, scale: str) -> str:
+    """Names, sizes and times of the files under `KT_DATA` that a notebook may read; their content may be terabytes.
+
+    Those of the datasets that it needs; all of them where nobody has written down what it needs. What is drawn or
+    generated is code, and no other scale than `paper` reads what is needed.
+    """
+    if notebook.needs is None:
+        folders = [places.data()]
+    elif scale == "paper":
+        wheres = {manifests.dataset(name).where for name in notebook.needs.datasets}
+        folders = [places.data() / where for where in sorted({*wheres, "checkpoints"})]
+    else:
+        return ""
+    total = hashlib.sha256()
+    for folder in folders:
+        for at, inner, names in os.walk(folder):
+            inner[:] = sorted(name for name in inner if name != GENERATED)
+            for name in sorted(names):
+                with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere
+                    state = os.stat(os.path.join(at, name))
+                    place = os.path.relpath(os.path.join(at, name), places.data())
+                    total.update(f"{place} {state.st_size} {state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()
+
+
+def claimed_twice(notebooks: Sequence[Notebook]) -> list[str]:
+    """Outputs that two notebooks of one scale declare, in words: the later one would replace the earlier one's."""
+    said = []
+    for number, one in enumerate(notebooks):
+        for other in notebooks[number + 1 :]:
+            if set(one.scales) & set(other.scales):
+                theirs = (*other.writes, *other.sometimes)
+                both = [own for own in (*one.writes, *one.sometimes) if any(overlaps(own, name) for name in theirs)]
+                said += [f"{name} ({one.stem}, {other.stem})" for name in both]
+    return said
 
 
 def is_unchanged(notebook: Notebook, key: str, run: Run) -> bool:
     """Tell whether the last run was good, had this digest, was not followed by a bad one, and its files are as then."""
     record = run.record(notebook.stem)
     spoiled = any((run.folder / f"{notebook.stem}.{kind}.ipynb").exists() for kind in ("failed", "partial"))
-    if record.get("digest") != key or spoiled or not (run.folder / f"{notebook.stem}.ipynb").exists():
+    copy = run.folder / f"{notebook.stem}.ipynb"
+    if record.get("digest") != key or spoiled or not copy.is_file() or record.get("copy") != sha256(copy):
         return False
     return record.get("wrote", {}).keys() <= computed(run, [notebook]).keys()
 
@@ -207,6 +283,5 @@ def publish(run: Run, notebooks: Sequence[Notebook]) -> list[str]:
         store.write_atomically(run.committed(name), partial(shutil.copyfile, run.folder / name))
     records = {notebook.stem: run.record(notebook.stem) for notebook in notebooks}
     times = {stem: {key: one[key] for key in ("seconds", "cells")} for stem, one in records.items() if one}
-    text = json.dumps(times, indent=1) + "\n"
-    store.write_atomically(run.committed(f"results/{TIMES}"), lambda temporary: temporary.write_text(text))
+    store.write_text(run.committed(f"results/{TIMES}"), json.dumps(times, indent=1) + "\n")
     return names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ktlib.companion import runs
+from ktlib.companion import outputs, runs
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import certificate, rounding, rows
 from ktlib.companion.record.judging import NOT_RUN
@@ -32,7 +32,7 @@ def repeat(
     Raises:
         RuntimeError: a notebook failed, or its arithmetic was that of the published rows.
     """
-    folder = root / "runs" / f"{scale}-{kernels}"
+    folder = outputs.home(root, f"{scale}-{kernels}")
     this = Run(root, folder, scale, 0, kernels)
     outcomes = runs.run(only or NOTEBOOKS, scale=scale, seed=0, force=force, root=root, folder=folder, kernels=kernels)
     if bad := [one.notebook for one in outcomes if one.status not in ("ran", "unchanged")]:

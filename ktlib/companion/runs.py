@@ -9,11 +9,11 @@ after a failure, `NN_slug.failed.ipynb`; what the notebooks write lies in its `r
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -42,9 +42,6 @@ def discover(root: Path, only: Sequence[str] | None) -> list[Path]:
 
     Raises:
         RunError: there are no notebooks, or a name in `only` fits none.
-
-    Source:
-        ours
     """
     found = notebooks.find(root)
     if not found:
@@ -86,6 +83,7 @@ def run(
     folder: Path | None = None,
     whole: bool = False,
     kernels: Kernels | None = None,
+    hold: contextlib.ExitStack | None = None,
 ) -> list[Outcome]:
     """Run notebooks in order, skipping the unchanged ones and those that need what a failed one writes.
 
@@ -98,12 +96,15 @@ def run(
         folder: of the run; by default `runs/<scale>` in the root.
         kernels: by default those of the scale, or what `KT_KERNELS` says.
         whole: what is unchanged must also have been computed from committed code, so that it may be published.
+        hold: keeps the folder of the run beyond this call; by default others may have it when it returns.
 
     Returns:
         One outcome a notebook, in order.
 
     Raises:
-        RunError: a name fits no notebook, a named one does not support the scale, or inputs are missing.
+        RunError: a name fits no notebook, a named one does not support the scale, two declare one output, or inputs
+            are missing.
+        ValueError: another run is in the folder, or nothing can be written there.
         KeyboardInterrupt: on Ctrl-C, and `Terminated` on SIGTERM; the kernel is shut down first.
 
     Source:
@@ -113,15 +114,34 @@ def run(
         raise RunError(f"expected a scale out of {', '.join(SCALES)}, got {scale!r}")
     root = root.resolve()
     kernels = kernels or choose(scale_of(scale).kernels)
-    this = Run(root, (folder or root / "runs" / scale).resolve(), scale, seed, kernels)
+    this = Run(root, (folder or outputs.home(root, scale)).resolve(), scale, seed, kernels)
     everything = [notebooks.read(path) for path in notebooks.find(root)]
     stems = [path.stem for path in discover(root, only)]
+    if twice := outputs.claimed_twice(everything):
+        raise RunError(
+            f"expected one notebook for each output, found two for {', '.join(twice)}; move a copy elsewhere"
+        )
     chosen = [notebook for notebook in everything if notebook.stem in stems]
     unsupported = [notebook.stem for notebook in chosen if scale not in notebook.scales]
     if only and unsupported:
         raise RunError(f"not made for the scale {scale}: {', '.join(unsupported)}")
     check_inputs(scale, [notebook for notebook in chosen if notebook.stem not in unsupported])
-    this.folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as own:
+        (hold or own).enter_context(outputs.held(this))
+        return _run(this, everything, chosen, unsupported, force=force, whole=whole)
+
+
+def _run(
+    this: Run,
+    everything: Sequence[Notebook],
+    chosen: Sequence[Notebook],
+    unsupported: Sequence[str],
+    *,
+    force: bool,
+    whole: bool,
+) -> list[Outcome]:
+    """Run what was chosen, in a folder that is ours."""
+    stems = [notebook.stem for notebook in chosen]
     shown = progress.Progress(_times(this, stems), len(chosen))
     ahead = {one.stem for one in chosen if force or not outputs.is_unchanged(one, outputs.digest(one, this), this)}
     outcomes: list[Outcome] = []
@@ -130,8 +150,8 @@ def run(
         needs = sorted({spoiled[w] for w in spoiled for r in notebook.reads if overlaps(r, w)})
         head = f"[{number}/{len(chosen)}] {notebook.stem}"
         if notebook.stem in unsupported:
-            outcomes.append(Outcome(notebook.stem, "not run", reason=f"not made for the scale {scale}"))
-            shown.say(f"{head}: not made for the scale {scale}")
+            outcomes.append(Outcome(notebook.stem, "not run", reason=f"not made for the scale {this.scale}"))
+            shown.say(f"{head}: not made for the scale {this.scale}")
             continue
         if needs:
             outcomes.append(Outcome(notebook.stem, "not run", reason=f"needs {', '.join(needs)}"))
@@ -229,12 +249,8 @@ def certify(this: Run) -> certificate.Certificate | None:
     )
     pages = {"certificate.json": result.json(), "certificate.md": result.markdown()}
     for name, text in pages.items():
-        store.write_atomically(this.folder / name, partial(_write_text, text))
+        store.write_text(this.folder / name, text)
     return result
-
-
-def _write_text(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def ending(this: Run, outcomes: Sequence[Outcome]) -> str:
@@ -320,7 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", choices=SCALES, default="pocket")
     parser.add_argument("--only", action="append", metavar="NN", help="number prefix or stem; may be repeated")
     parser.add_argument("--force", action="store_true", help="run even what has not changed")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_seed, default=0, help="a whole number from 0 on; default: 0")
     parser.add_argument("--kernels", choices=NAMES, help="default: KT_KERNELS, or the scale's (pocket: avx2)")
     parser.add_argument("--threads", type=int, help="default: 2 with pinned kernels, else as torch chooses")
     parser.add_argument("--html", action="store_true", help="make pages of the executed notebooks afterwards")
@@ -331,18 +347,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # until here Ctrl-C ended the process without a word
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.ExitStack() as hold:
+        return _command(args, hold)
+
+
+def _seed(text: str) -> int:
+    """A seed of the command line; rows have -1 for "none", so it is none."""
+    if not text.isdecimal() or int(text) >= 2**64:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2**64 - 1, found {text!r}")
+    return int(text)
+
+
+def _command(args: argparse.Namespace, hold: contextlib.ExitStack) -> int:
+    """What `main` does once it knows what is asked for; the folder of the run stays ours until all is written."""
+    folder = outputs.home(args.root, args.scale)
     try:
         kernels = choose(scale_of(args.scale).kernels, args.kernels, args.threads)
-        this = Run(args.root, args.root / "runs" / args.scale, args.scale, args.seed, kernels)
+        this = Run(args.root, folder, args.scale, args.seed, kernels)
         began = provenance.commit(args.root)
         if args.record:
             check_recording(args)
             # Repetitions belong to the rows that go: the ledger's notebook is not to judge the new ones by them.
             (this.committed("results/") / rounding.FILE).unlink(missing_ok=True)
         options = {"scale": args.scale, "seed": args.seed, "force": args.force, "root": args.root}
-        outcomes = run(args.only, **options, whole=args.record, kernels=kernels)
+        outcomes = run(args.only, **options, whole=args.record, kernels=kernels, hold=hold)
     except (RunError, NotebookError, ValueError) as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(outputs.unwritten(folder, error), file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         return 143 if isinstance(stop, Terminated) else 130
@@ -352,6 +385,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             publish(this, outcomes, began)
     except (RunError, ValueError) as error:  # a results file that cannot be read is no fault of the run
         print(f"{table(outcomes)}\n{error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{table(outcomes)}\n{outputs.unwritten(folder, error)}", file=sys.stderr)
         return 1
     if args.html:
         print(f"pages: {site.build(args.scale)}")

@@ -27,7 +27,7 @@ from ktlib.data.prompts import templates
 from ktlib.models.dual import DualEncoder
 from ktlib.models.scoring import SHARD, Texts, chosen_score
 from ktlib.models.vilt import PairScorer
-from ktlib.store import write_atomically
+from ktlib.store import write_text
 
 TARGETS: Mapping[str, float] = {"ViT-B/32": 0.5810, "ViT-L/14": 0.7079}  # KT v1 Tab. 1, baseline on ImageNet-1k
 TOLERANCE = 0.003  # a baseline further away than 0.3 points makes the transfer rows uninterpretable (ours)
@@ -229,7 +229,7 @@ def freeze(accuracies: Mapping[Cell, Mapping[str, float]], gate: Gate = CLIP, *,
         "targets": dict(gate.targets),
         "measured": [asdict(other) | {"accuracy": dict(accuracies[other])} for other in gate.cells],
     }
-    write_atomically(path, lambda place: place.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8"))
+    write_text(path, json.dumps(record, indent=2) + "\n")
     return cell
 
 

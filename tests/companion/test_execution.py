@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import pytest
 
 from ktlib.companion import execution, runs
@@ -111,6 +112,10 @@ def test_the_kernel_does_not_warn_of_what_nobody_can_change(tmp_path, capfd):
         (["print('after')"], {"tags": ["skip-execution"]}, "was never executed"),
         (["1 / 0"], {"tags": ["raises-exception"]}, "ZeroDivisionError"),
         (["raise KeyboardInterrupt"], {}, "KeyboardInterrupt"),
+        (["seed = 3", "print('after')"], {}, "cell 2, which sets it again after"),
+        (["for seed in range(3):\n    pass", "print('after')"], {}, "cell 2, which sets it again after"),
+        (["def f():\n    global seed\n    seed = 3", "print('after')"], {}, "cell 2, which sets it again after"),
+        (["import scale", "print('after')"], {}, "expected scale to be set by the cell"),
         (["1"], {"kt": {"writes": ["results/a.csv"]}}, "did not write what it declares: results/a.csv"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -130,8 +135,22 @@ def test_a_notebook_that_did_not_run_to_its_end_fails(tmp_path, capsys, cells, o
     assert (folder / "01_bad.ipynb").read_text() == "the last good run"
     assert not (folder / "01_bad.json").exists()
     assert not (folder / "01_bad.partial.ipynb").exists()
-    started = "parameters" not in options and options.get("tags") != ["parameters"]
+    started = (
+        not reason.startswith(("cell 2", "expected scale"))
+        and "parameters" not in options
+        and options.get("tags") != ["parameters"]
+    )
     assert (folder / "01_bad.failed.ipynb").exists() == started
+
+
+def test_a_cell_that_uses_a_parameter_before_it_is_set_fails_and_a_name_of_its_own_does_not(tmp_path, capsys):
+    path = write_notebook(tmp_path, "01_bad", "print(seed)")
+    node = nbformat.read(path, as_version=4)
+    node.cells.reverse()
+    nbformat.write(node, path)
+    write_notebook(tmp_path, "02_good", "[seed for seed in range(3)]; f = lambda seed: seed", "%time seed + 1")
+    assert statuses(run(tmp_path)) == {"01_bad": "failed", "02_good": "ran"}
+    assert "cell 1, which uses it before" in capsys.readouterr().err
 
 
 def test_the_report_shows_the_failing_cell(tmp_path, capsys):

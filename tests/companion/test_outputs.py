@@ -1,12 +1,14 @@
 """What a run holds: when a notebook is run again, what it borrows, and what is published of it."""
 
 import json
+import os
+import re
 import time
 
 import nbformat
 import pytest
 
-from ktlib.companion import outputs
+from ktlib.companion import outputs, runs
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import notebooks
 from tests.companion.tiny_notebooks import WRITES, run, statuses, write_notebook
@@ -171,3 +173,115 @@ def test_publishing_replaces_the_committed_results_by_what_was_computed_and_keep
     assert times.keys() == {"01_writes", "02_reads", "03_draws"}
     assert times["01_writes"]["seconds"] > 0 and "cell-1" in times["01_writes"]["cells"]
     assert paper.read_text() == "of another scale"
+
+
+# The record means what it says
+
+
+@pytest.mark.parametrize("how", ["edited", "emptied", "the executed copy edited"])
+def test_what_was_changed_after_a_run_is_computed_again(tmp_path, how):
+    write_notebook(tmp_path, "01_first", WRITES + "out.write_text('1')", kt={"writes": ["results/a.csv"]})
+    run(tmp_path)
+    folder = tmp_path / "runs/pocket"
+    target = folder / ("01_first.ipynb" if "copy" in how else "results/a.csv")
+    target.write_text("" if how == "emptied" else target.read_text().replace("1", "2"))
+    assert statuses(run(tmp_path)) == {"01_first": "ran"}
+    assert (folder / "results/a.csv").read_text() == "1"
+
+
+def test_an_output_that_is_written_empty_is_none(tmp_path, capsys):
+    write_notebook(tmp_path, "01_first", WRITES + "out.touch()", kt={"writes": ["results/a.csv"]})
+    assert statuses(run(tmp_path)) == {"01_first": "failed"}
+    assert "wrote nothing into results/a.csv" in capsys.readouterr().err
+
+
+def test_rows_are_read_with_the_record_beside_them_and_with_what_is_published(repository):
+    kt = {"reads": ["results/*.csv"], "published": ["results/*/rounding.json"]}
+    notebook = notebooks.read(write_notebook(repository, "02_reads", "1", kt=kt))
+    this = Run(repository, repository / "runs/pocket", "pocket", 0)
+    keys = {outputs.digest(notebook, this)}
+    for name in ("runs/pocket/results/a.csv", "runs/pocket/results/a.json", "results/pocket/rounding.json"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("1")
+        keys.add(outputs.digest(notebook, this))
+    assert len(keys) == 4
+
+
+@pytest.mark.parametrize("change", ["content", "time", "another file", "the folder"])
+def test_data_that_a_notebook_may_read_are_part_of_the_record(tmp_path, monkeypatch, change):
+    data = tmp_path / "data"
+    (data / "set").mkdir(parents=True)
+    (data / "set/x").write_text("wrong")
+    monkeypatch.setenv("KT_DATA", str(data))
+    notebook = notebooks.read(write_notebook(tmp_path, "01_first", "1"))
+    this = Run(tmp_path, tmp_path / "runs/pocket", "pocket", 0)
+    before = outputs.digest(notebook, this)
+    assert outputs.digest(notebook, this) == before
+    if change == "content":
+        (data / "set/x").write_text("rightly")
+    elif change == "time":
+        os.utime(data / "set/x", ns=(1, 1))
+    elif change == "another file":
+        (data / "set/y").write_text("")
+    else:
+        (data / "set").rename(data / "other")
+    assert outputs.digest(notebook, this) != before
+
+
+def test_of_a_notebook_that_says_what_it_needs_only_that_counts_and_only_at_paper_scale(tmp_path, monkeypatch):
+    monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
+    path = write_notebook(tmp_path, "01_first", "1", kt={"needs": {"datasets": ["flickr30k"]}})
+    notebook = notebooks.read(path)
+    keys = {}
+    for name in ("flickr30k/x", "cub/x", "fixtures/x"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True)
+        (tmp_path / "data" / name).write_text("1")
+        for scale in ("pocket", "paper"):
+            keys.setdefault(scale, []).append(outputs.digest(notebook, Run(tmp_path, tmp_path / "runs", scale, 0)))
+    assert len(set(keys["pocket"])) == len(set(keys["paper"])) == 1
+    (tmp_path / "data/flickr30k/x").write_text("22")
+    assert outputs.digest(notebook, Run(tmp_path, tmp_path / "runs", "paper", 0)) != keys["paper"][0]
+
+
+def test_two_notebooks_that_declare_one_output_are_refused(tmp_path, capsys):
+    for stem in ("01_x", "01_x_old"):
+        write_notebook(tmp_path, stem, "1", kt={"writes": ["results/a.csv"]})
+    assert runs.main(["--root", str(tmp_path)]) == 2
+    assert "found two for results/a.csv (01_x, 01_x_old)" in capsys.readouterr().err
+
+
+def test_two_runs_at_once_in_one_folder_are_refused_and_a_killed_one_leaves_no_lock(tmp_path, capsys):
+    write_notebook(tmp_path, "01_first", "1")
+    this = Run(tmp_path.resolve(), outputs.home(tmp_path.resolve(), "pocket"), "pocket", 5)
+    with outputs.held(this):
+        assert runs.main(["--root", str(tmp_path)]) == 2
+    assert re.search(
+        r"expected no other run in .*pocket, found a run with seed 5, process \d+", capsys.readouterr().err
+    )
+    assert runs.main(["--root", str(tmp_path)]) == 0
+
+
+def test_runs_that_cannot_be_written_end_in_one_sentence(tmp_path, capsys, monkeypatch):
+    write_notebook(tmp_path, "01_first", "1")
+    (tmp_path / "runs").write_text("a file where a folder should be")
+    assert runs.main(["--root", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0 and "KT_RUNS moves it" in said
+    monkeypatch.setenv("KT_RUNS", str(tmp_path / "elsewhere"))
+    assert runs.main(["--root", str(tmp_path)]) == 0
+    assert (tmp_path / "elsewhere/pocket/01_first.ipynb").exists()
+
+    def full(path, text):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(outputs.store, "write_text", full)
+    assert runs.main(["--root", str(tmp_path), "--force"]) == 2
+    assert "No space left on device; free space, or set KT_RUNS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["-1", "x", str(2**64)])
+def test_a_seed_that_no_row_can_hold_is_refused(tmp_path, capsys, seed):
+    with pytest.raises(SystemExit) as stop:
+        runs.main(["--root", str(tmp_path), "--seed", seed])
+    assert stop.value.code == 2
+    assert "expected a whole number from 0" in capsys.readouterr().err

@@ -140,6 +140,5 @@ def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: 
     # No software version and no date in the file, so that a rerun gives identical bytes.
     store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}))
     record = {"figure": path.name, "scale": scale, "command": command} | provenance()
-    text = json.dumps(record, indent=2) + "\n"
-    store.write_atomically(path.with_suffix(".json"), lambda p: p.write_text(text))
+    store.write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     return path

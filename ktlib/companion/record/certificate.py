@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ktlib.companion.record.rows import COLUMNS, Row, stem, written
+from ktlib.companion.record.rows import COLUMNS, Row, record_of, stem, written
 
 MEASURED = ("value", "low", "high", "settings", "weights")
 TIPPED = 2.01  # pictures (or other trials) that may tip: ours
@@ -240,8 +240,7 @@ def expectation(published: Iterable[Mapping[str, Any]], here: Iterable[Mapping[s
 
 def records(folder: Path, items: Iterable[str]) -> list[dict[str, Any]]:
     """What stands beside the rows of these items; nothing of an item whose origin nobody wrote down."""
-    paths = [folder / f"{stem(item)}.json" for item in items]
-    return [json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {} for path in paths]
+    return [record_of(folder / f"{stem(item)}.csv") for item in items]
 
 
 def made(folder: Path, items: Iterable[str]) -> tuple[str, ...]:

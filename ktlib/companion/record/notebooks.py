@@ -1,8 +1,10 @@
 """The notebooks and what each declares in its metadata: the one place that reads it.
 
 `"kt": {"scales": ["pocket", ...], "reads": ["results/kt_tab_1.csv"], "writes": ["results/kt_tab_5.csv"],
-"sometimes": ["figures/zs_claims.png"], "needs": {"datasets": [...], "checkpoints": [...], "calibration": true}}`.
-Reads and writes are globs relative to the folder of a run; what is written *sometimes* has no rows at every scale.
+"sometimes": ["figures/zs_claims.png"], "published": [...],
+"needs": {"datasets": [...], "checkpoints": [...], "calibration": true}}`.
+Reads and writes are globs relative to the folder of a run, and rows are read with the record beside them; what is
+written *sometimes* has no rows at every scale. What is read of the *published* results counts from the repository.
 Needs are what the paper scale must be given.
 """
 
@@ -19,7 +21,7 @@ from typing import Any
 from ktlib.places import ROOT
 
 SCALES = ("pocket", "rehearsal", "paper")
-KEYS = {"scales", "reads", "writes", "sometimes", "needs"}
+KEYS = {"scales", "reads", "writes", "sometimes", "published", "needs"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Notebook:
     writes: tuple[str, ...]
     sometimes: tuple[str, ...]
     needs: Needs | None  # None: nobody has written it down
+    published: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -69,23 +72,38 @@ def read(path: Path) -> Notebook:
     """Read a notebook's source (never its outputs) and its declarations.
 
     Raises:
-        ValueError: a declaration that nobody reads.
+        ValueError: it is no notebook, or declares what nobody reads.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
-    declared = content["metadata"].get("kt", {})
-    if unknown := sorted(declared.keys() - KEYS):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        declared = content["metadata"].get("kt", {})
+        cells = [
+            {"type": cell["cell_type"], "source": "".join(cell["source"]), "tags": cell["metadata"].get("tags", [])}
+            for cell in content["cells"]
+        ]
+        unknown = sorted(declared.keys() - KEYS)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"expected a notebook (nbformat 4) in {path}, found something else ({type(error).__name__}: {error}); "
+            "restore it with `git checkout`, or save it again from JupyterLab"
+        ) from error
+    if unknown:
         raise ValueError(f"{path}: expected `kt` metadata of {', '.join(sorted(KEYS))}, found {', '.join(unknown)}")
-    cells = [
-        {"type": cell["cell_type"], "source": "".join(cell["source"]), "tags": cell["metadata"].get("tags", [])}
-        for cell in content["cells"]
-    ]
-    reads, writes, sometimes = (tuple(declared.get(key, ())) for key in ("reads", "writes", "sometimes"))
+    if texts := [key for key in ("scales", "reads", "writes", "sometimes", "published") if _no_list(declared.get(key))]:
+        raise ValueError(f"{path}: expected lists of texts in the `kt` metadata, found another {', '.join(texts)}")
+    reads, writes, sometimes, published = (
+        tuple(declared.get(key, ())) for key in ("reads", "writes", "sometimes", "published")
+    )
     needs = declared.get("needs")
     if needs is not None:
         needs = Needs(
             tuple(needs.get("datasets", ())), tuple(needs.get("checkpoints", ())), needs.get("calibration", False)
         )
-    return Notebook(path, cells, tuple(declared.get("scales", SCALES)), reads, writes, sometimes, needs)
+    return Notebook(path, cells, tuple(declared.get("scales", SCALES)), reads, writes, sometimes, needs, published)
+
+
+def _no_list(value: object) -> bool:
+    return value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value))
 
 
 def overlaps(one: str, other: str) -> bool:

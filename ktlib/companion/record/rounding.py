@@ -80,7 +80,7 @@ def write(found: Sequence[Repetition], folder: Path) -> Path:
     again |= {(one.claim, one.kernels, one.threads): one for one in found}
     lines = [asdict(one) for _, one in sorted(again.items())]
     text = json.dumps(lines, indent=1) + "\n"
-    store.write_atomically(folder / FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    store.write_text(folder / FILE, text)
     return folder / FILE
 
 

@@ -1,7 +1,8 @@
 """Tidy rows: one measured number a line, one file an item, with where it comes from.
 
 `<item>.csv` holds the rows and is the same, byte for byte, whenever the same numbers come out. `<item>.json`
-beside it holds what changes from run to run: date, commit, seconds, machine, and the command. A notebook writes
+beside it holds what changes from run to run: date, commit, seconds, machine, and the command; and the sha256 of the
+rows, so that whoever reads them sees that nobody has edited them. A notebook writes
 to its run's folder (`places.output`); what is published lies in `results/<scale>/` (`places.committed`).
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,6 +64,10 @@ class Row:
     split: str
     settings: str
     weights: str
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"expected a seed of 0 or more, or None, found {self.seed} in a row of {self.item}")
 
     @property
     def lr(self) -> float:
@@ -119,8 +125,8 @@ def write(rows: Sequence[Row], *, seconds: float, command: str, folder: Path | N
     path = (folder or places.output(rows[0].scale) / "results") / f"{stem(rows[0].item)}.csv"
     store.write_atomically(path, lambda temporary: _write_csv(temporary, sorted(rows, key=_place)))
     record = provenance() | {"item": rows[0].item, "rows": len(rows), "seconds": round(seconds, 1), "command": command}
-    text = json.dumps(record, indent=2) + "\n"
-    store.write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(text))
+    record |= {"sha256": _digest(path)}
+    store.write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     return path
 
 
@@ -141,7 +147,7 @@ def ordered(seeds: Mapping[int | None, T]) -> list[tuple[int | None, T]]:
 
 
 def _write_csv(path: Path, rows: Iterable[Row]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
@@ -159,7 +165,8 @@ def read(scale: str, item: str | None = None, *, folder: Path | None = None) -> 
             in their place the scratch rows of every item that was measured again.
 
     Raises:
-        ValueError: a file whose columns are not those of `Row`.
+        ValueError: a file whose columns are not those of `Row`, with a row that cannot be read, or one that is not as
+            it was written.
     """
     if folder is not None:
         return _read(folder, item)
@@ -185,11 +192,50 @@ def _read(folder: Path, item: str | None) -> list[Row]:
 
 
 def _read_csv(path: Path) -> list[Row]:
-    with path.open(newline="") as file:
+    _verify(path)
+    found = []
+    with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if reader.fieldnames != COLUMNS:
-            raise ValueError(f"{path}: expected the columns {COLUMNS}, found {reader.fieldnames}; run it again")
-        return [_row(line) for line in reader]
+        try:
+            if reader.fieldnames != COLUMNS:
+                raise ValueError(f"columns {reader.fieldnames} in place of {COLUMNS}")
+            for line in reader:
+                found.append(_row(line))
+        except (ValueError, TypeError, csv.Error) as error:
+            raise ValueError(
+                f"{path}: expected the columns {COLUMNS} and rows of numbers, found in line {reader.line_num} "
+                f"something else ({error}); run it again"
+            ) from error
+    return found
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def record_of(path: Path) -> dict[str, Any]:
+    """What stands beside a file of rows: where they come from; empty where nothing does.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    record = path.with_suffix(".json")
+    if not record.is_file():
+        return {}
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{record}: expected where {path.name} comes from, found {error}; run it again") from error
+
+
+def _verify(path: Path) -> None:
+    """Refuse rows that are not those that were written; rows beside which no digest stands cannot be checked."""
+    written_then = record_of(path).get("sha256")
+    if written_then not in (None, found := _digest(path)):
+        raise ValueError(
+            f"{path}: expected the rows that were computed, sha256 {written_then[:16]}…, found others, {found[:16]}…: "
+            "somebody has edited them; restore the file with `git checkout`, or run its notebook again"
+        )
 
 
 def _row(line: dict[str, str]) -> Row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -125,7 +124,7 @@ def _subjects(rows: list[Row]) -> list[str]:
 def _provenance(path: Path) -> list[str]:
     if not path.exists():
         return [f"    origin: not recorded ({path.name} is missing)"]
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = results.record_of(path)
     wanted = ("commit", "date", "device", "seconds", "command", "python", "torch")
     return [f"    {key}: {record[key]}" for key in wanted if key in record]
 

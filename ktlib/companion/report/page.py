@@ -277,7 +277,7 @@ def publish(root: Path = ROOT) -> list[Path]:
 
 
 def _save(path: Path, text: str) -> None:
-    store.write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    store.write_text(path, text)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,8 +69,7 @@ class Shelf:
 
     def origin(self, item: str) -> Mapping[str, Any] | None:
         """Where the rows of an item come from, as written beside them; None where nothing is."""
-        path = self.file(item).with_suffix(".json")
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return results.record_of(self.file(item)) or None
 
 
 def _first(folders: tuple[Path, ...], name: str) -> Path | None:

@@ -26,7 +26,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from ktlib import store
+from ktlib import places, store
 from ktlib.companion.record import notebooks
 from ktlib.companion.record.notebooks import Notebook
 from ktlib.places import ROOT
@@ -193,7 +193,7 @@ class Site:
         where = os.path.relpath(self.run, self.root)
         footer = f"Made by <code>python -m ktlib site --scale {self.scale}</code> from <code>{where}</code>."
         page = PAGE.substitute(title=html.escape(title), style=style, nav=nav, body=content, footer=footer)
-        store.write_atomically(self.folder / name, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+        store.write_text(self.folder / name, page)
 
 
 def executed(notebook: Notebook, run: Path) -> tuple[Path, str]:
@@ -217,7 +217,7 @@ def build(scale: str = "pocket", root: Path = ROOT, folder: Path | None = None) 
     Returns:
         The index.
     """
-    run = (root / "runs" / scale).resolve()
+    run = (places.folder("KT_RUNS", root / "runs") / scale).resolve()
     site = Site(root.resolve(), run, scale, (folder or run / "site").resolve())
     everything = [notebooks.read(path) for path in notebooks.find(root)]
     return _write(site, [(one, executed(one, run)) for one in everything if scale in one.scales])

@@ -16,7 +16,7 @@ import torch
 from ktlib import places
 from ktlib.models import checkpoints
 from ktlib.pocket.training.loop import Learner, write_json
-from ktlib.store import write_atomically
+from ktlib.store import write_text
 
 CARD, README = "card.json", "README.md"
 
@@ -68,7 +68,7 @@ def write(family: Family, name: str, folder: Path) -> None:
         **_measured(family, folder),
     }
     write_json(folder / CARD, card)
-    write_atomically(folder / README, lambda path: path.write_text(family.readable(card)))
+    write_text(folder / README, family.readable(card))
 
 
 def check(family: Family, name: str) -> list[str]:

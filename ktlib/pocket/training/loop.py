@@ -197,7 +197,7 @@ def plateau(recipe: Any, step: int) -> float:
 # -- files ------------------------------------------------------------------------------------------
 def write_json(file: Path, facts: Mapping[str, Any]) -> None:
     """Write facts as JSON that a reader can read too."""
-    store.write_atomically(file, lambda temporary: temporary.write_text(json.dumps(facts, indent=2) + "\n"))
+    store.write_text(file, json.dumps(facts, indent=2) + "\n")
 
 
 def write_halves(file: Path, network: nn.Module, *, without: str = "") -> None:

@@ -35,7 +35,7 @@ def test_titles_and_answers_are_those_of_the_first_cells():
 def test_the_repositorys_notebooks_say_all_there_is_to_say():
     for path in notebooks.find():
         declared = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kt"]
-        assert notebooks.KEYS - {"sometimes"} <= declared.keys(), path.stem
+        assert notebooks.KEYS - {"sometimes", "published"} <= declared.keys(), path.stem
         for name in (*declared["reads"], *declared["writes"], *declared.get("sometimes", ())):
             assert "{scale}" not in name and not name.startswith("/"), name
 

@@ -131,3 +131,25 @@ def test_the_mean_is_over_subjects_and_seeds():
     assert results.mean(rows).value == pytest.approx(0.3)
     both = [*rows, *(replace(r, model="l", value=r.value + 0.2) for r in rows)]
     assert results.mean_over_models(both).value == pytest.approx(0.4)
+
+
+def test_rows_that_somebody_has_edited_are_refused_wherever_they_are_read(tmp_path):
+    path = results.write([ROW], seconds=1, command="x", folder=tmp_path)
+    assert len(results.read("", folder=tmp_path)) == 1
+    path.write_text(path.read_text().replace("0.333333", "0.933333"))
+    with pytest.raises(ValueError, match=r"kt_v2_tab_9.csv: expected the rows that were computed, .*somebody has edit"):
+        results.read("", folder=tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["", "many", "0.5,"])
+def test_a_row_that_cannot_be_read_names_its_file_and_line(tmp_path, cell):
+    path = results.write([ROW], seconds=1, command="x", folder=tmp_path)
+    path.with_suffix(".json").unlink()
+    path.write_text(path.read_text().replace("0.333333", cell))
+    with pytest.raises(ValueError, match=r"kt_v2_tab_9.csv: expected the columns .* found in line 2 something else"):
+        results.read("", folder=tmp_path)
+
+
+def test_minus_one_is_no_seed_for_it_stands_for_none():
+    with pytest.raises(ValueError, match="expected a seed of 0 or more, or None, found -1"):
+        row(item="KT Tab. 1", seed=-1)
