@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 
 from ktlib import store as files
 from ktlib.augment import UNIFORMS, affine_views
+from ktlib.bounds import COUNT, FINITE, INDEX, LIMIT, NOT_NEGATIVE, POSITIVE, SHARE, check, check_seed
 from ktlib.losses import total_variation
 from ktlib.models.protocols import Inner, Invertible
 
@@ -82,7 +83,12 @@ class InversionSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
-        if self.sizes[0][0] != 0 or list(self.sizes) != sorted(self.sizes):
+        check(
+            self, steps=COUNT, views=COUNT, layer=INDEX, lr=NOT_NEGATIVE, scale=POSITIVE, clip=LIMIT, probability=SHARE
+        )
+        check(self, tv=NOT_NEGATIVE, rotation=FINITE, translation=FINITE)
+        whole = all(INDEX.holds(start) and COUNT.holds(side) for start, side in self.sizes)
+        if not whole or not self.sizes or self.sizes[0][0] != 0 or list(self.sizes) != sorted(self.sizes):
             raise ValueError(f"expected sizes to start at step 0 and go up, found {self.sizes}")
 
     def stretched(self, steps: int) -> InversionSettings:
@@ -216,6 +222,10 @@ def invert(
         raise ValueError(
             f"expected a list of descriptions and one seed each, found {descriptions!r} and {len(seeds)} seeds"
         )
+    for one in seeds:
+        check_seed(one)
+    if not COUNT.holds(images_per_concept):
+        raise ValueError(f"expected images_per_concept to be {COUNT}, found {images_per_concept!r}")
     targets = model.target(descriptions, distance=settings.distance)
     weights = model.digest()
     paths = [

@@ -194,7 +194,7 @@ class DualEncoder(nn.Module):
         """
         own = key(*self.text_parameters(), str(self.device), list(names), list(templates))
         if own not in self._classes:
-            prompts = self.encode_text([template.format(name) for name in names for template in templates])
+            prompts = self.encode_text(inputs.prompts(names, templates))
             while len(self._classes) >= CLASSES_KEPT:
                 del self._classes[next(iter(self._classes))]  # the oldest
             self._classes[own] = F.normalize(prompts.view(len(names), len(templates), -1).mean(1), dim=1)

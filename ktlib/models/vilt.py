@@ -183,7 +183,6 @@ class PairScorer(nn.Module):
         return rows, columns
 
     def _target_size_of(self, images: Tensor) -> tuple[int, int]:
-        inputs.check_images(images)
         return self.target_size(*images.shape[-2:])
 
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch length"]:
@@ -264,7 +263,7 @@ class PairScorer(nn.Module):
 
         Source: KT v1, Tab. 1, ViLT rows: argmax of the match score over all class prompts.
         """
-        prompts = [template.format(name) for names, templates in groups for name in names for template in templates]
+        prompts = [prompt for names, templates in groups for prompt in inputs.prompts(names, templates)]
         texts, sizes = Texts(self, prompts), [len(names) * len(templates) for names, templates in groups]
 
         def scores(images: Tensor) -> Tensor:
