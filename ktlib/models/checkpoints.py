@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ktlib import places
 from ktlib.data import manifests
+from ktlib.store import key
 
 # One name a family; open_clip finds a model in a folder under either of its two.
 CLIP, CAPTIONER = "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"
@@ -153,6 +154,36 @@ def some(names: Sequence[str]) -> str:
 def digest(path: Path) -> str:
     """sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fingerprint(model: Any) -> str:
+    """16 digits of all that a model computes with: what is remembered of one model is never taken for another's.
+
+    `digest` tells weights apart. The same weights with another activation, normalisation, size or vocabulary are
+    another model, and so is another kind of adapter around them.
+
+    Args:
+        model: any that has a `digest`.
+    """
+    facts = {
+        name: getattr(model, name, None) for name in ("image_size", "context_length", "closed", "padding", "ensemble")
+    }
+    pixels = [getattr(model, name, None) for name in ("mean", "std")]
+    structure = repr(model) if isinstance(model, nn.Module) else ""
+    config = getattr(model, "config", None)
+    sizes = repr(sorted(config.to_dict().items())) if hasattr(config, "to_dict") else ""
+    words = _words(getattr(model, "tokenizer", None))
+    return key(type(model).__name__, model.digest(), facts, pixels, structure, sizes, words)[:16]
+
+
+def _words(tokenizer: Any) -> str:
+    """A digest of what a tokenizer knows, where it says."""
+    inner = getattr(tokenizer, "tokenizer", tokenizer)  # open_clip wraps those of transformers
+    backend = getattr(inner, "backend_tokenizer", None)
+    if backend is not None:
+        return key(backend.to_str())
+    words = inner.get_vocab() if hasattr(inner, "get_vocab") else getattr(inner, "encoder", {})
+    return key(type(inner).__name__, sorted(words.items()))
 
 
 def weights_digest(network: nn.Module, *parts: object) -> str:

@@ -19,6 +19,7 @@ from ktlib.companion.scales import Scale, Teaching
 from ktlib.companion.sources import examination
 from ktlib.data.sets import Concept, Examination
 from ktlib.models import DualEncoder, PairScorer, Segmenter, VisionEncoder, load
+from ktlib.models.checkpoints import fingerprint
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Fold:
     def weights(self) -> str:
         """Digest of the model before any transfer."""
         return self.model.digest()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of all that the model computes with: part of the key of whatever is remembered of it."""
+        return fingerprint(self.model)
 
     @property
     def dual(self) -> DualEncoder:
@@ -108,6 +114,11 @@ class Subject:
     def weights(self) -> str:
         """Digest of the one pretraining's model."""
         return self.only.weights
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the one pretraining's model."""
+        return self.only.fingerprint
 
 
 def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None = None) -> Subject:
