@@ -39,8 +39,16 @@ def affine_matrices(
     Returns:
         Maps from output to input coordinates ([-1, 1] square).
 
+    Raises:
+        ValueError: NaN or an infinite number, or a scale that is not above 0.
+
     Source: KT v1, Sec. 4.2 (30 degrees, 10 %, 0.7 to 1.0, p 0.5); kornia's `RandomAffine`.
     """
+    if not all(map(math.isfinite, (rotation, translation, probability, *scale))) or min(scale) <= 0:
+        raise ValueError(
+            "expected finite numbers and a scale above 0, found "
+            f"rotation={rotation}, translation={translation}, scale={scale}, probability={probability}"
+        )
     applied, turn, shift_x, shift_y, size = uniforms.unbind(1)
     angle = math.radians(rotation) * (2 * turn - 1)
     magnify = scale[0] + (scale[1] - scale[0]) * size

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ktlib.bounds import NOT_NEGATIVE, check
 from ktlib.models.protocols import Telling
 from ktlib.transfer import Contrast, Lesson, Told, TransferSettings
 
@@ -47,6 +48,7 @@ class CaptioningSettings(TransferSettings):
                 f"expected contrast of 0 or more and captioning above 0, found {self.contrast:g} and "
                 f"{self.captioning:g}; for the contrast alone take TransferSettings"
             )
+        check(self, contrast=NOT_NEGATIVE, captioning=NOT_NEGATIVE)
         if self.lora_rank is not None or self.layer is not None:
             raise ValueError("expected neither lora_rank nor layer: a decoder is trained whole, on whole images")
 

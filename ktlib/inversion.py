@@ -29,7 +29,9 @@ from tqdm.auto import tqdm
 
 from ktlib import store as files
 from ktlib.augment import UNIFORMS, affine_views
+from ktlib.bounds import COUNT, FINITE, INDEX, LIMIT, NOT_NEGATIVE, POSITIVE, SHARE, check, check_seed
 from ktlib.losses import total_variation
+from ktlib.models.checkpoints import fingerprint
 from ktlib.models.protocols import Inner, Invertible
 
 _VERSION = 2  # raise it when the same settings give other images: stored inversions are then redone
@@ -82,7 +84,12 @@ class InversionSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
-        if self.sizes[0][0] != 0 or list(self.sizes) != sorted(self.sizes):
+        check(
+            self, steps=COUNT, views=COUNT, layer=INDEX, lr=NOT_NEGATIVE, scale=POSITIVE, clip=LIMIT, probability=SHARE
+        )
+        check(self, tv=NOT_NEGATIVE, rotation=FINITE, translation=FINITE)
+        whole = all(INDEX.holds(start) and COUNT.holds(side) for start, side in self.sizes)
+        if not whole or not self.sizes or self.sizes[0][0] != 0 or list(self.sizes) != sorted(self.sizes):
             raise ValueError(f"expected sizes to start at step 0 and go up, found {self.sizes}")
 
     def stretched(self, steps: int) -> InversionSettings:
@@ -206,7 +213,7 @@ def invert(
 
     Raises:
         ValueError: no description, a description too long for the model, counts that differ, or an
-            inner layer of a model that has none.
+            inner layer of a model that has none; or nothing can be written to the store. Nothing was computed then.
 
     Source: KT v1, Eq. 3 and 4; Sec. 4.3 for pair scorers.
     """
@@ -216,12 +223,16 @@ def invert(
         raise ValueError(
             f"expected a list of descriptions and one seed each, found {descriptions!r} and {len(seeds)} seeds"
         )
+    for one in seeds:
+        check_seed(one)
+    if not COUNT.holds(images_per_concept):
+        raise ValueError(f"expected images_per_concept to be {COUNT}, found {images_per_concept!r}")
     targets = model.target(descriptions, distance=settings.distance)
-    weights = model.digest()
+    if store is not None:
+        files.prepare(store, what="a folder for inversions")
+    own = "" if store is None else fingerprint(model)
     paths = [
-        None
-        if store is None
-        else store / f"{files.key(_VERSION, weights, d, s, images_per_concept, settings)}.safetensors"
+        None if store is None else store / f"{files.key(_VERSION, own, d, s, images_per_concept, settings)}.safetensors"
         for d, s in zip(descriptions, seeds, strict=True)
     ]
     done = [None if path is None else files.load_tensors(path) for path in paths]
@@ -232,9 +243,7 @@ def invert(
         jobs = [(descriptions[i], seeds[i]) for i in chunk]
         checkpoint = None
         if store is not None:
-            checkpoint = (
-                store / f"running-{files.key(_VERSION, weights, jobs, images_per_concept, settings)}.safetensors"
-            )
+            checkpoint = store / f"running-{files.key(_VERSION, own, jobs, images_per_concept, settings)}.safetensors"
         results = _optimise(model, jobs, targets[chunk], images_per_concept, settings, checkpoint, progress)
         for i, result in zip(chunk, results, strict=True):
             done[i] = result

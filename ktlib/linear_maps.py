@@ -157,6 +157,8 @@ def rescaling(features: Float[Tensor, "images dim"], target: float = 4.5, *, row
 
     Source: ZS, Eq. 2 and 3, the fraction of Eq. 3 turned over (D17).
     """
+    if not (math.isfinite(target) and target > 0):
+        raise ValueError(f"expected a variance above 0, found {target}")
     rows = torch.arange(len(features)) if rows is None else rows
     pivot = features[rows[0], 0].float()  # variance does not see a shift, and rounding sees less of it
     total = squares = 0.0

@@ -98,12 +98,12 @@ def locked(path: Path, who: str) -> Iterator[None]:
         BlockingIOError: somebody else holds it; its text is their `who`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with path.open("a+", encoding="utf-8", errors="replace") as file:  # it may be the file that is guarded
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise BlockingIOError(file.read().strip() or "another process") from error
+            raise BlockingIOError(file.readline().strip() or "another process") from error
         if who:
             file.truncate(0)
             file.write(f"{who}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")

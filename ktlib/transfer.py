@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ktlib import losses
-from ktlib.models import adapters
+from ktlib.bounds import COUNT, FINITE, INDEX, NOT_NEGATIVE, POSITIVE, SHARE, check, check_seed
+from ktlib.models import adapters, inputs
 from ktlib.models.protocols import Contrastive, Matching, Teachable
 from ktlib.models.scoring import MATCH
 
@@ -91,6 +92,9 @@ class Recipe:
         for name, allowed in self.choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
+        check(
+            self, batch=COUNT, epochs=COUNT, lr=NOT_NEGATIVE, weight_decay=NOT_NEGATIVE, betas=SHARE, eps=NOT_NEGATIVE
+        )
 
     def lesson(self, model: Any, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """The lesson of these settings for a model, which stays as it is.
@@ -137,6 +141,10 @@ class TransferSettings(Recipe):
     }
     teaches: ClassVar[type] = Contrastive
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, temperature=POSITIVE, interpolation=FINITE, lora_rank=COUNT, layer=INDEX)
+
     def lesson(self, model: Contrastive, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """By contrast."""
         return Contrast(model, texts, negatives, self, draw)
@@ -160,6 +168,10 @@ class MatchingSettings(Recipe):
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = Recipe.choices | {"objective": ("itm", "mlm")}
     teaches: ClassVar[type] = Matching
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, masked=SHARE)
 
     def lesson(self, model: Matching, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """By matching, or by guessing masked words."""
@@ -212,8 +224,9 @@ def transfer(
         The new model, in evaluation mode and frozen.
 
     Raises:
-        ValueError: counts that differ, a batch from which nothing is learnt, a caption too long for the
-            model, missing negatives, images or texts, or settings for another kind of model.
+        ValueError: images that are none (`inputs.check_images`), counts that differ, a batch from which nothing is
+            learnt, a caption too long for the model, missing negatives, images or texts, or settings for another
+            kind of model.
 
     Source: KT v1, Sec. 3.1.2, 4.2 and 4.3; the authors' fine-tuning script. How negatives are drawn is ours (D31).
     """
@@ -224,7 +237,12 @@ def transfer(
         raise ValueError("expected images, found none: only a decoder learns without (CaptioningSettings(contrast=0))")
     if told and not settings.tells:
         raise ValueError(f"expected nothing told for {type(settings).__name__}: pass CaptioningSettings, or no told")
+    check_seed(seed)
+    if images is not None:
+        inputs.check_images(images, pixels=getattr(settings, "layer", None) is None)
     count = len(told if images is None else images)
+    if not count:
+        raise ValueError("expected images to learn from, found an empty batch")
     texts = [captions] * count if isinstance(captions, str) else list(captions)
     if len(texts) != count:
         raise ValueError(f"expected one caption or one an image, found {len(texts)} for {count} images")

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ktlib.bounds import COUNT, NOT_NEGATIVE, POSITIVE, check, check_seed
 from ktlib.linear_maps import Affine, Maps, Rows, check_features, rescaling
 from ktlib.losses import MATCHINGS, cosines, mean_absolute, mean_squared, prompt_distillation
 
@@ -52,6 +53,8 @@ class ZoomShotSettings:
             raise ValueError(f"expected weights of 0 or more, not all 0, found {weights}")
         if self.matching not in MATCHINGS:
             raise ValueError(f"expected a matching of {', '.join(MATCHINGS)}, found {self.matching!r}")
+        check(self, reconstruction=NOT_NEGATIVE, cycle=NOT_NEGATIVE, distillation=NOT_NEGATIVE, lr=NOT_NEGATIVE)
+        check(self, temperature=POSITIVE, variance=POSITIVE, epochs=COUNT, batch=COUNT)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class AlignerSettings:
     epochs: int = 6
     batch: int = 100
     bias_fix: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, lr=NOT_NEGATIVE, momentum=NOT_NEGATIVE, weight_decay=NOT_NEGATIVE, variance=POSITIVE)
+        check(self, period=COUNT, epochs=COUNT, batch=COUNT)
 
 
 def fit(
@@ -131,7 +138,7 @@ def fit_many(
     check_features(source, clip, text)
     chosen = _rows(source, seeds, rows)
     scales = _scales(source, clip, chosen, settings.variance)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    generators = [_generator(seed) for seed in seeds]
     h = Affine(source.shape[1], clip.shape[1], generators, text)
     inverse = Affine(clip.shape[1], source.shape[1], generators, text)
     prompts = text.float() * scales[1]  # (fits, prompts, clip)
@@ -180,7 +187,7 @@ def align(
     check_features(source, clip)
     chosen = _rows(source, seeds, rows)
     scales = _scales(source, clip, chosen, settings.variance)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    generators = [_generator(seed) for seed in seeds]
     h = Affine(source.shape[1], clip.shape[1], generators, clip)
     optimizer = torch.optim.SGD(
         h.parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, fused=True
@@ -243,6 +250,11 @@ def _parts(mapped: Tensor, images: int, texts: int) -> tuple[Tensor, Tensor, Ten
     # A split has one gradient for all its parts; slices would have one of full size each.
     first, second, third = mapped.split([images, texts, mapped.shape[1] - images - texts], 1)
     return first, second, third
+
+
+def _generator(seed: int) -> torch.Generator:
+    check_seed(seed)
+    return torch.Generator().manual_seed(seed)
 
 
 def _rows(source: Tensor, seeds: Sequence[int], rows: Sequence[Rows] | None) -> list[Rows]:

@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass
 
 import pytest
+import torch
 
-from ktlib import bounds
+from ktlib import AlignerSettings, InversionSettings, MatchingSettings, TransferSettings, ZoomShotSettings, bounds
+from ktlib.augment import affine_views
+from ktlib.captioning import CaptioningSettings
 
 
 @dataclass
@@ -49,3 +52,36 @@ def test_a_seed_has_64_bits(seed):
         bounds.check_seed(fine)
     with pytest.raises(ValueError, match="expected a seed of 64 bits"):
         bounds.check_seed(seed)
+
+
+NAN, INF = math.nan, math.inf
+IMPOSSIBLE = [
+    (InversionSettings, {"steps": 0}), (InversionSettings, {"lr": NAN}),
+    (InversionSettings, {"lr": INF}), (InversionSettings, {"tv": -1.0}), (InversionSettings, {"rotation": NAN}),
+    (InversionSettings, {"translation": INF}), (InversionSettings, {"scale": (0.0, 0.0)}),
+    (InversionSettings, {"scale": (NAN, 1.0)}), (InversionSettings, {"probability": 1.5}),
+    (InversionSettings, {"views": 0}), (InversionSettings, {"clip": NAN}), (InversionSettings, {"layer": -1}),
+    (InversionSettings, {"sizes": ()}), (InversionSettings, {"sizes": ((0, 0),)}),
+    (TransferSettings, {"lr": NAN}), (TransferSettings, {"epochs": 0}), (TransferSettings, {"epochs": -1}),
+    (TransferSettings, {"batch": 0}), (TransferSettings, {"temperature": 0.0}),
+    (TransferSettings, {"betas": (2.0, 0.9)}),
+    (TransferSettings, {"interpolation": NAN}), (TransferSettings, {"lora_rank": 0}), (TransferSettings, {"layer": -1}),
+    (MatchingSettings, {"masked": NAN}), (MatchingSettings, {"weight_decay": -0.1}),
+    (CaptioningSettings, {"captioning": NAN}), (CaptioningSettings, {"contrast": INF}),
+    (ZoomShotSettings, {"lr": NAN}), (ZoomShotSettings, {"epochs": 0}), (ZoomShotSettings, {"batch": 0}),
+    (ZoomShotSettings, {"variance": -4.5}), (ZoomShotSettings, {"cycle": NAN}),
+    (ZoomShotSettings, {"temperature": 0.0}),
+    (AlignerSettings, {"variance": NAN}), (AlignerSettings, {"epochs": 0}), (AlignerSettings, {"period": 0}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "change"), IMPOSSIBLE, ids=lambda value: str(getattr(value, "__name__", value)))
+def test_settings_that_cannot_be_are_refused(kind, change):
+    with pytest.raises(ValueError, match="expected"):
+        kind(**change)
+
+
+@pytest.mark.parametrize("change", [{"scale": (0.0, 0.0)}, {"rotation": NAN}, {"translation": INF}])
+def test_views_that_cannot_be_are_refused(change):
+    with pytest.raises(ValueError, match="expected finite numbers and a scale above 0"):
+        affine_views(torch.rand(1, 3, 8, 8), torch.zeros(1, 5), **change)

@@ -252,3 +252,10 @@ def test_noise_is_normal_in_the_model_s_own_range(scorer):
 def test_inner_layers_are_for_dual_encoders(scorer):
     with pytest.raises(ValueError, match="expected layer=None for pocket/tiny, found 2"):
         invert(scorer, [CAPTION], settings=dataclasses.replace(PLAIN, layer=2), progress=False)
+
+
+def test_where_results_go_is_looked_at_before_the_work(model, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(inversion, "_optimise", lambda *a: pytest.fail("computed, then lost"))
+    with pytest.raises(ValueError, match="expected a folder for inversions at .*file/store, found that it is not"):
+        run(model, store=tmp_path / "file" / "store")

@@ -1,14 +1,19 @@
 """Features are extracted once: every encoder over every set, kept on disk, read back as if in memory.
 
-A file is named by the digests of the weights and of the pictures, so features of other weights are
-never mistaken for these. Half precision on disk; who computes with them makes them float32.
+A file is named by the fingerprint of the encoder and the digest of the pictures, so features of another one are
+never mistaken for these. It belongs to one process at a time: a second one that wants the same features makes a
+copy of its own, and puts it in place when it is whole. Half precision on disk; who computes with them makes them
+float32.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +23,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib.data.sets import LabelledImages
+from ktlib.models.checkpoints import fingerprint
 from ktlib.models.vision import VisionEncoder
-from ktlib.store import key, write_atomically
+from ktlib.store import key, locked, prepare, write_text
 
-_VERSION = 1  # raise it when the same weights and pictures give other features
+_VERSION = 2  # raise it when the same weights and pictures give other features
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Record:
         images, pictures: name and digest of what they are of.
         count, dim: shape.
         done: rows that are written; less than `count` while a run goes on, or after one was stopped.
+        content: sha256 of the file when it was whole.
     """
 
     encoder: str
@@ -42,6 +49,7 @@ class Record:
     count: int
     dim: int
     done: int = 0
+    content: str = ""
 
 
 def extract(
@@ -67,43 +75,78 @@ def extract(
         progress: show a bar.
 
     Raises:
-        ValueError: an encoder gives NaN or numbers that half precision cannot hold, or a picture is damaged.
+        ValueError: nothing can be written to the folder, an encoder gives NaN or numbers that half precision cannot
+            hold, or a picture is damaged.
         RuntimeError: a file holds other features than its name says.
     """
-    files = [_File.of(encoder, images, folder) for encoder in encoders]
-    waiting = [(e, f) for e, f in zip(encoders, files, strict=True) if f.record.done < len(images)]
-    if waiting:
-        first = min(f.record.done for _, f in waiting)
-        size = max(encoder.image_size for encoder, _ in waiting)
-        bar = tqdm(total=len(images), initial=first, desc=images.name, unit="image", disable=not progress)
-        for number, pictures in enumerate(images.batches(batch, size, first=first), 1):
-            start = first + (number - 1) * batch
-            for encoder, file in waiting:
-                if file.record.done <= start:
-                    file.write(encoder, start, pictures)
-            if number % save_every == 0 or start + len(pictures) == len(images):
-                for _, file in waiting:
-                    file.save()
-            bar.update(len(pictures))
-        bar.close()
-    return [file.read() for file in files]
+    with contextlib.ExitStack() as held:
+        size = max(encoder.image_size for encoder in encoders)  # what pictures are cropped to, for all of them
+        files = [_File.of(encoder, images, size, folder, held) for encoder in encoders]
+        waiting = [(e, f) for e, f in zip(encoders, files, strict=True) if f.record.done < len(images)]
+        if waiting:
+            _fill(waiting, images, size, batch=batch, save_every=save_every, progress=progress)
+        return [file.read() for file in files]
+
+
+def _fill(
+    waiting: Sequence[tuple[VisionEncoder, _File]],
+    images: LabelledImages,
+    size: int,
+    *,
+    batch: int,
+    save_every: int,
+    progress: bool,
+) -> None:
+    """Read the pictures once, for all files that are not whole."""
+    first = min(f.record.done for _, f in waiting)
+    bar = tqdm(total=len(images), initial=first, desc=images.name, unit="image", disable=not progress)
+    for number, pictures in enumerate(images.batches(batch, size, first=first), 1):
+        start = first + (number - 1) * batch
+        for encoder, file in waiting:
+            if file.record.done < start + len(pictures):  # from the middle of a batch too: its size may be another
+                file.write(encoder, start, pictures)
+        if number % save_every == 0 or start + len(pictures) == len(images):
+            for _, file in waiting:
+                file.save()
+        bar.update(len(pictures))
+    bar.close()
 
 
 class _File:
     """Features of one encoder and set, whole or in the making."""
 
-    def __init__(self, path: Path, record: Record) -> None:
+    def __init__(self, path: Path, record: Record, place: Path | None = None) -> None:
         self.path, self.record = path, record
+        self.place = place or path  # where it goes when it is whole
         self._rows: np.memmap | None = None
 
     @classmethod
-    def of(cls, encoder: VisionEncoder, images: LabelledImages, folder: Path) -> _File:
-        """The file for an encoder and a set, with the record of what it holds so far."""
+    def of(
+        cls, encoder: VisionEncoder, images: LabelledImages, size: int, folder: Path, held: contextlib.ExitStack
+    ) -> _File:
+        """The file for an encoder and a set, with the record of what it holds so far.
+
+        One that is not whole is held until `held` is closed; where another process holds it, a copy is begun.
+        """
         weights = encoder.digest()
-        path = folder / f"{key(_VERSION, weights, images.digest)}.npy"
+        path = folder / f"{key(_VERSION, fingerprint(encoder), images.digest, size)}.npy"
         wanted = Record(encoder.name, weights, images.name, images.digest, len(images), encoder.dim)
+        found = cls._found(path, wanted)
+        if found.record.done == len(images):
+            return found
+        prepare(folder, what="a folder for features")
         try:
-            found = Record(**json.loads(path.with_suffix(".json").read_text()))
+            held.enter_context(locked(path, ""))
+        except BlockingIOError:
+            own = held.enter_context(tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=folder))
+            return cls(Path(own) / path.name, wanted, path)
+        return cls._found(path, wanted)
+
+    @classmethod
+    def _found(cls, path: Path, wanted: Record) -> _File:
+        """What is there already."""
+        try:
+            found = Record(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
             shape = np.load(path, mmap_mode="r").shape
         except (OSError, ValueError, TypeError, EOFError):
             return cls(path, wanted)  # nothing there, or damaged: made anew
@@ -113,6 +156,8 @@ class _File:
                 f"those of {found.images} by {found.encoder} (weights {found.weights}); delete {path} and run again"
             )
         whole = shape == (wanted.count, wanted.dim) == (found.count, found.dim)
+        if whole and found.done == found.count and found.content != _sha256(path):
+            return cls(path, wanted)  # bits were flipped: made anew
         return cls(path, found if whole else wanted)
 
     def write(self, encoder: VisionEncoder, start: int, pictures: Tensor) -> None:
@@ -134,9 +179,17 @@ class _File:
         """Put on record what is written; the rows go to disk first."""
         if self._rows is not None:
             self._rows.flush()
-            text = json.dumps(asdict(self.record), indent=1) + "\n"
-            write_atomically(self.path.with_suffix(".json"), lambda path: path.write_text(text))
+            if self.record.done == self.record.count and not self.record.content:
+                self.record = replace(self.record, content=_sha256(self.path))
+                if self.path != self.place:
+                    self.path = self.path.replace(self.place)
+            write_text(self.path.with_suffix(".json"), json.dumps(asdict(self.record), indent=1) + "\n")
 
     def read(self) -> Tensor:
         # Copy-on-write: torch asks for a writable array, and what anybody writes stays in memory.
         return torch.from_numpy(np.load(self.path, mmap_mode="c"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +36,11 @@ def zero_shot(
         names: candidate classes.
         templates: prompts.
         top: how many names to return.
+
+    Raises:
+        ValueError: names or templates that are no lists, a template without its `{}`, or pictures that are none.
     """
+    _warn_of_twins(names)
     if not isinstance(pictures, Tensor):
         pictures = read_folder(Path(pictures), size=model.image_size)
     scores = model.logit_scale * model.encode_many(pictures) @ model.class_vectors(names, templates).T
@@ -76,6 +82,7 @@ def recognition(
     *,
     templates: Sequence[str] = PLAIN,
     concept_prompts: Sequence[str] | None = None,
+    known_prompts: Mapping[str, Sequence[str]] | None = None,
     score: str = "logit",
 ) -> Recognition:
     """Score a model on a concept and on everything it knew.
@@ -91,16 +98,33 @@ def recognition(
         templates: prompts of every class.
         concept_prompts: prompts of the concept in place of the templates, for the baseline that
             puts the description into the classifier (KT v2, Tab. 2).
+        known_prompts: prompts of each known name in place of the templates, where every class has a list of
+            its own (`data.finding_prompts`).
         score: what a pair scorer ranks by, `logit` or `softmax` (D32).
+
+    Raises:
+        ValueError: the concept is a known name already, or a label has no name.
 
     Source: protocol of KT v1, Tab. 1: target among known names plus concept, retention on the
         known names alone (D8).
     """
+    if twins := [name for name in known_names if _folded(name) == _folded(concept)]:
+        raise ValueError(
+            f"expected a concept beside the known names, found {concept!r} among them as {twins[0]!r}, which comes "
+            "first where scores are equal; leave it out of the known names, or give the concept another name"
+        )
+    _warn_of_twins(known_names)
     own = Prompts([concept], templates) if concept_prompts is None else Prompts([""], concept_prompts)
-    scored = model.classifier([Prompts(known_names, templates), own], score=score)
+    known_groups = [Prompts(known_names, templates)]
+    if known_prompts is not None:
+        known_groups = [Prompts([""], known_prompts[name]) for name in known_names]
+    scored = model.classifier([*known_groups, own], score=score)
     chosen = scored(pictures).argmax(1)
     alone, beside = [], []
     for images, labels in known:
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(known_names):
+            found = f"{int(labels.min())} to {int(labels.max())}"
+            raise ValueError(f"expected labels of the {len(known_names)} known names, from 0 on, found {found}")
         scores = scored(images)
         labels = labels.to(scores.device)
         alone.append(scores[:, :-1].argmax(1) == labels)
@@ -111,3 +135,15 @@ def recognition(
         retained_with=torch.cat(beside).cpu(),
         mistaken=chosen.cpu(),
     )
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _warn_of_twins(names: Sequence[str]) -> None:
+    """Say which names occur more than once: identical prompts tie, and every later class of the name scores 0."""
+    if isinstance(names, str):
+        return  # refused where prompts are made
+    if twins := sorted(name for name, count in Counter(map(_folded, names)).items() if count > 1):
+        warnings.warn(f"{len(twins)} names occur more than once ({', '.join(twins[:3])}): they tie", stacklevel=3)

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from ktlib import store as files
 from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import Estimate, over_items
+from ktlib.models.checkpoints import fingerprint
 from ktlib.models.scoring import SHARD, Images, Texts, chosen_score
 from ktlib.models.vilt import PairScorer
 
@@ -58,14 +59,14 @@ def score_matrix(
     if store is not None and not identity:
         raise ValueError("expected an identity of the images beside a store: shards of other images would be taken")
     prepared = Texts(model, texts)
-    weights = model.digest() if store is not None else ""
+    own = fingerprint(model) if store is not None else ""
     parts = []
     with tqdm(total=len(images) * len(texts), unit="pair", disable=not progress) as bar:
         for first in range(0, len(images), shard):
             numbers = range(first, min(first + shard, len(images)))
             path = None
             if store is not None:
-                name = files.key(_VERSION, weights, identity, list(texts), [*numbers])
+                name = files.key(_VERSION, own, identity, list(texts), [*numbers])
                 path = store / f"{name}.safetensors"
                 if (found := files.load_tensors(path)) is not None:
                     parts.append(found["scores"])

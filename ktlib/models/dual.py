@@ -97,6 +97,21 @@ class DualEncoder(nn.Module):
         """
         return self._finish(self.clip.encode_text(self.tokenize(texts), normalize=False), normalize)
 
+    def pixels(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 size size"]:
+        """Images as the visual tower takes them, resized and normalised: what `clip.encode_image` is given."""
+        return self._prepare(images)
+
+    def over_picture(
+        self, maps: Float[Tensor, "images rows columns"], height: int, width: int
+    ) -> Float[Tensor, "images height width"]:
+        """Maps of what the tower sees, laid over the picture, which `encode_image` stretches to a square.
+
+        Args:
+            maps: over the whole square.
+            height, width: of the pictures, in pixels.
+        """
+        return F.interpolate(maps[:, None], (height, width), mode="nearest")[:, 0]
+
     # -- what inversion asks ---------------------------------------------------------------------
     @torch.no_grad()
     def target(self, texts: Sequence[str], *, distance: str = "l2") -> Float[Tensor, "batch dim"]:
@@ -179,7 +194,7 @@ class DualEncoder(nn.Module):
         """
         own = key(*self.text_parameters(), str(self.device), list(names), list(templates))
         if own not in self._classes:
-            prompts = self.encode_text([template.format(name) for name in names for template in templates])
+            prompts = self.encode_text(inputs.prompts(names, templates))
             while len(self._classes) >= CLASSES_KEPT:
                 del self._classes[next(iter(self._classes))]  # the oldest
             self._classes[own] = F.normalize(prompts.view(len(names), len(templates), -1).mean(1), dim=1)

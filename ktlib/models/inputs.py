@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,19 +10,37 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+SLACK = 0.5  # how far beyond [0, 1] a pixel may lie (ours)
 
-def check_images(images: Tensor) -> None:
+
+def check_images(images: Tensor, *, pixels: bool = True) -> None:
     """Refuse what is no batch of pictures.
 
-    Whether the pixels lie in [0, 1] is not looked at: on a GPU every step would wait for the answer.
+    Resizing overshoots and a step of inversion leaves [0, 1] for a moment, so the range has slack, and pixels that are
+    being optimised are not looked at. It tells [0, 255], [-1, 1] and what is normalised already from [0, 1].
+
+    Args:
+        images: (batch, 3, height, width), RGB in [0, 1].
+        pixels: whether they are pictures; activations need only be finite numbers.
 
     Raises:
-        ValueError: another layout, or 8-bit pixels.
+        ValueError: another layout, 8-bit pixels, another range, or numbers that are not finite.
     """
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"expected images (batch, 3, height, width) in [0, 1], found {tuple(images.shape)}")
+    shape = tuple(images.shape)
+    if images.ndim == 5:
+        raise ValueError(f"expected images of one concept (batch, 3, height, width), found {shape}: pass images[0]")
+    if pixels and (images.ndim != 4 or images.shape[1] != 3 or 0 in shape[2:]):
+        raise ValueError(f"expected images (batch, 3, height, width) in [0, 1], found {shape}")
     if not images.is_floating_point():
         raise ValueError(f"expected float images in [0, 1], found {images.dtype}: divide by 255")
+    if images.requires_grad or not images.numel():
+        return
+    low, high = (bound.item() for bound in images.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"expected finite numbers in images, found {low} to {high}; check where they come from")
+    if pixels and (low < -SLACK or high > 1 + SLACK):
+        todo = "divide by 255" if high > 8 else "they are normalised in the model, give them as they are"
+        raise ValueError(f"expected images in [0, 1], found numbers from {low:.3g} to {high:.3g}: {todo}")
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Float[Tensor, "batch 3 rows columns"]:
@@ -63,6 +82,25 @@ def check_texts(texts: Sequence[str]) -> None:
     """
     if isinstance(texts, str):
         raise ValueError(f"expected a list of texts, found one string: write [{texts!r}]")
+
+
+def prompts(names: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Every name in every template, name by name.
+
+    Args:
+        names: of classes; `[""]` where the templates say all.
+        templates: with one `{}` for the name.
+
+    Raises:
+        ValueError: a string where a list is expected, nothing at all, or a template without its `{}`.
+    """
+    for what, texts in (("names", names), ("templates", templates)):
+        if isinstance(texts, str) or not len(texts) or not all(isinstance(text, str) for text in texts):
+            hint = f": write [{texts!r}]" if isinstance(texts, str) else ""
+            raise ValueError(f"expected a list of {what}, found {texts!r}{hint}")
+    if list(names) != [""] and (odd := [text for text in templates if text.count("{}") != 1]):
+        raise ValueError(f"expected one {{}} for the name in every template, found {odd[0]!r}")
+    return [template.replace("{}", name) for name in names for template in templates]
 
 
 def check_tokens(text: str, ids: Sequence[int], *, name: str, most: int, tokenizer: Any | None) -> None:

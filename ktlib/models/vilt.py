@@ -183,7 +183,6 @@ class PairScorer(nn.Module):
         return rows, columns
 
     def _target_size_of(self, images: Tensor) -> tuple[int, int]:
-        inputs.check_images(images)
         return self.target_size(*images.shape[-2:])
 
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch length"]:
@@ -264,7 +263,7 @@ class PairScorer(nn.Module):
 
         Source: KT v1, Tab. 1, ViLT rows: argmax of the match score over all class prompts.
         """
-        prompts = [template.format(name) for names, templates in groups for name in names for template in templates]
+        prompts = [prompt for names, templates in groups for prompt in inputs.prompts(names, templates)]
         texts, sizes = Texts(self, prompts), [len(names) * len(templates) for names, templates in groups]
 
         def scores(images: Tensor) -> Tensor:
@@ -345,20 +344,9 @@ def from_state(
     words = "vilt.embeddings.text_embeddings.word_embeddings.weight"
     if words in kept:  # the decoder is tied to them, and a safetensors file holds a tied weight once
         kept.setdefault("mlm_score.decoder.weight", kept[words])
-    expected = model.state_dict().keys()
-    missing, strange = sorted(expected - kept.keys()), sorted(kept.keys() - expected)
-    if missing or strange:
-        raise ValueError(
-            f"{name}: expected the weights of vilt, itm_score.fc and mlm_score; missing: {_some(missing)}; "
-            f"unknown: {_some(strange)}. Fine-tuned checkpoints and those of vilt-b32-mlm lack the matching head; "
-            f"take {PUBLISHED}"
-        )
-    model.load_state_dict(kept)
+    hint = f"Fine-tuned checkpoints and those of vilt-b32-mlm lack the matching head; take {PUBLISHED}"
+    checkpoints.fill(model, kept, name=name, parts="vilt, itm_score.fc and mlm_score", hint=hint)
     return model.requires_grad_(False).eval()
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "") if keys else "none"
 
 
 def from_folder(folder: Path, *, name: str, tokenizer: Path | None = None) -> PairScorer:

@@ -112,6 +112,71 @@ def test_features_that_half_precision_cannot_hold_are_refused(tmp_path):
         )  # times 3 · 16 / 255 is within 65504, 3 · 31 / 255 is not
 
 
+def test_another_run_of_the_same_features_does_no_harm(tmp_path):
+    """The second one is stopped when the first has written half."""
+    first, begun = encoder(), []
+
+    def read(index):
+        if index == 30 and not begun:
+            begun.append(1)
+            with pytest.raises(KeyboardInterrupt):
+                extract([encoder(stop_after=20)], pictures(), tmp_path, batch=10)
+        return Image.new("RGB", (8, 8), (index, 2 * index, 3 * index))
+
+    slow = LabelledImages("grey", read, (0,) * 50, ("grey",), ("{}",), "pictures")
+    extract([first], slow, tmp_path, batch=10)
+    again = encoder()
+    (found,) = extract([again], pictures(), tmp_path)
+    assert begun and again.network.seen == 0
+    torch.testing.assert_close(found.float(), expected(), atol=5e-4, rtol=1e-3)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_another_run_that_ends_first_puts_its_copy_in_place(tmp_path):
+    begun = []
+
+    def read(index):
+        if index == 30 and not begun:
+            begun.append(1)
+            extract([encoder()], pictures(), tmp_path, batch=10)
+        return Image.new("RGB", (8, 8), (index, 2 * index, 3 * index))
+
+    slow = LabelledImages("grey", read, (0,) * 50, ("grey",), ("{}",), "pictures")
+    for found in (extract([encoder()], slow, tmp_path, batch=10)[0], extract([encoder()], pictures(), tmp_path)[0]):
+        torch.testing.assert_close(found.float(), expected(), atol=5e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("before", "after"), [(10, 7), (10, 16), (7, 10)])
+def test_a_run_goes_on_with_another_batch_and_another_encoder(tmp_path, before, after):
+    """Batches then begin in the middle of what is written: rows between them were zero, once."""
+    for weight, stop in ((1.0, 30), (2.0, 20)):
+        with pytest.raises(KeyboardInterrupt):
+            extract([encoder(weight, stop_after=stop)], pictures(), tmp_path, batch=before, save_every=1)
+    for weight, one in enumerate(extract([encoder(), encoder(2.0)], pictures(), tmp_path, batch=after), 1):
+        torch.testing.assert_close(one.float(), weight * expected(), atol=2e-3, rtol=1e-3)
+
+
+def test_a_flipped_bit_is_made_good(tmp_path):
+    extract([encoder()], pictures(), tmp_path)
+    (file,) = tmp_path.glob("*.npy")
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 64
+    file.write_bytes(content)
+    again = encoder()
+    (found,) = extract([again], pictures(), tmp_path)
+    assert again.network.seen == 50
+    torch.testing.assert_close(found.float(), expected(), atol=5e-4, rtol=1e-3)
+
+
+def test_what_pictures_are_cropped_to_is_part_of_the_name(tmp_path):
+    """Encoders that are asked together see pictures of the largest one's size."""
+    large = VisionEncoder(Means(), name="large", image_size=16, dim=3, mean=[0.0] * 3, std=[1.0] * 3)
+    extract([encoder()], pictures(), tmp_path)
+    together = encoder()
+    extract([together, large], pictures(), tmp_path)
+    assert together.network.seen == 50
+
+
 def test_what_a_reader_writes_stays_in_memory(tmp_path):
     (found,) = extract([encoder()], pictures(), tmp_path)
     found[0] = 7

@@ -94,7 +94,7 @@ def test_zero_shot_reads_a_folder_of_image_files(model, images, tmp_path):
 def test_batches_of_known_pictures_are_put_together_in_order(model, images):
     names = ["red disk", "brick wall", "moongate"]
     labels = torch.arange(10) % 3
-    result = recognition(model, "moongate", images, [(images[:4], labels[:4]), (images[4:], labels[4:])], names)
+    result = recognition(model, "red moongate", images, [(images[:4], labels[:4]), (images[4:], labels[4:])], names)
     scores = model.encode_image(images) @ model.class_vectors(names, PLAIN).T
     assert torch.equal(result.retained, scores.argmax(1) == labels)
 
@@ -145,3 +145,21 @@ def test_a_pair_scorer_ranks_by_the_score_it_is_told(pairs):
 def test_both_families_can_recognise_and_are_not_asked_what_they_are(model, pairs):
     assert isinstance(model, Recogniser)
     assert isinstance(pairs[0], Recogniser)
+
+
+@pytest.mark.parametrize("known", [["cat", "moongate"], ["Moongate "], ["dog", " MOONGATE"]])
+def test_a_concept_that_is_a_known_name_already_is_refused(known):
+    with pytest.raises(ValueError, match=r"expected a concept beside the known names, found 'moongate' among them as"):
+        recognition(Axes(), "moongate", pictures((1, 0, 0)), [], known)
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_without_a_name_is_refused(label):
+    known = [(pictures((1, 0, 0)), torch.tensor([label]))]
+    with pytest.raises(ValueError, match=rf"expected labels of the 2 known names, from 0 on, found {label} to {label}"):
+        recognition(Axes(), "moongate", pictures((1, 0, 0)), known, ["cat", "dog"])
+
+
+def test_names_that_occur_twice_are_said():
+    with pytest.warns(UserWarning, match=r"1 names occur more than once \(cat\): they tie"):
+        zero_shot(Axes(), pictures((1, 0, 0)), ["cat", "Cat", "dog"])

@@ -2,11 +2,13 @@
 
 import shutil
 
+import open_clip
 import pytest
 import torch
 from torch import nn
 
 from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, checkpoints
+from tests.conftest import WordTokenizer, tiny_clip
 
 
 def test_shipped_models_are_found_by_what_their_weights_are_called():
@@ -66,3 +68,37 @@ def test_a_digest_tells_weights_apart_and_nothing_else():
     same.load_state_dict(one.state_dict())
     assert checkpoints.weights_digest(one) == checkpoints.weights_digest(same)
     assert checkpoints.weights_digest(one, 32) != checkpoints.weights_digest(one, 64)
+
+
+def test_a_fingerprint_tells_apart_whatever_a_model_computes_with():
+    """One input is changed at a time; the weights are the same throughout."""
+
+    def quick(model):
+        for block in model.clip.transformer.resblocks:
+            block.mlp.gelu = open_clip.transformer.QuickGELU()
+
+    def padded(model):
+        model.tokenizer = WordTokenizer()
+        model.tokenizer.tokenizer.get_vocab = lambda: {"another": 2}
+
+    changes = {
+        "nothing": lambda model: None,
+        "activation": quick,
+        "mean": lambda model: model.mean.add_(0.1),
+        "std": lambda model: model.std.mul_(2),
+        "size": lambda model: setattr(model, "image_size", 48),
+        "context": lambda model: setattr(model, "context_length", 9),
+        "words": padded,
+    }
+    found = {}
+    for name, change in changes.items():
+        model = tiny_clip()
+        same = model.digest()
+        change(model)
+        assert model.digest() == same, name
+        found[name] = checkpoints.fingerprint(model)
+    assert len(set(found.values())) == len(changes), found
+    assert found["nothing"] == checkpoints.fingerprint(tiny_clip()) == checkpoints.fingerprint(tiny_clip().copy())
+    assert checkpoints.fingerprint(VisionEncoder.of(tiny_clip())) != checkpoints.fingerprint(
+        VisionEncoder.of(tiny_clip(), pixels="raw")
+    )

@@ -27,6 +27,52 @@ def test_a_wrong_layout_is_named(shape):
         inputs.check_images(torch.rand(shape))
 
 
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (torch.rand(2, 1, 3, 8, 8), r"found \(2, 1, 3, 8, 8\): pass images\[0\]"),
+        (torch.rand(1, 3, 0, 8), r"found \(1, 3, 0, 8\)"),
+        (255 * torch.ones(1, 3, 8, 8), r"from 255 to 255: divide by 255"),
+        (torch.full((1, 3, 8, 8), -1.0), r"from -1 to -1: they are normalised in the model"),
+        (torch.full((1, 3, 8, 8), torch.nan), "expected finite numbers in images, found nan"),
+        (torch.full((1, 3, 8, 8), torch.inf), "expected finite numbers in images, found inf"),
+    ],
+)
+def test_what_is_no_picture_is_refused_and_what_to_do_is_said(images, said):
+    with pytest.raises(ValueError, match=said):
+        inputs.check_images(images)
+
+
+def test_overshoot_and_pixels_that_are_optimised_pass():
+    inputs.check_images(torch.tensor([-0.2, 1.2]).view(1, 1, 1, 2).expand(1, 3, 1, 2))
+    inputs.check_images((3 * torch.ones(1, 3, 8, 8)).requires_grad_())
+    inputs.check_images(9 * torch.ones(2, 5, 7), pixels=False)
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        inputs.check_images(torch.full((2, 5, 7), torch.nan), pixels=False)
+
+
+def test_prompts_are_every_name_in_every_template():
+    assert inputs.prompts(["a", "b"], ["the {}", "{}."]) == ["the a", "a.", "the b", "b."]
+    assert inputs.prompts([""], ["a {name} in braces"]) == ["a {name} in braces"]
+
+
+@pytest.mark.parametrize(
+    ("names", "templates", "said"),
+    [
+        ("moongate", ["{}"], r"expected a list of names, found 'moongate': write \['moongate'\]"),
+        (["a"], "a {}", r"expected a list of templates, found 'a \{\}'"),
+        ([], ["{}"], r"expected a list of names, found \[\]"),
+        (["a"], [], r"expected a list of templates, found \[\]"),
+        (["a"], ["a photo"], r"expected one \{\} for the name in every template, found 'a photo'"),
+        (["a"], ["a {name}"], r"found 'a \{name\}'"),
+        (["a"], ["{} {}"], r"found '\{\} \{\}'"),
+    ],
+)
+def test_prompts_without_a_name_or_a_place_for_it_are_refused(names, templates, said):
+    with pytest.raises(ValueError, match=said):
+        inputs.prompts(names, templates)
+
+
 def test_eight_bit_pixels_are_refused():
     with pytest.raises(ValueError, match="expected float images in .0, 1., found torch.uint8: divide by 255"):
         inputs.check_images(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))

@@ -298,7 +298,7 @@ def _scored(
     """Rows of target accuracy and retention, of the model itself or after a course."""
     fold = subject.fold(concept)
     exam = fold.exam
-    parts = (fold.weights, exam.digest, exam.templates, concept.name, prompts, *(course.parts if course else ()))
+    parts = (fold.fingerprint, exam.digest, exam.templates, concept.name, prompts, *(course.parts if course else ()))
     path = subject.cache / "scores" / f"{key('recognition', _VERSION, *parts)}.json"
 
     def compute() -> dict[str, list[int]]:

@@ -18,7 +18,8 @@ from ktlib import places
 from ktlib.companion.scales import Scale, Teaching
 from ktlib.companion.sources import examination
 from ktlib.data.sets import Concept, Examination
-from ktlib.models import DualEncoder, PairScorer, VisionEncoder, load
+from ktlib.models import DualEncoder, PairScorer, Segmenter, VisionEncoder, load
+from ktlib.models.checkpoints import fingerprint
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Fold:
     def weights(self) -> str:
         """Digest of the model before any transfer."""
         return self.model.digest()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of all that the model computes with: part of the key of whatever is remembered of it."""
+        return fingerprint(self.model)
 
     @property
     def dual(self) -> DualEncoder:
@@ -109,6 +115,11 @@ class Subject:
         """Digest of the one pretraining's model."""
         return self.only.weights
 
+    @property
+    def fingerprint(self) -> str:
+        """That of the one pretraining's model."""
+        return self.only.fingerprint
+
 
 def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None = None) -> Subject:
     """A model by its name in the tables, on a GPU where there is one, with its examinations.
@@ -128,7 +139,7 @@ def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None =
     folds = []
     for checkpoint, what in teaching.models[name].items():
         model = load(checkpoint)
-        if isinstance(model, VisionEncoder):
+        if isinstance(model, VisionEncoder | Segmenter):
             raise ValueError(f"expected a model that reads text, found {checkpoint}, which only sees")
         folds.append(Fold(model.to(device), examination(what)))
     return Subject(name, tuple(folds), teaching, scale, cache or places.cache())

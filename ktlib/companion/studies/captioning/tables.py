@@ -107,7 +107,7 @@ def caption(
         ValueError: the model writes no captions.
     """
     shown, how = gallery(subject, split), search or subject.scale.captioning.search
-    parts = (subject.weights, shown.digest, how, *(course.parts if course else ()))
+    parts = (subject.fingerprint, shown.digest, how, *(course.parts if course else ()))
 
     def compute() -> dict[str, str]:
         model = course(subject.model) if course else subject.model

@@ -108,7 +108,7 @@ def search(
         ValueError: the model is no pair scorer.
     """
     searched = gallery(subject, split)
-    parts = (subject.weights, searched.digest, score, *(course.parts if course else ()))
+    parts = (subject.fingerprint, searched.digest, score, *(course.parts if course else ()))
 
     def compute() -> dict[str, list[int]]:
         model = course(subject.model) if course else subject.model

@@ -8,7 +8,7 @@ stopped, and two methods can be compared image by image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +25,7 @@ from ktlib.data.sets import LabelledImages
 from ktlib.evaluate.features import extract
 from ktlib.linear_maps import Maps, least_squares
 from ktlib.models import DualEncoder, VisionEncoder, load
+from ktlib.models.checkpoints import fingerprint
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit_many
 
 _VERSION = 1  # raise it when the same settings give other answers
@@ -67,6 +68,7 @@ class Laboratory:
         texts: for each set CLIP's text feature of every class, not normalised; and of the prompts.
         weights: digest of each model.
         cache: where answers are kept.
+        fingerprints: of each model, part of the key of its answers; by default its digest.
     """
 
     scale: Scale
@@ -78,6 +80,7 @@ class Laboratory:
     prompts: Float[Tensor, "prompts clip"]
     weights: Mapping[str, str]
     cache: Path
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def examined(self) -> dict[str, LabelledImages]:
@@ -123,8 +126,10 @@ def laboratory(here: Scale, *, cache: Path | None = None, progress: bool = True)
         found = extract(wanted, images, cache / "features", progress=progress)
         for model, values in zip((zoom.clip, *zoom.encoders, RAW), found, strict=False):
             features[model, name] = values
-    digests = {name: model.digest() for name, model in zip((zoom.clip, *zoom.encoders), models, strict=True)}
-    return Laboratory(here, pictures, zoom.clip, zoom.encoders, features, texts, prompts, digests, cache)
+    own = dict(zip((zoom.clip, *zoom.encoders), models, strict=True))
+    digests = {name: model.digest() for name, model in own.items()}
+    fingerprints = {name: fingerprint(model) for name, model in own.items()} | {zoom.clip: fingerprint(clip)}
+    return Laboratory(here, pictures, zoom.clip, zoom.encoders, features, texts, prompts, digests, cache, fingerprints)
 
 
 def class_features(
@@ -255,7 +260,8 @@ def _answers(lab: Laboratory, encoder: str, parts: tuple[object, ...], maps: Cal
     """Answers by what they depend on: read if they are known, computed and kept if not."""
     pictures = [images.digest for images in (lab.sets.train, *lab.sets.targets.values(), *lab.examined.values())]
     names = [[*images.names, *images.templates] for images in lab.examined.values()]
-    own = [lab.weights[lab.clip], lab.weights[encoder], lab.sets.prompts, pictures, names, lab.scale.seeds]
+    models = [(lab.fingerprints or lab.weights)[name] for name in (lab.clip, encoder)]
+    own = [models, lab.sets.prompts, pictures, names, lab.scale.seeds]
     place = lab.cache / "maps" / f"{store.key(_VERSION, own, lab.scale.zoom_shot.share, *parts)}.safetensors"
     known = store.load_tensors(place)
     if known is None:
