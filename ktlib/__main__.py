@@ -114,7 +114,8 @@ def train(arguments: Arguments) -> None:
     from ktlib.pocket import training  # when chosen
 
     folder = arguments.out or WEIGHTS / arguments.name
-    training.train(arguments.name, folder, steps=arguments.steps, familiarity=arguments.familiarity)
+    changes = {"steps": arguments.steps, "familiarity": arguments.familiarity}
+    training.train(arguments.name, folder, replace=arguments.replace, **changes)
     print(f"wrote {folder}")
 
 
@@ -195,6 +196,7 @@ COMMANDS = {
             ("--steps", {"type": int, "help": "fewer steps than the recipe"}),
             ("--familiarity", {"type": float, "help": "CLIPs: how often rare names occur, times the recipe's"}),
             ("--out", {"type": Path, "help": "folder; the shipped one by default"}),
+            ("--replace", {"action": "store_true", "help": "put the model in the place of a finished one"}),
         ],
     ),
     "pocket check": Command("verify digests and that the cards' scores reproduce", check),

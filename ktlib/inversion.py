@@ -19,6 +19,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -91,6 +92,20 @@ class InversionSettings:
         whole = all(INDEX.holds(start) and COUNT.holds(side) for start, side in self.sizes)
         if not whole or not self.sizes or self.sizes[0][0] != 0 or list(self.sizes) != sorted(self.sizes):
             raise ValueError(f"expected sizes to start at step 0 and go up, found {self.sizes}")
+        if self.layer is None and not self._reaches_its_end:
+            raise ValueError(
+                f"expected sizes that fit {self.steps} steps of the schedule {self.schedule}, found {self.sizes}; give "
+                f"others, or stretch a recipe: InversionSettings().stretched({self.steps})"
+            )
+
+    @property
+    def _reaches_its_end(self) -> bool:
+        """Whether the last size is reached, and no stage is so long that `kt` would turn up and down within it."""
+        starts = [start for start, _ in self.sizes]
+        if starts[-1] >= self.steps:
+            return False
+        longest = max((after - start for start, after in pairwise(starts)), default=0)
+        return self.schedule != "kt" or longest <= 3 * (_half_wave(self) + 1)
 
     def stretched(self, steps: int) -> InversionSettings:
         """The same recipe in another number of steps: the image grows at the same shares of them."""
@@ -131,8 +146,7 @@ def learning_rate(settings: InversionSettings, step: int) -> float:
     match settings.schedule:
         case "kt":
             began = max(start for start, _ in settings.sizes if start <= step)
-            half_wave: float = max(1, (settings.steps - settings.sizes[-1][0]) // 3)
-            return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - began) / half_wave))
+            return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - began) / _half_wave(settings)))
         case "clipinversion":
             hold, half_wave = 0.68 * settings.steps, 0.4 * settings.steps  # 3400 and 2000 of 5000
             return settings.lr * 0.5 * (1 + math.cos(math.pi * max(0.0, step - hold) / half_wave))
@@ -140,6 +154,11 @@ def learning_rate(settings: InversionSettings, step: int) -> float:
             return settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         case _:
             return settings.lr
+
+
+def _half_wave(settings: InversionSettings) -> int:
+    """Steps in which the rate of `kt` falls to 0: a third of those after the last growth."""
+    return max(1, (settings.steps - settings.sizes[-1][0]) // 3)
 
 
 def objective(

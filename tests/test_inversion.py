@@ -259,3 +259,12 @@ def test_where_results_go_is_looked_at_before_the_work(model, tmp_path, monkeypa
     monkeypatch.setattr(inversion, "_optimise", lambda *a: pytest.fail("computed, then lost"))
     with pytest.raises(ValueError, match="expected a folder for inversions at .*file/store, found that it is not"):
         run(model, store=tmp_path / "file" / "store")
+
+
+@pytest.mark.parametrize("steps", [1000, 1800, 2000])
+def test_steps_that_the_sizes_do_not_fit_are_refused(steps):
+    """The rate would go up and down within a stage, or the images would end at another size."""
+    with pytest.raises(ValueError, match=rf"expected sizes that fit {steps} steps .*stretched\({steps}\)"):
+        InversionSettings(steps=steps)
+    InversionSettings().stretched(steps)
+    InversionSettings(steps=steps, layer=1)  # activations do not grow

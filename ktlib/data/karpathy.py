@@ -38,8 +38,8 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        """An image, float32 (3, height, width) in [0, 1]."""
-        picture = np.asarray(images.read_image(self.paths[index]))
+        """An image, float32 (3, height, width) in [0, 1]; as it is stored, like every benchmark's (D15)."""
+        picture = np.asarray(images.read_image(self.paths[index], upright=False))
         return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
 
 

@@ -69,7 +69,7 @@ def verify(folder: Path) -> None:
             raise RuntimeError(
                 f"{folder / file} is damaged: expected sha256 {expected[:16]}…, found {found[:16]}…; "
                 f"restore it with `git checkout -- {file}` in that folder, or train it anew with "
-                f"`python -m ktlib pocket train {folder.name}`"
+                f"`python -m ktlib pocket train {folder.name} --replace`"
             )
 
 

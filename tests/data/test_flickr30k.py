@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from ktlib.companion.sources import generated as fixtures
 from ktlib.data import flickr30k
@@ -87,3 +88,11 @@ def test_captions_that_differ_from_the_published_list_are_counted(home):
 def test_an_unknown_split_is_refused(home):
     with pytest.raises(ValueError, match="expected a split of train, val, test, found 'dev'"):
         flickr30k.read(home.parent, split="dev", partial=True)
+
+
+def test_images_are_read_as_they_are_stored_like_every_benchmark_s(home):
+    (path, *_) = flickr30k.read(home.parent, partial=True).images.paths
+    turned = Image.Exif()
+    turned[0x112] = 6
+    Image.new("RGB", (40, 20)).save(path, exif=turned)
+    assert flickr30k.read(home.parent, partial=True).images[0].shape == (3, 20, 40)

@@ -40,3 +40,16 @@ def test_one_call_trains_and_writes_the_card(tmp_path, monkeypatch):
     assert (card["training"]["recipe"]["steps"], card["training"]["recipe"]["warmup"]) == (1, 40)
     assert list(card["sha256"]) == ["config.json", "model.safetensors", "training.json"]
     assert "| shapes | 270 | 540 | 0.123 |" in (tmp_path / "m/README.md").read_text()
+
+
+def test_a_finished_model_is_not_replaced_unless_told(tmp_path):
+    (tmp_path / "card.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"expected no finished model in .*, found one; .* \(--replace\)"):
+        training.train("clip-b", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_a_training_without_steps_is_refused(tmp_path, steps):
+    with pytest.raises(ValueError, match=f"expected steps to be a whole number of 1 or more, found {steps}"):
+        training.train("clip-b", tmp_path, steps=steps)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ktlib.bounds import COUNT
 from ktlib.pocket.training import captioner, cards, clip, encoders, loop, vilt
 
 FAMILIES: tuple[cards.Family, ...] = (clip, encoders, vilt, captioner)
@@ -31,17 +32,19 @@ def family(name: str) -> cards.Family:
     raise ValueError(f"expected a recipe ({', '.join(RECIPES)}), found {name!r}")
 
 
-def train(name: str, folder: Path, *, save_every: int = 100, **changes: float | None) -> None:
+def train(name: str, folder: Path, *, save_every: int = 100, replace: bool = False, **changes: float | None) -> None:
     """Train a pocket model and write it and its card to `folder`; a stopped training goes on.
 
     Args:
         name: of a recipe.
         folder: receives the model, `training.json`, `card.json` and `README.md`.
         save_every: steps between checkpoints.
+        replace: put the model in the place of a finished one.
         changes: of the recipe, such as `steps` or `familiarity`; None changes nothing.
 
     Raises:
-        ValueError: there is no such recipe, or it does not have what should be changed.
+        ValueError: there is no such recipe, it does not have what should be changed, nothing would be trained, or a
+            finished model is in the folder.
     """
     chosen, recipe = family(name), RECIPES[name]
     wanted = {what: value for what, value in changes.items() if value is not None}
@@ -49,6 +52,14 @@ def train(name: str, folder: Path, *, save_every: int = 100, **changes: float | 
     if unknown := [what for what in wanted if what not in known]:
         raise ValueError(
             f"expected a change of {', '.join(known)} for {name}, found {', '.join(unknown)}; leave it out"
+        )
+    for what in ("steps", "batch"):
+        if what in wanted and not COUNT.holds(wanted[what]):
+            raise ValueError(f"expected {what} to be {COUNT}, found {wanted[what]}: nothing would be trained")
+    if (folder / cards.CARD).exists() and not replace:
+        raise ValueError(
+            f"expected no finished model in {folder}, found one; train into another folder (--out), or put it in the "
+            "place of this one (--replace)"
         )
     learner = chosen.learner(name, dataclasses.replace(recipe, **wanted))
     loop.train(learner, folder, save_every=save_every, drawn_from=chosen.drawn_from())
