@@ -16,6 +16,6 @@ TEXT
 }
 
 # shellcheck source=scripts/env.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/env.sh"
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/scripts/env.sh"
 cd -- "$KT_ROOT"
 kt_start ktlib lab "$@"

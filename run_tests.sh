@@ -14,7 +14,7 @@ for argument in "$@"; do
 done
 
 # shellcheck source=scripts/env.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/env.sh"
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/scripts/env.sh"
 cd -- "$KT_ROOT"
 export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1} TRANSFORMERS_OFFLINE=${TRANSFORMERS_OFFLINE:-1}
 exec "$KT_PYTHON" -m pytest ${tier[@]+"${tier[@]}"} ${arguments[@]+"${arguments[@]}"}

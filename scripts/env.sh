@@ -11,11 +11,26 @@ if declare -F usage >/dev/null; then
   done
 fi
 
-KT_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-export PYTHONPATH="$KT_ROOT${PYTHONPATH:+:$PYTHONPATH}" # this checkout's ktlib, whichever is installed
+KT_ROOT=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 
-# kt_satisfies PYTHON: true if it is a 3.11 with every pin of the lock and no interrupted install.
-# The stamp (the lock's sha256) in the environment's folder says that an install was finished.
+# Only this checkout's ktlib and the environment's packages: others would stand in for those of the lock.
+if [ -n "${PYTHONPATH:-}" ] && [ "${PYTHONPATH%:}" != "$KT_ROOT" ]; then
+  echo "PYTHONPATH is left out, for what lies there could stand in for what requirements.lock lists: $PYTHONPATH" >&2
+fi
+export PYTHONPATH="$KT_ROOT" PYTHONNOUSERSITE=1 PYTHONUTF8=1
+unset PYTHONHOME
+
+# The scripts go to the repository: until then a relative path counts from where they were called.
+for kt_variable in KT_DATA KT_CACHE KT_RUNS HF_HOME TORCH_HOME; do
+  case ${!kt_variable:-} in
+    '' | /* | '~'*) ;;
+    *) export "$kt_variable=$PWD/${!kt_variable}" ;;
+  esac
+done
+
+# kt_satisfies PYTHON: true if it is a 3.11 with every pin of the lock, files and all, and no interrupted install.
+# The stamp (the lock's sha256) in the environment's folder says that an install was finished. Prints what is
+# installed but has lost its files.
 kt_satisfies() {
   [ -x "$1" ] && "$1" -I - "$KT_ROOT/requirements.lock" <<'PYTHON'
 import hashlib
@@ -28,17 +43,28 @@ if sys.version_info[:2] != (3, 11):
 lock, prefix = pathlib.Path(sys.argv[1]), pathlib.Path(sys.prefix)
 if (prefix / ".ktlib-installing").exists():
     sys.exit(1)
-for line in lock.read_text().splitlines():
+lacking, broken = False, []
+for line in lock.read_text(encoding="utf-8").splitlines():
     pin, _, marker = line.partition("#")[0].partition(";")
     if not pin.strip() or ("linux" in marker and sys.platform != "linux"):
         continue
     name, _, version = pin.strip().partition("==")
     try:
-        installed = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        sys.exit(1)
+        package = metadata.distribution(name)
+        installed = package.version or ""  # nothing, or an error, where its metadata are damaged
+    except (metadata.PackageNotFoundError, AttributeError, KeyError, TypeError):
+        lacking = True
+        continue
     if version not in (installed, installed.partition("+")[0]):  # 2.14.1+cpu is a build of 2.14.1
-        sys.exit(1)
+        lacking = True
+        continue
+    files = [entry.rsplit(",", 2)[0].strip('"') for entry in (package.read_text("RECORD") or "").splitlines()]
+    modules = [file for file in files if file.endswith(".py") and file.count("/") < 2]
+    if not all(package.locate_file(module).exists() for module in modules):  # a folder may go, its metadata stay
+        broken.append(pin.strip())
+if lacking or broken:
+    print(*broken, sep="\n")
+    sys.exit(1)
 stamp, digest = prefix / ".ktlib-lock", hashlib.sha256(lock.read_bytes()).hexdigest()
 try:
     if not stamp.exists() or stamp.read_text() != digest:
@@ -87,21 +113,58 @@ kt_pip() {
   return "$status"
 }
 
-# kt_install: make .venv, or complete it; a mark is left while installing, so that an interrupted one is redone.
+# kt_is_311 PYTHON: true if it is there, and of the right version.
+kt_is_311() {
+  "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null
+}
+
+# kt_install PACKAGES...: make .venv, or complete it and put these packages there again; a mark is left while
+# installing, so that an interrupted one is redone. File descriptor 9 holds a lock for as long as this, or pip, runs:
+# two installs at once would break each other.
 kt_install() {
   local venv="$KT_ROOT/.venv" base
-  if [ -e "$venv/.ktlib-installing" ] ||
-    ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+  if [ -L "$venv" ] || { [ -e "$venv" ] && [ ! -d "$venv" ]; }; then
+    echo "expected .venv to be a folder, or not to be there; found a link or a file: $venv. Remove it." >&2
+    return 1
+  fi
+  base="$venv/bin/python"
+  kt_is_311 "$base" || base=$(kt_find_python) || return 1
+  if ! { exec 9>>"$KT_ROOT/.venv.lock"; } 2>/dev/null; then
+    echo "expected to write .venv in $KT_ROOT, found that it is not ours to write to." >&2
+    echo "Activate an environment that holds requirements.lock, or copy the repository." >&2
+    return 1
+  fi
+  "$base" -I -c "$KT_LOCK" "$KT_ROOT/.venv.lock" || return 1
+  kt_satisfies "$venv/bin/python" >/dev/null && return # another one has just finished
+  if [ -e "$venv/.ktlib-installing" ] || ! kt_is_311 "$venv/bin/python"; then
     base=$(kt_find_python) || return 1
-    "$base" -m venv --clear "$venv" || return 1
+    # the mark first: an interrupted making of the environment is an interrupted install
+    { rm -rf "$venv" && mkdir "$venv" && touch "$venv/.ktlib-installing" && "$base" -m venv "$venv"; } || return 1
   fi
   touch "$venv/.ktlib-installing" || return 1
   echo "Installing requirements.lock into .venv: several GB will be fetched, once." >&2
-  kt_pip "$venv" -r "$KT_ROOT/requirements.lock" || return 1
   # setuptools is in the lock, so the build needs nothing more
-  kt_pip "$venv" --quiet --no-deps --no-build-isolation -e "$KT_ROOT" || return 1
+  if { [ $# -gt 0 ] && ! kt_pip "$venv" --no-deps --force-reinstall "$@"; } ||
+    ! kt_pip "$venv" -r "$KT_ROOT/requirements.lock" ||
+    ! kt_pip "$venv" --quiet --no-deps --no-build-isolation -e "$KT_ROOT"; then
+    echo "The environment is not complete; run this again to redo the install." >&2
+    return 1
+  fi
   rm "$venv/.ktlib-installing"
 }
+
+# Lock the file that is open as descriptor 9, for this script and all that it starts; say who holds it already.
+KT_LOCK='
+import fcntl, os, sys, time
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    who = open(sys.argv[1]).read().strip() or "another process"
+    sys.exit(f"expected no other install into .venv, found {who}; wait for it, or stop it")
+since = time.strftime("%Y-%m-%d %H:%M:%S")
+os.ftruncate(9, 0)
+os.write(9, f"process {os.getppid()}, since {since}\n".encode())
+'
 
 # kt_start MODULE ARGUMENTS...: become Python. Loading takes seconds: until the module says otherwise, Ctrl-C just ends it.
 kt_start() {
@@ -114,15 +177,20 @@ kt_active=
 if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then
   kt_active=$(command -v python || true)
 fi
-if [ -n "$kt_active" ] && kt_satisfies "$kt_active"; then
+if [ -n "$kt_active" ] && kt_satisfies "$kt_active" >/dev/null; then
   KT_PYTHON=$kt_active
 else
   KT_PYTHON="$KT_ROOT/.venv/bin/python"
-  if ! kt_satisfies "$KT_PYTHON"; then
+  if ! kt_broken=$(kt_satisfies "$KT_PYTHON"); then
     if [ -n "$kt_active" ]; then
       echo "The active environment does not hold requirements.lock; using .venv instead." >&2
     fi
-    kt_install || { echo "The environment is not complete; run this again to redo the install." >&2; exit 1; }
-    kt_satisfies "$KT_PYTHON" || { echo "pip finished, but .venv does not hold what requirements.lock lists." >&2; exit 1; }
+    # shellcheck disable=SC2086 # one word a package
+    kt_install $kt_broken || exit 2
+    kt_satisfies "$KT_PYTHON" >/dev/null || {
+      echo "pip finished, but .venv does not hold what requirements.lock lists; remove .venv and run this again." >&2
+      exit 2
+    }
+    exec 9>&- # whoever comes next need not wait until the notebooks are done
   fi
 fi
