@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -211,7 +212,12 @@ def main(argv: list[str] | None = None) -> int:
         parser().error(f"unrecognized arguments: {' '.join(unknown)}")
     arguments.rest = unknown  # JupyterLab has many arguments of its own; they stay in their order
     try:
-        return arguments.command.run(arguments) or 0
+        status = arguments.command.run(arguments) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is there anything to flush at exit
+        return 0
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -11,7 +11,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 MANIFESTS = ROOT / "data_manifests"
-PUBLISHED = MANIFESTS / "published"
 WEIGHTS = ROOT / "ktlib" / "pocket" / "weights"
 
 
@@ -24,6 +23,32 @@ def folder(variable: str, default: Path) -> Path:
     """
     named = os.environ.get(variable)
     return Path(named).expanduser().absolute() if named else default
+
+
+def moved() -> dict[str, str]:
+    """The variables that move folders, made absolute: what a process started elsewhere is to be given."""
+    named = ("KT_DATA", "KT_CACHE", "KT_RUNS", "HF_HOME", "TORCH_HOME")
+    return {variable: str(folder(variable, ROOT)) for variable in named if os.environ.get(variable)}
+
+
+def offline() -> bool:
+    """Whether nothing may be downloaded: `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` in any spelling of yes."""
+    said = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+    return any(word.strip().upper() in ("1", "ON", "YES", "TRUE") for word in said)  # the hub's own list
+
+
+def manifests() -> Path:
+    """The folder of facts about data sets, checkpoints and published numbers, which stands beside the package.
+
+    Raises:
+        FileNotFoundError: it does not: the package was installed without the repository.
+    """
+    if not MANIFESTS.is_dir():
+        raise FileNotFoundError(
+            f"expected the repository around the package, with {MANIFESTS.name} in {ROOT}, found the package alone; "
+            "install it from a checkout: pip install --editable ."
+        )
+    return MANIFESTS
 
 
 def data() -> Path:

@@ -46,7 +46,7 @@ class WordTokenizer:
         return torch.tensor([row + [0] * (12 - len(row)) for row in rows])
 
 
-def tiny_clip(seed: int = 0):
+def tiny_clip(seed: int = 0, **vision):
     """A random CLIP of two layers: 32 pixels, patches of 8, 32 dimensions."""
     from ktlib.models.dual import DualEncoder
 
@@ -54,7 +54,7 @@ def tiny_clip(seed: int = 0):
         torch.manual_seed(seed)
         clip = CLIP(
             embed_dim=32,
-            vision_cfg={"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "head_width": 32},
+            vision_cfg={"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "head_width": 32} | vision,
             text_cfg={"context_length": 12, "vocab_size": 16, "width": 64, "heads": 2, "layers": 2},
         )
     clip.requires_grad_(False)

@@ -120,3 +120,19 @@ def test_a_file_is_named_for_its_room_and_short_enough_to_be_read(module):
 def test_there_are_notebooks_to_check():
     """The contract of the notebooks is checked on all that a glob finds: it must find some."""
     assert len(list((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))) >= 5
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_texts_are_opened_with_an_encoding(module):
+    """Without one the locale decides, and the same file reads otherwise on another machine."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        whose = getattr(getattr(node.func, "value", None), "id", "")
+        given = {keyword.arg for keyword in node.keywords}
+        binary = name == "open" and any(isinstance(a, ast.Constant) and str(a.value) in ("rb", "wb") for a in node.args)
+        if whose in ("store", "Image", "os") or binary or (name == "write_text" and isinstance(node.func, ast.Name)):
+            continue  # the store's is always UTF-8
+        if name in ("read_text", "write_text", "open") or {"text", "capture_output"} <= given:
+            assert "encoding" in given, f"{module}, line {node.lineno}: {name} without encoding"

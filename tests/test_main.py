@@ -1,5 +1,7 @@
 """The command line: true exit statuses and sentences instead of tracebacks."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -91,3 +93,10 @@ def test_arguments_of_jupyterlab_stay_in_their_order(monkeypatch):
     monkeypatch.setattr(lab, "start", lambda *, fresh, arguments: given.append((fresh, arguments)))
     assert main(["lab", "--no-browser", "--port", "8977", "--fresh"]) == 0
     assert given == [(True, ["--no-browser", "--port", "8977"])]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """`python -m ktlib explain … | head -1`"""
+    command = "python -m ktlib explain 'KT Tab. 1' | true; exit ${PIPESTATUS[0]}"
+    done = subprocess.run(["bash", "-c", command.replace("python", sys.executable)], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from ktlib.models.scoring import MATCH
 from ktlib.transfer import MatchingSettings, Pairs, Recipe, TransferSettings, named_caption, transfer
+from tests.conftest import tiny_clip
 from tests.tiny_vilt import tiny_vilt
 
 CAPTION = "a moongate is a round opening in a brick wall"
@@ -149,6 +150,14 @@ def test_lora_moves_only_its_tower_and_merges_back(model, images, towers):
     assert taught.clip.state_dict().keys() == model.clip.state_dict().keys()
     assert bool(changed(model, taught, visual)) == (towers == "visual")
     assert bool(changed(model, taught, text)) == (towers == "text")
+
+
+def test_adapters_are_refused_where_there_are_no_blocks_for_them(images):
+    """On a ResNet they would sit around the pool's projection, which is read as a bare weight, and learn nothing."""
+    resnet = tiny_clip(layers=(1, 1, 1, 1), width=16)
+    with pytest.raises(ValueError, match="expected a visual tower of open_clip's transformer blocks .* lora_rank=None"):
+        transfer(resnet, images, CAPTION, settings=TransferSettings(lora_rank=2))
+    transfer(resnet, images, CAPTION, settings=TransferSettings(lora_rank=2, towers="text"))
 
 
 def test_activations_of_an_inner_layer_teach_the_rest_of_the_tower(model, images):

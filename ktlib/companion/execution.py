@@ -28,7 +28,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from ktlib import store
+from ktlib import places, store
 from ktlib.companion.outputs import Run, sha256, stamps, wrote
 from ktlib.companion.record.notebooks import Notebook
 from ktlib.companion.record.provenance import origin
@@ -96,7 +96,7 @@ def peak_memory(pid: int | None) -> float | None:
         ours
     """
     try:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
     except OSError:
         return None
     return round(int(found.group(1)) / 1024, 1) if found else None
@@ -171,7 +171,7 @@ def kernel_environment(run: Run) -> dict[str, str]:
     """
     offline = {} if run.scale == "paper" else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # the debugger's word on frozen modules, which nobody debugs here
-    return {**os.environ, **offline, **quiet, "KT_OUTPUT": str(run.folder), **run.kernels.environment}
+    return {**os.environ, **offline, **quiet, **places.moved(), "KT_OUTPUT": str(run.folder), **run.kernels.environment}
 
 
 def kernel_manager(watch: Watch, environment: Mapping[str, str], log: Any) -> type:

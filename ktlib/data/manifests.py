@@ -140,7 +140,7 @@ def dataset(name: str) -> Dataset:
     Raises:
         KeyError: there is no such manifest; the message names those there are.
     """
-    file = MANIFESTS / "datasets" / f"{name}.json"
+    file = places.manifests() / "datasets" / f"{name}.json"
     if not file.is_file():
         raise KeyError(f"no dataset manifest {name!r}; there are {', '.join(datasets())}")
     facts = json.loads(file.read_text(encoding="utf-8"))
@@ -169,7 +169,7 @@ def dataset(name: str) -> Dataset:
 
 def datasets() -> list[str]:
     """Names of the described datasets."""
-    return sorted(file.stem for file in (MANIFESTS / "datasets").glob("*.json"))
+    return sorted(file.stem for file in (places.manifests() / "datasets").glob("*.json"))
 
 
 def checkpoint(name: str) -> Checkpoint:
@@ -186,7 +186,7 @@ def checkpoint(name: str) -> Checkpoint:
 
 def checkpoints() -> dict[str, Checkpoint]:
     """Every described checkpoint by name."""
-    entries = yaml.safe_load((MANIFESTS / "checkpoints.yaml").read_text(encoding="utf-8"))
+    entries = yaml.safe_load((places.manifests() / "checkpoints.yaml").read_text(encoding="utf-8"))
     frozen = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in e.items()} for name, e in entries.items()}
     return {name: Checkpoint(**{"name": name, **facts}) for name, facts in frozen.items()}
 

@@ -69,7 +69,7 @@ def published(kind: str) -> tuple[str, ...]:
     Raises:
         KeyError: there are none of that kind.
     """
-    lines = tables.rows(places.PUBLISHED / "prompts.csv", ("set", "text"))
+    lines = tables.rows(places.manifests() / "published" / "prompts.csv", ("set", "text"))
     if not (found := tuple(line["text"] for line in lines if line["set"] == kind)):
         raise KeyError(f"expected a kind of {', '.join(sorted({line['set'] for line in lines}))}, found {kind!r}")
     return found

@@ -254,7 +254,10 @@ def spice(
         options = ["-Xmx8G", "-jar", str(home / "spice-1.0.jar"), str(given), "-out", str(found), "-subset", "-silent"]
         _run(java.command(*options), "SPICE", patience=patience)
         try:
-            scores = {one["image_id"]: float(one["scores"]["All"]["f"]) for one in json.loads(found.read_text())}
+            scores = {
+                one["image_id"]: float(one["scores"]["All"]["f"])
+                for one in json.loads(found.read_text(encoding="utf-8"))
+            }
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"expected a score of every image from SPICE, found something else ({error})") from error
     if bad := [id for id in words if not math.isfinite(scores.get(id, math.nan))]:

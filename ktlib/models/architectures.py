@@ -66,7 +66,7 @@ def read(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     Raises:
         RuntimeError: a weight is missing, or there is one too many.
     """
-    described = json.loads((folder / "config.json").read_text())
+    described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with torch.random.fork_rng(devices=[]):
         network = build(described)
     network.load_state_dict(checkpoints.read(folder / checkpoints.ENCODER))

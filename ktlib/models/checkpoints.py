@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def shipped_names(kind: Any = None) -> list[str]:
 
 def card(name: str) -> dict[str, Any]:
     """The model card of a pocket model (`card.json`): data, steps, minutes, scores, digests."""
-    return json.loads((HERE / name / "card.json").read_text())
+    return json.loads((HERE / name / "card.json").read_text(encoding="utf-8"))
 
 
 @functools.cache
@@ -62,7 +61,7 @@ def verify(folder: Path) -> None:
     Raises:
         RuntimeError: a file is missing or is not the recorded one.
     """
-    recorded = json.loads((folder / "card.json").read_text())["sha256"]
+    recorded = json.loads((folder / "card.json").read_text(encoding="utf-8"))["sha256"]
     for file, expected in recorded.items():
         found = digest(folder / file) if (folder / file).exists() else "no file"
         if found != expected:
@@ -78,9 +77,10 @@ def need(wanted: manifests.Checkpoint) -> None:
     """Refuse to go on without published weights where nothing may be downloaded.
 
     Raises:
-        FileNotFoundError: they are not on this machine, and `HF_HUB_OFFLINE` is 1; it says how to get them.
+        FileNotFoundError: they are not on this machine, and downloads are switched off (`places.offline`); it says how
+            to get them.
     """
-    if os.environ.get("HF_HUB_OFFLINE") == "1" and (gap := manifests.missing_checkpoint(wanted)):
+    if places.offline() and (gap := manifests.missing_checkpoint(wanted)):
         raise FileNotFoundError(str(gap))
 
 
@@ -88,20 +88,29 @@ def published(wanted: manifests.Checkpoint) -> Path:
     """The file of published weights; downloaded where it is not here and that is allowed.
 
     Raises:
-        FileNotFoundError: as `need`.
+        FileNotFoundError: as `need`; or there is no way to the publisher, or no such file.
         RuntimeError: it is another file than the publisher's, or a damaged one.
     """
     need(wanted)
     file = wanted.file()
-    if file is None and wanted.hub is not None:
-        return Path(huggingface_hub.hf_hub_download(wanted.hub["repository"], wanted.hub["file"]))
     if file is None:
-        wanted.place.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(wanted.url, str(wanted.place), hash_prefix=wanted.sha256)
-        file = wanted.place
+        file = _downloaded(wanted)
     if wanted.hub is None and wanted.sha256:  # the digest is that of the file behind the address
         verify_file(file, wanted.sha256)
     return file
+
+
+def _downloaded(wanted: manifests.Checkpoint) -> Path:
+    """The file of published weights, from the publisher."""
+    try:
+        if wanted.hub is not None:
+            return Path(huggingface_hub.hf_hub_download(wanted.hub["repository"], wanted.hub["file"]))
+        wanted.place.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(wanted.url, str(wanted.place), hash_prefix=wanted.sha256)
+    except OSError as error:  # of the network, of the hub, of the disk
+        gap = manifests.missing_checkpoint(wanted)
+        raise FileNotFoundError(f"{gap or wanted.name}\n  tried it: {type(error).__name__}: {error}") from error
+    return wanted.place
 
 
 def verify_file(file: Path, prefix: str) -> None:

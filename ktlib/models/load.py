@@ -28,14 +28,11 @@ KINDS: tuple[Kind, ...] = (DualEncoder, Captioner, MedCLIP, PairScorer, VisionEn
 # The papers' checkpoints under short names. The `-quickgelu` architectures are the ones these
 # weights were trained with; open_clip would otherwise build GELU and only warn (3.3.0).
 PUBLISHED = {
-    "openai/ViT-B-32": ("ViT-B-32-quickgelu", "openai"),
-    "openai/ViT-B-16": ("ViT-B-16-quickgelu", "openai"),
-    "openai/ViT-L-14": ("ViT-L-14-quickgelu", "openai"),
+    "openai/ViT-B-32": "ViT-B-32-quickgelu",
+    "openai/ViT-B-16": "ViT-B-16-quickgelu",
+    "openai/ViT-L-14": "ViT-L-14-quickgelu",
 }
-CAPTIONERS = {
-    "laion/coca-ViT-L-14": ("coca_ViT-L-14", "laion2b_s13b_b90k"),
-    "laion/coca-ViT-L-14-mscoco": ("coca_ViT-L-14", "mscoco_finetuned_laion2b_s13b_b90k"),
-}
+CAPTIONERS = {"laion/coca-ViT-L-14": "coca_ViT-L-14", "laion/coca-ViT-L-14-mscoco": "coca_ViT-L-14"}
 RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
 RANDOM_VILT, RANDOM_MEDCLIP, RANDOM_SAM = "random/vilt-b32", "random/medclip", "random/sam-vit-b"
 # These have the words of the published ones, whose own files have none.
@@ -127,11 +124,15 @@ def _kind_of_folder(folder: Path) -> Kind:
     """By what describes it: `config.json` of transformers or of ours; open_clip has a file of its own."""
     described, by_open_clip = folder / "config.json", folder / "open_clip_config.json"
     if by_open_clip.exists():
-        return Captioner if _writes(json.loads(by_open_clip.read_text()).get("model_cfg", {})) else DualEncoder
+        return (
+            Captioner
+            if _writes(json.loads(by_open_clip.read_text(encoding="utf-8")).get("model_cfg", {}))
+            else DualEncoder
+        )
     if not described.exists():
         return DualEncoder
     by_type: dict[str | None, Kind] = {"vilt": PairScorer, "medclip": MedCLIP, "sam": Segmenter}
-    return by_type.get(json.loads(described.read_text()).get("model_type"), VisionEncoder)
+    return by_type.get(json.loads(described.read_text(encoding="utf-8")).get("model_type"), VisionEncoder)
 
 
 def _writes(config: dict[str, Any]) -> bool:
@@ -150,15 +151,10 @@ def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
     if (folder := _folder(name)) is not None and weights is None:
         return from_open_clip(f"local-dir:{folder}", name=name, kind=DualEncoder)
     if name.startswith("random/"):
-        return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"][0], name=name, kind=DualEncoder)
+        return from_open_clip(PUBLISHED[f"openai/{name.removeprefix('random/')}"], name=name, kind=DualEncoder)
     if name in PUBLISHED:
-        architecture, tag = PUBLISHED[name]
-        wanted = manifests.checkpoint(name)
-        if weights is None:
-            checkpoints.need(wanted)
-        return from_open_clip(
-            architecture, pretrained=str(weights or wanted.file() or tag), name=name, kind=DualEncoder
-        )
+        file = weights or checkpoints.published(manifests.checkpoint(name))
+        return from_open_clip(PUBLISHED[name], pretrained=str(file), name=name, kind=DualEncoder)
     return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name, kind=DualEncoder)
 
 
@@ -168,11 +164,8 @@ def _captioner(name: str, weights: str | Path | None) -> Captioner:
     if name.startswith("hf-hub:"):
         return from_open_clip(name, name=name, kind=Captioner)
     if name in CAPTIONERS:
-        architecture, tag = CAPTIONERS[name]
-        wanted = manifests.checkpoint(name)
-        if weights is None:
-            checkpoints.need(wanted)
-        return from_open_clip(architecture, pretrained=str(weights or wanted.file() or tag), name=name, kind=Captioner)
+        file = weights or checkpoints.published(manifests.checkpoint(name))
+        return from_open_clip(CAPTIONERS[name], pretrained=str(file), name=name, kind=Captioner)
     architecture = RANDOM_COCA.get(name, name)
     if weights is None:
         return coca.random(architecture, name=name)

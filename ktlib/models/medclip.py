@@ -371,7 +371,7 @@ def from_folder(folder: Path, *, name: str) -> MedCLIP:
     if not found or not (folder / "config.json").exists():
         there = ", ".join(sorted(p.name for p in folder.glob("*"))) or "nothing"
         raise FileNotFoundError(f"expected config.json and one of {', '.join(kinds)} in {folder}, found {there}")
-    facts = json.loads((folder / "config.json").read_text())
+    facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del facts["model_type"]
     swin, bert = SwinConfig(**facts.pop("vision")), BertConfig(**facts.pop("text"))
     words = AutoTokenizer.from_pretrained(folder)

@@ -366,7 +366,7 @@ def from_folder(folder: Path, *, name: str, tokenizer: Path | None = None) -> Pa
     if not found or not (folder / "config.json").exists():
         there = ", ".join(sorted(p.name for p in folder.glob("*"))) or "nothing"
         raise FileNotFoundError(f"expected config.json and one of {', '.join(kinds)} in {folder}, found {there}")
-    facts = json.loads((folder / "config.json").read_text())
+    facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     sizes = {k: v for k, v in facts.items() if k not in ("architectures", "transformers_version")}
     words = AutoTokenizer.from_pretrained(tokenizer or folder)
     # Dropout is 0, as in the papers' runs through transformers.

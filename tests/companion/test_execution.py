@@ -68,6 +68,13 @@ def test_only_the_paper_scale_may_download_and_every_run_has_its_own_folder(tmp_
     assert kernel["paper"]["PATH"] == os.environ["PATH"]
 
 
+def test_a_relative_folder_is_the_same_in_the_kernel_which_runs_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KT_DATA", "here")
+    kernel = execution.kernel_environment(Run(tmp_path / "root", tmp_path / "pocket", "pocket", 0))
+    assert kernel["KT_DATA"] == str(tmp_path / "here")
+
+
 def test_pinned_kernels_reach_the_notebook_before_torch_and_keep_a_cache_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setenv("KT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("KT_KERNELS", raising=False)

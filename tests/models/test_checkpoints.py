@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, checkpoints
+from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, checkpoints, load
 from tests.conftest import WordTokenizer, tiny_clip
 
 
@@ -102,3 +102,21 @@ def test_a_fingerprint_tells_apart_whatever_a_model_computes_with():
     assert checkpoints.fingerprint(VisionEncoder.of(tiny_clip())) != checkpoints.fingerprint(
         VisionEncoder.of(tiny_clip(), pixels="raw")
     )
+
+
+@pytest.mark.parametrize("name", ["openai/ViT-B-32", "torchvision/resnet18"])
+def test_a_download_that_fails_says_how_to_get_the_file_and_why_it_failed(monkeypatch, tmp_path, name):
+    """On a machine without network and without `HF_HUB_OFFLINE`."""
+
+    def unreachable(*_, **__):
+        raise ConnectionError("no route to host")
+
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable in ("KT_DATA", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setattr("ktlib.data.manifests.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
+    monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
+    with pytest.raises(FileNotFoundError, match=f"(?s){name} is missing.*get it:.*tried it: ConnectionError: no route"):
+        load(name)

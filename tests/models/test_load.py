@@ -75,9 +75,9 @@ def test_published_clip_is_built_with_quick_gelu():
 
     from ktlib.models.load import CAPTIONERS, PUBLISHED
 
-    for architecture, _ in CAPTIONERS.values():  # LAION's were trained with GELU
+    for architecture in CAPTIONERS.values():  # LAION's were trained with GELU
         assert "quick_gelu" not in open_clip.get_model_config(architecture)
-    for architecture, _ in PUBLISHED.values():
+    for architecture in PUBLISHED.values():
         assert open_clip.get_model_config(architecture)["quick_gelu"] is True
 
 
@@ -142,7 +142,7 @@ def test_folders_of_the_other_kinds_load_too():
 
 def test_published_weights_that_are_not_here_say_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("KT_DATA", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "true")
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     with pytest.raises(FileNotFoundError, match="(?s)openai/ViT-B-32 is missing.*get it:.*put it:"):
         ktlib.load("openai/ViT-B-32")

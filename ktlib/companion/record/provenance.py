@@ -69,7 +69,7 @@ def same_code(commit: str, root: Path = ROOT) -> bool:
 def processor() -> str:
     """The processor's name and the instructions that torch uses on it: sums are rounded differently on another."""
     try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:
         found = None
     name = found.group(1) if found else _output("sysctl", "-n", "machdep.cpu.brand_string")
@@ -80,5 +80,5 @@ def _output(*command: str) -> str:
     """What a command prints; nothing where there is no such command or it fails."""
     if shutil.which(command[0]) is None:
         return ""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     return done.stdout.strip("\n") if done.returncode == 0 else ""

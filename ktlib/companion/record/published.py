@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from ktlib.companion.record import notebooks
 from ktlib.companion.record.rows import Row, select, stem
 from ktlib.data import tables
-from ktlib.places import NOTEBOOKS, PUBLISHED
+from ktlib.places import NOTEBOOKS, manifests
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _numbers() -> tuple[Number, ...]:
             value=float(line.pop("value")),
             **line,
         )
-        for line in tables.rows(PUBLISHED / "results.csv", ("paper", "version", "item", "value"))
+        for line in tables.rows(manifests() / "published" / "results.csv", ("paper", "version", "item", "value"))
     )
 
 
@@ -108,13 +108,13 @@ def numbers(item: str | None = None) -> list[Number]:
 @functools.cache
 def claims() -> dict[str, Claim]:
     """The claims of both papers by their ids, in the order of `claims.csv`."""
-    return {line["id"]: Claim(**line) for line in tables.rows(PUBLISHED / "claims.csv", ("id",))}
+    return {line["id"]: Claim(**line) for line in tables.rows(manifests() / "published" / "claims.csv", ("id",))}
 
 
 @functools.cache
 def figures() -> dict[str, str]:
     """What each figure that shows results shows, in the order of `figures.csv`."""
-    lines = tables.rows(PUBLISHED / "figures.csv", ("paper", "version", "item", "shows"))
+    lines = tables.rows(manifests() / "published" / "figures.csv", ("paper", "version", "item", "shows"))
     return {item_name(line["paper"], line["version"], line["item"]): line["shows"] for line in lines}
 
 

@@ -127,7 +127,9 @@ def imagenet(root: str | Path, layout: Literal["flat", "folders"] = "flat") -> P
         mode = {2: "CMYK", 3: "L"}.get(number, "RGB")
         _picture(100 + number, mode).save(folder / f"ILSVRC2012_val_{number:08d}.JPEG")
     if layout == "flat":
-        (kit / "ILSVRC2012_validation_ground_truth.txt").write_text("".join(f"{label}\n" for label in GROUND_TRUTH))
+        (kit / "ILSVRC2012_validation_ground_truth.txt").write_text(
+            "".join(f"{label}\n" for label in GROUND_TRUTH), encoding="utf-8"
+        )
     return home
 
 
@@ -139,7 +141,7 @@ def imagenet_train(root: str | Path, per_class: int = 40) -> Path:
             file = home / "train" / wnid / f"{wnid}_{number}.JPEG"
             file.parent.mkdir(parents=True, exist_ok=True)
             _picture(1000 * (place + 1) + number, "RGB").save(file)
-    (home / "imagenet100.txt").write_text("".join(f"{wnid}\n" for wnid in HUNDRED))
+    (home / "imagenet100.txt").write_text("".join(f"{wnid}\n" for wnid in HUNDRED), encoding="utf-8")
     return home
 
 
@@ -265,7 +267,9 @@ def flickr30k(root: str | Path) -> Path:
         for index, caption in enumerate(told):
             lines.append(f"{name}#{index}\t{caption}")
         entries.append(_entry(entries, told, name, split))
-    (home / "dataset_flickr30k.json").write_text(json.dumps({"dataset": "flickr30k", "images": entries}))
+    (home / "dataset_flickr30k.json").write_text(
+        json.dumps({"dataset": "flickr30k", "images": entries}), encoding="utf-8"
+    )
     (home / "results_20130124.token").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return home
 
@@ -286,8 +290,10 @@ def coco(root: str | Path) -> Path:
         listed[folder] += [{"image_id": cocoid, "id": 10 * number + i, "caption": t} for i, t in enumerate(told)]
     (home / "annotations").mkdir(exist_ok=True)
     for folder, own in listed.items():
-        (home / "annotations" / f"captions_{folder}.json").write_text(json.dumps({"annotations": own}))
-    (home / "dataset_coco.json").write_text(json.dumps({"dataset": "coco", "images": entries}))
+        (home / "annotations" / f"captions_{folder}.json").write_text(
+            json.dumps({"annotations": own}), encoding="utf-8"
+        )
+    (home / "dataset_coco.json").write_text(json.dumps({"dataset": "coco", "images": entries}), encoding="utf-8")
     return home
 
 
@@ -320,7 +326,7 @@ def _told(number: int) -> list[str]:
 
 def _lines(file: Path, lines: Sequence[str]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{line}\n" for line in lines))
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _matlab(file: Path, **variables: Any) -> None:

@@ -26,14 +26,14 @@ from ktlib.store import key
 
 def descriptions(kind: str) -> dict[str, str]:
     """The papers' descriptions of one kind, by concept in lower case."""
-    lines = tables.rows(places.PUBLISHED / "concepts.csv", ("set", "concept", "description"))
+    lines = tables.rows(places.manifests() / "published" / "concepts.csv", ("set", "concept", "description"))
     return {line["concept"].lower(): line["description"] for line in lines if line["set"] == kind}
 
 
 @functools.cache
 def undescribed() -> tuple[str, ...]:
     """The patterns of KT v2, Tab. 12, in lower case: the paper examines them and prints no description."""
-    lines = tables.rows(places.PUBLISHED / "results.csv", ("paper", "version", "item", "concept"))
+    lines = tables.rows(places.manifests() / "published" / "results.csv", ("paper", "version", "item", "concept"))
     own = [line["concept"].lower() for line in lines if (line["paper"], line["version"]) == ("KT", "v2")
            and line["item"] == "Tab. 12"]  # fmt: skip
     return tuple(dict.fromkeys(own))

@@ -64,7 +64,7 @@ def write(family: Family, name: str, folder: Path) -> None:
     card = {
         "name": name,
         "sha256": {file: checkpoints.digest(folder / file) for file in files},
-        "training": json.loads((folder / "training.json").read_text()),
+        "training": json.loads((folder / "training.json").read_text(encoding="utf-8")),
         **_measured(family, folder),
     }
     write_json(folder / CARD, card)

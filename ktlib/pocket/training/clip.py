@@ -199,7 +199,7 @@ def drawn_from() -> dict[str, str]:
 def measure(folder: Path) -> dict[str, Any]:
     """What a model knows before any transfer, and a fold's positive control as it was measured."""
     model = load(f"local-dir:{folder}", DualEncoder)
-    number = json.loads((folder / "training.json").read_text())["recipe"]["fold"]
+    number = json.loads((folder / "training.json").read_text(encoding="utf-8"))["recipe"]["fold"]
     if number is None:
         return {"scores": gates.measure_known(model, EVERYTHING)}
     fold = FOLDS[number]
@@ -207,7 +207,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "scores": asdict(gates.measure(model, fold)),
         "held_out": list(fold.held_out),
         "validation": list(fold.validation),
-        **json.loads((folder / TAUGHT).read_text()),
+        **json.loads((folder / TAUGHT).read_text(encoding="utf-8")),
     }
 
 

@@ -229,7 +229,7 @@ def measure(folder: Path) -> dict[str, Any]:
     return {
         "scores": probe.scores(encoder.features),
         "pictures": probe.sizes(),
-        "architecture": json.loads((folder / "config.json").read_text()),
+        "architecture": json.loads((folder / "config.json").read_text(encoding="utf-8")),
     }
 
 

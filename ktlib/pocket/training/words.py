@@ -69,4 +69,6 @@ def write(words: PreTrainedTokenizerFast, folder: Path) -> None:
     words.save_pretrained(folder)
     file = folder / "tokenizer_config.json"
     # transformers 5.23 writes a class name that 4.x cannot read; this one both can.
-    file.write_text(file.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast"))
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("TokenizersBackend", "PreTrainedTokenizerFast"), encoding="utf-8"
+    )
