@@ -30,7 +30,7 @@ def test_items_of_the_first_version_do_not_mention_it():
 
 
 def test_every_line_of_the_tables_is_read():
-    with ((MANIFESTS / "published") / "results.csv").open(newline="") as file:
+    with (MANIFESTS / "published" / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [n.printed for n in published.numbers()] == [line["value"] for line in lines]
     assert len(published.numbers("KT Tab. 1")) == 108
@@ -48,7 +48,7 @@ def test_every_figure_that_shows_results_is_an_item():
     assert set(published.figures()) <= set(known) and len(published.figures()) == 11
     for item in ("KT Fig. 1", "KT Fig. 3", "KT v2 Fig. 3", "KT v2 Fig. 9", "ZS Fig. 1", "ZS Fig. 4"):
         assert item in known and published.figures()[item]
-    assert f"| `figures.csv` | {len(published.figures())} |" in ((MANIFESTS / "published") / "README.md").read_text()
+    assert f"| `figures.csv` | {len(published.figures())} |" in (MANIFESTS / "published" / "README.md").read_text()
 
 
 def test_items_stand_in_order():
