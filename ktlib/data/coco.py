@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ktlib.data import karpathy
+from ktlib.data import karpathy, tables
 from ktlib.data.karpathy import Entry
 from ktlib.data.manifests import data_root
 from ktlib.data.sets import Gallery
@@ -42,8 +42,7 @@ def read(root: str | Path | None = None, *, split: str = "test", partial: bool =
     """
     home = (data_root() if root is None else Path(root)) / "mscoco"
     file = home / "dataset_coco.json"
-    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial, fields=FIELDS)
-    entries = entries[: first or None]
+    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial, fields=FIELDS, first=first)
     listed = len(entries)
     entries, notes = _usable(entries, file)
     found = [(entry, path) for entry in entries if (path := _path(home, entry, file)).is_file()]
@@ -107,9 +106,9 @@ def _compared(folder: Path, entries: list[Entry]) -> list[str]:
         return []
     for file in files:
         try:
-            for one in json.loads(file.read_text(encoding="utf-8"))["annotations"]:
+            for one in json.loads(tables.text(file))["annotations"]:
                 listed.setdefault(one["image_id"], set()).add(one["caption"].strip())
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (json.JSONDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"expected annotations with image_id and caption in {file}, found something else ({error}); the file "
                 f"was cut short or is another one; {_GET}, or take it away: it is only compared with"

@@ -66,9 +66,14 @@ def whole(found: int, official: int, what: str, folder: Path, *, partial: bool) 
         ValueError: with both numbers.
     """
     if found != official and not partial:
+        why = "the archive or the copy was cut short: extract it again"
+        if found > official:
+            why = (
+                "there are files that do not belong to it, such as copies: remove them, or extract it into a new folder"
+            )
         raise ValueError(
-            f"expected {official:,} {what} in {folder}, found {found:,}; the archive or the copy was cut short: "
-            "extract it again (partial=True accepts any number, for generated files)"
+            f"expected {official:,} {what} in {folder}, found {found:,}; {why} (partial=True accepts any number, for "
+            "generated files)"
         )
 
 

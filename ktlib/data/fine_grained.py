@@ -245,7 +245,7 @@ def _herbarium_names(file: Path, *, partial: bool) -> list[str]:
     """The names that a user has; none where there is no file."""
     if not file.is_file():
         return []
-    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    names = [line.strip() for line in tables.every_line(file)]
     if not all(names) or (len(names) != HERBARIUM_CLASSES and not partial):
         raise ValueError(
             f"expected {HERBARIUM_CLASSES} names in {file}, one a line in the order of the categories, found "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ktlib.data import karpathy
+from ktlib.data import karpathy, tables
 from ktlib.data.karpathy import Entry
 from ktlib.data.manifests import data_root
 from ktlib.data.sets import Gallery
@@ -39,7 +39,12 @@ def read(root: str | Path | None = None, *, split: str = "test", partial: bool =
     """
     home = (data_root() if root is None else Path(root)) / "flickr30k"
     file = home / "dataset_flickr30k.json"
-    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial)[: first or None]
+    entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial, first=first)
+    if twice := karpathy.twice(entries):
+        raise ValueError(
+            f"expected each image once in {file}, found {', '.join(twice[:3])} again: its captions would count twice; "
+            f"remove its second entry, or get the file again: {_GET}"
+        )
     folder = home / "flickr30k-images"
     paths = [folder / entry["filename"] for entry in entries]
     karpathy.present(paths, split, folder, get=_GET)
@@ -79,7 +84,7 @@ def _compared(file: Path, entries: list[Entry]) -> list[str]:
     if not file.is_file():
         return []
     listed: dict[str, set[str]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(tables.every_line(file), 1):
         label, tab, caption = line.partition("\t")
         image, mark, index = label.rpartition("#")
         if not (tab and mark and index.isdigit()):

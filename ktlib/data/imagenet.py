@@ -20,6 +20,7 @@ import functools
 import hashlib
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -204,7 +205,7 @@ def class_list(root: str | Path | None = None, *, partial: bool = False) -> Clas
             f"{files.how_to_get('imagenet_100')}"
         )
     content = file.read_bytes()
-    lines = content.decode("utf-8", errors="replace").split()
+    lines = tables.text(file).split()
     if unknown := [line for line in lines if line not in _places()]:
         raise ValueError(
             f"expected WordNet ids of ImageNet-1k in {file}, one a line, such as n01440764, found "
@@ -297,11 +298,15 @@ def train(root: str | Path | None = None, *, partial: bool = False) -> LabelledI
             f"expected folders named by the WordNet ids of ImageNet-1k in {folder}, found {', '.join(unknown[:5])}; "
             "remove them or rename them"
         )
-    paths, labels = [], []
+    paths, labels, others = [], [], []
     for label, wnid in enumerate(wnids):
-        inside = sorted(e.name for e in os.scandir(folder / wnid) if e.name.lower().endswith((".jpeg", ".jpg")))
+        names = [e.name for e in os.scandir(folder / wnid) if not e.name.startswith(".")]  # macOS leaves ._x.JPEG
+        inside = sorted(name for name in names if name.lower().endswith((".jpeg", ".jpg")))
+        others += [f"{wnid}/{name}" for name in names if not name.lower().endswith((".jpeg", ".jpg"))]
         paths += [f"train/{wnid}/{name}" for name in inside]
         labels += [label] * len(inside)
+    if others:
+        warnings.warn(f"{len(others)} files in {folder} are no JPEG and left out: {others[:3]}", stacklevel=2)
     files.whole(len(paths), TRAIN, f"training images of {CLASSES} classes", folder, partial=partial)
     return files.labelled("ImageNet", home, paths, labels, curated_names(wnids))
 
@@ -377,7 +382,7 @@ def _from_flat(paths: list[Path], kit: Path, wnid_of: dict[int, str]) -> list[tu
         raise FileNotFoundError(
             f"expected the labels of the flat images in {file}, found nothing; extract the development kit again"
         )
-    lines = file.read_text(encoding="utf-8").split()
+    lines = tables.text(file).split()
     if unknown := sorted({line for line in lines if not line.isdigit() or int(line) not in wnid_of}):
         raise ValueError(
             f"expected ILSVRC ids of the {len(wnid_of)} classes in {file}, found {', '.join(unknown[:5])}; "

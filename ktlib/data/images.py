@@ -9,19 +9,41 @@ photograph the way its EXIF orientation says (CLIP does not; `upright=False` kee
 
 from __future__ import annotations
 
+import errno
+import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")  # how PIL names 16-bit grey; "I" is what older versions make of a PNG
+# Pictures of formats that are not read here: one left in a folder is an error, for it would be missed without a word.
+OTHERS = (
+    ".arw", ".avif", ".bmp", ".cr2", ".dng", ".gif", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jxl", ".nef",
+    ".pgm", ".ppm", ".psd", ".svg", ".tga", ".tif", ".tiff",
+)  # fmt: skip
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L")  # how PIL names 16-bit grey; of a PGM it makes "I"
+_MOST = 20_000_000  # pixels of a resized picture before it is cut; one of a thousand to one would need a gigabyte
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF orientation
+
+
+class _ExifError(ValueError):
+    """EXIF data that cannot be read; the message says of which picture."""
 
 
 def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
@@ -36,7 +58,8 @@ def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a picture, it is cut short, or its pixels are floating point or 32-bit.
+        ValueError: it is not a picture, it is cut short or too large, the system does not open it, its EXIF data
+            cannot be read, or its pixels are floating point or 32-bit.
     """
     path = Path(path)
     if not path.is_file():
@@ -44,18 +67,33 @@ def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
     try:
         with Image.open(path) as opened:
             opened.load()  # PIL reads lazily; here a file that was cut short raises
-            image = ImageOps.exif_transpose(opened) if upright else opened.copy()
+            turn = _turn(opened, path) if upright else None
+    except _ExifError:
+        raise
     except UnidentifiedImageError as error:
         raise ValueError(
             f"expected a picture, found {path} ({path.stat().st_size:,} bytes), which no image format matches; "
             "remove it or replace it with a copy that opens in an image viewer"
         ) from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"expected a picture of a size that fits in memory, found {path} ({error}); shrink it"
+        ) from error
+    except MemoryError as error:
+        raise ValueError(f"expected a picture that fits in memory, found {path}; shrink it, or free memory") from error
+    except Exception as error:  # decoders throw whatever a damaged file leads them to
+        if isinstance(error, OSError) and error.errno is not None:
+            todo = (
+                "close other files or raise `ulimit -n`" if error.errno in (errno.EMFILE, errno.ENFILE) else "see to it"
+            )
+            raise ValueError(
+                f"expected to open {path}, found that the system refuses: {error.strerror}; {todo}"
+            ) from error
         raise ValueError(
             f"expected a complete picture, found {path} ({path.stat().st_size:,} bytes), which cannot be decoded "
             f"({error}); it was probably cut short when it was copied: fetch it again"
         ) from error
-    return _to_rgb(image, path)
+    return _to_rgb(opened if turn is None else opened.transpose(turn), path)
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:
@@ -63,6 +101,18 @@ def resize(image: Image.Image, size: int) -> Image.Image:
 
     Source: openai/CLIP, `_transform`.
     """
+    short, long = sorted(image.size)
+    whole = int(size * long / short)  # of the long side, as torchvision has it
+    if whole * size > _MOST:  # the same square, without what would be cut off
+        step, first = long / whole, round((whole - size) / 2)
+        margin = 2 * max(step, 1) + 1  # bicubic weights reach two pixels, or two of the new ones
+        low, high = max(0, math.floor(first * step - margin)), min(long, math.ceil((first + size) * step + margin))
+        ends = first * step - low, (first + size) * step - low
+        if image.width == long:
+            part, box = image.crop((low, 0, high, short)), (ends[0], 0, ends[1], short)
+        else:
+            part, box = image.crop((0, low, short, high)), (0, ends[0], short, ends[1])
+        return part.resize((size, size), Image.Resampling.BICUBIC, box=box)
     return F.center_crop(F.resize(image, [size], InterpolationMode.BICUBIC), [size])  # PIL always antialiases
 
 
@@ -92,23 +142,33 @@ def to_tensor(images: Sequence[Image.Image]) -> Float[Tensor, "batch 3 height wi
 
 
 def folder(path: str | Path) -> list[Path]:
-    """The pictures of a folder, sorted by name; sub-folders and hidden files are left out.
+    """The pictures of a folder, sorted by name; hidden files are left out, and so are others, with a warning.
 
     Raises:
         FileNotFoundError: the folder is not there, or holds no file with one of `SUFFIXES`.
+        ValueError: it holds pictures that would be missed: of other formats, or links that lead nowhere.
     """
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"expected a folder of pictures at {path}, found {_kind(path)}; check the path")
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     pictures = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in SUFFIXES]
+    others = [entry for entry in entries if entry not in set(pictures)]
+    if missed := [entry for entry in others if not entry.exists() or entry.suffix.lower() in OTHERS]:
+        dead = [entry for entry in missed if not entry.exists()]
+        raise ValueError(
+            f"expected pictures ending in {', '.join(SUFFIXES)} in {path}, found {len(pictures)} and, beside them, "
+            f"{_listed(missed)}{f'; {len(dead)} of these are links that lead nowhere' if dead else ''}; save them as "
+            "JPEG or PNG, or remove them"
+        )
     if not pictures:
-        names = [entry.name + "/" * entry.is_dir() for entry in entries]
-        found = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        found = _listed(others)
         raise FileNotFoundError(
             f"expected files ending in {', '.join(SUFFIXES)} in {path}, found {found or 'nothing'}; "
             "put the pictures directly into this folder"
         )
+    if others:
+        warnings.warn(f"{len(others)} entries of {path} are no pictures and left out: {_listed(others)}", stacklevel=2)
     return pictures
 
 
@@ -123,16 +183,27 @@ def read_folder(path: str | Path, size: int | None = None) -> Float[Tensor, "bat
         FileNotFoundError: see `folder`.
         ValueError: a picture cannot be read, or sizes differ and no `size` is given.
     """
-    images = [read_image(file) for file in folder(path)]
-    return to_tensor([resize(image, size) for image in images] if size else images)
+    return to_tensor([resize(read_image(file), size) if size else read_image(file) for file in folder(path)])
+
+
+def _turn(opened: Image.Image, path: Path) -> Image.Transpose | None:
+    """How the EXIF orientation says that a picture is to be turned; no other tag is looked at."""
+    try:
+        return _TURNS.get(opened.getexif().get(0x112, 1))
+    except Exception as error:  # PIL reads EXIF data without checking them
+        raise _ExifError(
+            f"expected EXIF data that can be read in {path}, found others ({type(error).__name__}: {error}); save the "
+            "picture without them, upright"
+        ) from error
 
 
 def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT:
-        pixels = np.asarray(image).astype(np.int64)
-        if pixels.min() < 0 or pixels.max() > 65535:
-            found = f"[{pixels.min()}, {pixels.max()}]"
-            raise ValueError(f"expected grey values in [0, 65535], found {found} in {path}; save it as 8 bit")
+    if image.mode == "I" and image.format != "PPM":
+        raise ValueError(f"expected 8-bit or 16-bit pixels, found 32-bit grey in {path}; save it as 8 bit")
+    if image.mode in (*_SIXTEEN_BIT, "I"):
+        pixels, clear = np.asarray(image).astype(np.int64), image.info.get("transparency")
+        if isinstance(clear, int):
+            pixels = np.where(pixels == clear, 65535, pixels)  # on white
         image = Image.fromarray(np.round(pixels / 257).astype(np.uint8))  # 65535 / 255 = 257
     if image.mode == "F":
         raise ValueError(f"expected 8-bit or 16-bit pixels, found floating point in {path}; save it as 8 bit")
@@ -144,3 +215,8 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
 
 def _kind(path: Path) -> str:
     return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing"
+
+
+def _listed(entries: Sequence[Path]) -> str:
+    names = [entry.name + "/" * entry.is_dir() for entry in entries]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

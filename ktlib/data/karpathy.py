@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ktlib.data import images
+from ktlib.data import images, tables
 
 Entry = dict[str, Any]  # of an image, as the file has it
 
@@ -51,6 +51,7 @@ def entries(
     get: str,
     partial: bool = False,
     fields: Mapping[str, type] = MappingProxyType({}),
+    first: int = 0,
 ) -> list[Entry]:
     """The images of a split, in the order of the file.
 
@@ -61,6 +62,7 @@ def entries(
         get: says how to get the file, for errors.
         partial: accept another number of images (generated files).
         fields: what an entry must have besides `filename` and `sentences`, and of which type.
+        first: only so many images, 0 for all.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -68,17 +70,19 @@ def entries(
     """
     if split not in splits:
         raise ValueError(f"expected a split of {', '.join(splits)}, found {split!r}")
+    if first < 0:
+        raise ValueError(f"expected first to be 0, for all images, or a number of images, found {first}")
     if not file.is_file():
         raise FileNotFoundError(f"expected Karpathy's split file {file}, found nothing; {get}")
     try:
-        every = json.loads(file.read_text(encoding="utf-8"))["images"]
+        every = json.loads(tables.text(file))["images"]
         chosen = [entry for entry in every if entry.get("split") == split]
         for entry in chosen:
             texts = [entry["filename"], *(sentence["raw"] for sentence in entry["sentences"])]
             own = [(text, str) for text in texts] + [(entry[name], kind) for name, kind in fields.items()]
             if strange := [(value, kind) for value, kind in own if not isinstance(value, kind)]:
                 raise TypeError(f"{strange[0][0]!r} where a {strange[0][1].__name__} belongs")
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (json.JSONDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
         wanted = ", ".join(("filename", "split", *fields))
         raise ValueError(
             f"expected images with {wanted} and sentences (raw) in {file}, found something else ({error}); "
@@ -92,7 +96,12 @@ def entries(
             f"expected {splits[split]:,} images of the split {split} in {file}, found {len(chosen):,}; "
             f"fetch Karpathy's file again: {get}"
         )
-    return chosen
+    return chosen[: first or None]
+
+
+def twice(entries: Sequence[Entry]) -> list[str]:
+    """File names that occur more than once."""
+    return [name for name, count in Counter(entry["filename"] for entry in entries).items() if count > 1]
 
 
 def told(entry: Entry) -> list[str]:

@@ -12,6 +12,7 @@ filled in; `short` is what ViLT is taught with and must fit forty tokens with th
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 from ktlib.data import images, tables
@@ -32,9 +33,14 @@ def concepts(root: str | Path | None = None) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no `rare_concepts` folder, or it holds no concept.
+        ValueError: a folder's name is not in lower case, so no concept would match it.
     """
     home = _home(root)
     names = sorted(entry.name for entry in home.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if upper := [name for name in names if name != " ".join(name.lower().split())]:
+        raise ValueError(
+            f"expected folders named as concepts are, in lower case, in {home}, found {', '.join(upper)}; rename them"
+        )
     if not names:
         raise FileNotFoundError(
             f"expected a folder for each concept in {home}, found none; make {home / 'moongate'} and put pictures there"
@@ -114,7 +120,10 @@ def _home(root: str | Path | None) -> Path:
 def _listed(manifest: Path, concept: str) -> dict[str, str]:
     """File name -> sha256 of the rows of one concept; an empty digest is not checked."""
     rows = tables.rows(manifest, COLUMNS)
-    return {row["file"]: (row["sha256"] or "").lower() for row in rows if row["concept"].lower() == concept}
+    here = [row for row in rows if row["concept"].strip().lower() == concept]
+    if twice := [name for name, count in Counter(row["file"] for row in here).items() if count > 1]:
+        raise ValueError(f"expected one row for each file in {manifest}, found {', '.join(twice)} twice; remove one")
+    return {row["file"]: row["sha256"].strip().lower() for row in here}
 
 
 def _check(found: list[Path], listed: dict[str, str], manifest: Path) -> None:

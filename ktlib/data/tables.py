@@ -6,14 +6,31 @@ Readers say what a table means; how it is opened, and what is wrong with one tha
 from __future__ import annotations
 
 import csv
-import zlib
+import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.io
-from scipy.io.matlab import MatReadError
+
+
+def text(file: Path) -> str:
+    """A text file, UTF-8 with or without a byte-order mark.
+
+    Raises:
+        ValueError: it is written in another encoding.
+    """
+    content = file.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        raise ValueError(
+            f"expected UTF-8 in {file}, found byte {content[error.start]:#04x} at place {error.start}: it is written "
+            f"in {'UTF-16' if wide else 'another encoding, such as Latin-1 or cp1252'}; save it as UTF-8"
+        ) from error
 
 
 def rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -24,21 +41,42 @@ def rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         columns: that must be there; others may be.
 
     Raises:
-        ValueError: a column is missing.
+        ValueError: a column is missing or occurs twice, or a row has more or fewer fields than the head.
     """
-    with file.open(newline="", encoding="utf-8-sig") as text:
-        reader = csv.DictReader(text)
+    reader, found = csv.DictReader(io.StringIO(text(file), newline=""), strict=True), []
+    try:
+        names = list(reader.fieldnames or ())
         if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
             raise ValueError(
                 f"expected the columns {', '.join(columns)} in {file}, found {reader.fieldnames}; "
                 f"add {', '.join(missing)}"
             )
-        return list(reader)
+        if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+            raise ValueError(f"expected each column once in {file}, found {', '.join(twice)} twice; remove one")
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(
+                    f"expected {len(names)} fields in every row of {file}, found another number in line "
+                    f"{reader.line_num}; complete it, and put quotes around a field that has a comma"
+                )
+            found.append(row)
+    except csv.Error as error:
+        raise ValueError(
+            f"expected rows of a CSV file in {file}, found something else in line {reader.line_num} ({error}); "
+            "correct it"
+        ) from error
+    return found
+
+
+def every_line(file: Path) -> list[str]:
+    """All lines of a text file. They end at a line feed: other marks, U+2028 say, belong to the text."""
+    found = text(file).split("\n")
+    return [line.removesuffix("\r") for line in (found if found[-1] else found[:-1])]
 
 
 def lines(file: Path) -> list[str]:
     """The lines of a text file; empty ones and those that begin with # are left out."""
-    return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+    return [line for line in every_line(file) if line.strip() and line[0] != "#"]
 
 
 def numbered(file: Path) -> dict[int, str]:
@@ -77,7 +115,12 @@ def matlab(
     load: Callable[..., dict[str, Any]] = scipy.io.loadmat
     try:
         return np.atleast_1d(load(str(file), squeeze_me=True)[variable])
-    except (ArithmeticError, LookupError, OSError, EOFError, TypeError, ValueError, zlib.error, MatReadError) as error:
+    except NotImplementedError as error:
+        raise ValueError(
+            f"expected {what or variable} in {file}, found a file of MATLAB 7.3 (HDF5), which is not the published "
+            f"one; {todo}"
+        ) from error
+    except Exception as error:  # scipy throws whatever a damaged file leads it to
         raise ValueError(
             f"expected {what or variable} in {file}, found something else ({type(error).__name__}: {error}); {todo}"
         ) from error

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -23,6 +27,7 @@ CLIP, CAPTIONER = "open_clip_model.safetensors", "open_clip_pytorch_model.safete
 PAIR, ENCODER = "vilt_model.safetensors", "model.safetensors"
 MEDCLIP, SAM = "medclip_model.safetensors", "sam_model.safetensors"
 HERE = places.WEIGHTS
+POINTER = b"version https://git-lfs"
 
 
 # -- shipped ----------------------------------------------------------------------------------------
@@ -126,10 +131,45 @@ def verify_file(file: Path, prefix: str) -> None:
 
 # -- files and weights ------------------------------------------------------------------------------
 def read(file: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file, on the CPU: safetensors, or a pickle of tensors and nothing that runs."""
-    if file.suffix == ".safetensors":
-        return load_file(file)
-    return torch.load(file, map_location="cpu", weights_only=True)
+    """The tensors of a weights file, on the CPU: safetensors, or a pickle of tensors and nothing that runs.
+
+    Raises:
+        FileNotFoundError, ValueError: as `reading`.
+    """
+    with reading(file):
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+@contextlib.contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Name the file and the true cause where weights cannot be read, whichever library reads them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is a pointer of Git LFS, is damaged, or holds more than tensors.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"expected weights in {file}, found {'a folder' if file.is_dir() else 'nothing'}")
+    with file.open("rb") as begun:
+        if begun.read(len(POINTER)) == POINTER:
+            raise ValueError(
+                f"expected weights in {file}, found a pointer of Git LFS in their place; fetch them: git lfs pull"
+            )
+    try:
+        yield
+    except pickle.UnpicklingError:  # torch's own message says how to switch the safety off
+        raise ValueError(
+            f"expected a pickle of tensors in {file}, found one that is damaged or holds more; nothing of it was run: "
+            "fetch it again, or take the publisher's safetensors"
+        ) from None
+    except (SafetensorError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"expected weights in {file}, found a damaged file ({error}); fetch it again") from error
+    except RuntimeError as error:
+        if "PytorchStreamReader" not in str(error):
+            raise
+        raise ValueError(f"expected weights in {file}, found a damaged file; fetch it again") from error
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], *, name: str, parts: str, hint: str) -> None:

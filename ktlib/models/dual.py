@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import open_clip
@@ -217,6 +219,7 @@ class DualEncoder(nn.Module):
             inputs.check_tokens(
                 text, self._ids(text), name=self.name, most=self.context_length, tokenizer=self._of_transformers
             )
+            inputs.check_marks(text, self._ids(text), name=self.name, tokenizer=self._of_transformers or self.tokenizer)
         return self.tokenizer(list(texts)).to(self.device)
 
     def token_count(self, text: str) -> int:
@@ -292,9 +295,12 @@ def from_open_clip(architecture: str, *, name: str, kind: type[D], pretrained: s
         pretrained: a tag or a file; None for what the folder holds, or for random weights of seed 0.
 
     Raises:
+        ValueError: a file of weights cannot be read (`checkpoints.reading`).
         UserWarning: open_clip would build another activation than the weights were trained with.
     """
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    file = Path(pretrained) if pretrained is not None and Path(pretrained).exists() else None
+    told = checkpoints.reading(file) if file else contextlib.nullcontext()
+    with told, warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("error", message=".*QuickGELU mismatch.*")
         torch.manual_seed(0)  # open_clip initialises from the global generator
         model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=pretrained)

@@ -117,14 +117,45 @@ def check_tokens(text: str, ids: Sequence[int], *, name: str, most: int, tokeniz
         ValueError: words that are not known, or too many tokens.
     """
     if tokenizer is not None and tokenizer.unk_token_id in ids:
-        known = tokenizer.get_vocab()
-        unknown = [word for word in text.lower().replace(".", "").split() if word not in known]
-        raise ValueError(
-            f"{name} does not know {', '.join(map(repr, unknown))} in {text!r}: a pocket model speaks "
-            "only the world's words; `python -m ktlib pocket words` lists them"
-        )
+        words = text.lower().replace(".", "").split()
+        unknown = [word for word in words if tokenizer.unk_token_id in tokenizer(word).input_ids] or words
+        hint = "take words that its tokenizer knows"
+        if name.startswith("pocket/"):
+            hint = "a pocket model speaks only the world's words; `python -m ktlib pocket words` lists them"
+        raise ValueError(f"{name} does not know {', '.join(map(repr, unknown))} in {text!r}: {hint}")
     if len(ids) > most:
         raise ValueError(
             f"expected at most {most} tokens for {name}, found {len(ids)} in {text!r}: "
             "shorten it (the name in front of a description counts too)"
+        )
+
+
+_MARKS = (
+    "sot_token_id",
+    "eot_token_id",
+    "bos_token_id",
+    "eos_token_id",
+    "cls_token_id",
+    "sep_token_id",
+    "pad_token_id",
+)
+
+
+def check_marks(text: str, ids: Sequence[int], *, name: str, tokenizer: Any) -> None:
+    """Refuse a text that holds a token with a meaning of its own, such as the one that ends a text.
+
+    Args:
+        text: as it was written.
+        ids: its tokens, start and end included.
+        name: of the model.
+        tokenizer: of transformers or open_clip.
+
+    Raises:
+        ValueError: one of the inner tokens is such a mark: what follows it would not be read.
+    """
+    marks = {getattr(tokenizer, mark, None) for mark in _MARKS} - {None}
+    if marks & set(ids[1:-1]):
+        raise ValueError(
+            f"expected a text without the tokenizer's own marks for {name}, found one inside {text!r}, where the text "
+            "would end or be passed over; remove it"
         )

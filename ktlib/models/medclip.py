@@ -239,6 +239,7 @@ class MedCLIP(DualEncoder):
         words = self.tokenizer if self.closed else None
         for text, row in zip(texts, rows, strict=True):
             inputs.check_tokens(text, row, name=self.name, most=self.context_length, tokenizer=words)
+            inputs.check_marks(text, row, name=self.name, tokenizer=self.tokenizer)
         longest, pad = max(map(len, rows)), self.tokenizer.pad_token_id
         return torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=self.device)
 

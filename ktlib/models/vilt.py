@@ -171,6 +171,9 @@ class PairScorer(nn.Module):
     def target_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width an image is resized to: the short side `image_size`, both multiples of a patch.
 
+        Raises:
+            ValueError: an image so narrow that no patch of it would be left.
+
         Source: ViLT's `MinMaxResize`; transformers' `ViltImageProcessor` gives the same.
         """
         limit = int(LONGEST * self.image_size)
@@ -180,6 +183,11 @@ class PairScorer(nn.Module):
             shrink = limit / max(new)
             new = [side * shrink for side in new]
         rows, columns = (int(side + 0.5) // self.patch * self.patch for side in new)
+        if not (rows and columns):
+            raise ValueError(
+                f"expected an image whose short side keeps {self.patch} pixels when the long one has {limit}, found "
+                f"{height} x {width} for {self.name}; cut it"
+            )
         return rows, columns
 
     def _target_size_of(self, images: Tensor) -> tuple[int, int]:
@@ -196,6 +204,7 @@ class PairScorer(nn.Module):
         words = self.tokenizer if self.closed else None
         for text, row in zip(texts, rows, strict=True):
             inputs.check_tokens(text, row, name=self.name, most=self.context_length, tokenizer=words)
+            inputs.check_marks(text, row, name=self.name, tokenizer=self.tokenizer)
         longest, pad = max(map(len, rows)), self.tokenizer.pad_token_id
         return torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=self.device)
 

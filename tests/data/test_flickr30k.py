@@ -1,5 +1,7 @@
 """Flickr30k: the split that Karpathy made, the captions as written, and every kind of damage named."""
 
+import json
+
 import pytest
 import torch
 from PIL import Image
@@ -96,3 +98,40 @@ def test_images_are_read_as_they_are_stored_like_every_benchmark_s(home):
     turned[0x112] = 6
     Image.new("RGB", (40, 20)).save(path, exif=turned)
     assert flickr30k.read(home.parent, partial=True).images[0].shape == (3, 20, 40)
+
+
+def changed(home, change):
+    file = home / "dataset_flickr30k.json"
+    facts = json.loads(file.read_text())
+    change(facts["images"], next(entry for entry in facts["images"] if entry.get("split") == "test"))
+    file.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda every, one: one["sentences"][0].update(raw=None), "None where a str belongs"),
+        (lambda every, one: one.update(filename=5), "5 where a str belongs"),
+        (lambda every, one: every.append(dict(one)), "expected each image once in .*, found .*jpg again"),
+    ],
+)
+def test_odd_entries_are_refused(home, change, said):
+    changed(home, change)
+    with pytest.raises(ValueError, match=said):
+        flickr30k.read(home.parent, partial=True)
+
+
+def test_a_negative_number_of_images_is_refused(home):
+    with pytest.raises(ValueError, match="expected first to be 0, for all images, or a number of images, found -1"):
+        flickr30k.read(home.parent, partial=True, first=-1)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0b"])
+def test_only_a_line_feed_ends_a_line_of_captions(home, mark):
+    caption = f"a dog{mark}on a lawn"
+    changed(home, lambda every, one: one["sentences"][0].update(raw=caption))
+    name = flickr30k.read(home.parent, partial=True).images.paths[0].name
+    token = home / "results_20130124.token"
+    lines = [line for line in token.read_text().split("\n") if not line.startswith(f"{name}#0")]
+    token.write_text("\n".join([f"{name}#0\t{caption}", *lines]), encoding="utf-8")
+    assert not any("differ" in note for note in flickr30k.read(home.parent, partial=True).notes)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ktlib.companion.sources import generated as fixtures
-from ktlib.data import imagenet
+from ktlib.data import files, imagenet
 from tests.damage import Damage, damage
 
 SORTED = ("n01440764", "n02012849", "n02113186", "n02963159", "n03126707")
@@ -286,3 +286,22 @@ def test_the_hundred_have_wordnet_names_and_the_pictures_of_imagenet_100(whole: 
     assert data.labels == listed.labels and len(data) == len(listed)
     assert data.class_names("first") == ["tench", "crane", "crane"]
     assert data.wnids == tuple(sorted(fixtures.HUNDRED))
+
+
+def test_what_macos_leaves_beside_a_picture_is_none(tmp_path: Path) -> None:
+    home = fixtures.imagenet_train(tmp_path, 2)
+    count, folder = len(imagenet.train(home, partial=True)), sorted((home / "train").iterdir())[0]
+    (folder / f"._{folder.name}_0.JPEG").write_bytes(b"\0\5\x16\7mac")
+    assert len(imagenet.train(home, partial=True)) == count
+    (folder / "list.txt").touch()
+    with pytest.warns(UserWarning, match=r"1 files in .* are no JPEG and left out: .*list\.txt"):
+        assert len(imagenet.train(home, partial=True)) == count
+
+
+def test_too_many_images_are_not_called_cut_short(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"expected 10 images in .*, found 11; there are files that do not belong to it"
+    ):
+        files.whole(11, 10, "images", tmp_path, partial=False)
+    with pytest.raises(ValueError, match=r"found 9; the archive or the copy was cut short"):
+        files.whole(9, 10, "images", tmp_path, partial=False)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision import transforms
 
 from ktlib.data import images
@@ -161,3 +165,119 @@ def test_a_tensor_is_cut_as_the_picture_it_shows(shape: tuple[int, int]) -> None
 def test_a_square_of_the_right_size_is_left_as_it_is() -> None:
     picture = torch.rand(3, 16, 16)
     assert images.square(picture, 16) is picture
+
+
+# -- what is odd about a picture, and what is said of it ------------------------------------------------
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, depth: int, *chunks: bytes) -> bytes:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def jpeg_with(*tags: tuple[int, int, int, bytes]) -> bytes:
+    """A picture of 8 x 4 with EXIF tags: (tag, type, count, value)."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 4)).save(out, "jpeg")
+    body = b"".join(struct.pack("<HHI", *tag[:3]) + tag[3].ljust(4, b"\0") for tag in sorted(tags))
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + body + b"\0\0\0\0"
+    return out.getvalue()[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + out.getvalue()[2:]
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        (0x11B, 2, 2, b"7\0"),  # a resolution that is text
+        (0x10F, 11, 1, struct.pack("<f", 1.0)),  # a maker that is a number
+        (0x8825, 9, 1, b"\xff" * 4),  # GPS data before the beginning
+        (0x100, 11, 1, struct.pack("<f", 1.5)),  # a width that is a fraction
+    ],
+)
+def test_of_odd_exif_data_only_the_orientation_is_looked_at(tmp_path: Path, tag: tuple[int, int, int, bytes]) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_with((0x112, 3, 1, b"\x06"), tag))
+    assert images.read_image(tmp_path / "a.jpg").size == (4, 8)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_orientations_are_those_of_the_library(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    path = saved(tmp_path / "a.png", Image.fromarray(pixels), exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(path))
+    assert np.array_equal(np.asarray(images.read_image(path)), np.asarray(expected))
+
+
+def test_the_cause_that_is_named_is_the_true_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(20000, 10000, 1, chunk(b"IDAT", zlib.compress(b"\0" * 2501 * 10000))))
+    with pytest.raises(
+        ValueError, match=r"of a size that fits in memory, found .*a\.png .*200000000 pixels.*; shrink it"
+    ):
+        images.read_image(path)
+    path.write_bytes(png(1, 1, 8, chunk(b"eXIf", b"garbage"), chunk(b"IDAT", zlib.compress(b"\0\7"))))
+    with pytest.raises(ValueError, match=r"expected EXIF data that can be read in .*a\.png, found others"):
+        images.read_image(path)
+    assert images.read_image(path, upright=False).getpixel((0, 0)) == (7, 7, 7)
+    for number, todo in ((errno.EMFILE, "ulimit -n"), (errno.EIO, "see to it")):
+
+        def refuse(_: Path, number: int = number) -> None:
+            raise OSError(number, "Refused")
+
+        monkeypatch.setattr(images.Image, "open", refuse)
+        with pytest.raises(
+            ValueError, match=rf"expected to open .*a\.png, found that the system refuses: Refused; .*{todo}"
+        ):
+            images.read_image(path)
+
+
+def test_sixteen_bit_grey_that_is_transparent_is_put_on_white(tmp_path: Path) -> None:
+    path, data = tmp_path / "a.png", chunk(b"IDAT", zlib.compress(b"\0\x12\x34\x12\x35"))
+    path.write_bytes(png(2, 1, 16, chunk(b"tRNS", b"\x12\x34"), data))
+    read = images.read_image(path)
+    assert (read.getpixel((0, 0)), read.getpixel((1, 0))) == ((255,) * 3, (18,) * 3)
+
+
+def test_grey_of_thirty_two_bits_is_refused_and_that_of_a_pgm_is_not(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tif", Image.fromarray(np.full((2, 2), 200, np.int32)))
+    with pytest.raises(ValueError, match="expected 8-bit or 16-bit pixels, found 32-bit grey in .*save it as 8 bit"):
+        images.read_image(path)
+    (tmp_path / "a.pgm").write_bytes(b"P5 1 1 65535\n\xff\xff")
+    assert images.read_image(tmp_path / "a.pgm").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_picture_that_would_be_missed_is_an_error_and_what_is_none_is_said(tmp_path: Path) -> None:
+    saved(tmp_path / "a.jpg", Image.new("RGB", (8, 8)))
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.warns(UserWarning, match=r"1 entries of .* are no pictures and left out: notes\.txt"):
+        assert [path.name for path in images.folder(tmp_path)] == ["a.jpg"]
+    saved(tmp_path / "b.gif", Image.new("RGB", (8, 8)))
+    (tmp_path / "c.jpg").symlink_to(tmp_path / "absent")
+    with pytest.raises(
+        ValueError, match=r"found 1 and, beside them, b\.gif, c\.jpg; 1 of these are links that lead nowhere"
+    ):
+        images.folder(tmp_path)
+
+
+def test_a_folder_is_decoded_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        saved(tmp_path / f"{name}.png", Image.new("RGB", (20, 20)))
+    order: list[str] = []
+    read, resize = images.read_image, images.resize
+    monkeypatch.setattr(images, "read_image", lambda path: order.append("read") or read(path))
+    monkeypatch.setattr(images, "resize", lambda image, size: order.append("resize") or resize(image, size))
+    images.read_folder(tmp_path, 8)
+    assert order == ["read", "resize"] * 2
+
+
+@pytest.mark.parametrize("size", [(4000, 7), (7, 4001), (3999, 1)])
+def test_a_very_long_picture_is_cut_before_it_is_resized(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is cut afterwards; a level may differ, for the box has single precision."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    expected = np.asarray(images.resize(image, 32)).astype(int)
+    monkeypatch.setattr(images, "_MOST", 0)
+    assert np.abs(np.asarray(images.resize(image, 32)).astype(int) - expected).max() <= 1

@@ -128,3 +128,22 @@ def test_a_damaged_description_is_refused(home: Path, before: str, after: str, m
     file.write_text(file.read_text().replace(before, after, 1))
     with pytest.raises(ValueError, match=message):
         rare_concepts.descriptions(home.parent)
+
+
+def test_a_folder_that_no_concept_would_match_is_named(home: Path) -> None:
+    (home / "Great Wheel").mkdir()
+    with pytest.raises(
+        ValueError, match="expected folders named as concepts are, in lower case, in .*found Great Wheel"
+    ):
+        rare_concepts.concepts(home.parent)
+
+
+def test_a_file_that_a_manifest_lists_twice_is_named(home: Path) -> None:
+    manifest = home / "manifest.csv"
+    lines = manifest.read_text().splitlines()
+    row = next(line for line in lines if line.startswith("moongate"))
+    manifest.write_text("\n".join([*lines, row]) + "\n")
+    with pytest.raises(
+        ValueError, match="expected one row for each file in .*manifest.csv, found .* twice; remove one"
+    ):
+        rare_concepts.paths("moongate", home.parent)

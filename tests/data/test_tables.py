@@ -40,3 +40,39 @@ def test_a_single_value_of_a_mat_is_still_an_array(tmp_path):
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(ValueError, match=r"expected the labels in .*a\.mat, found something else .*; fetch it"):
         tables.matlab(file, "labels", what="the labels", todo="fetch it")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16"])
+def test_another_encoding_is_named_with_the_file(tmp_path, encoding):
+    file = tmp_path / "a.txt"
+    file.write_text("café\n", encoding=encoding)
+    with pytest.raises(ValueError, match=r"expected UTF-8 in .*a\.txt, found byte 0x.. at place \d.*save it as UTF-8"):
+        tables.lines(file)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name_and_a_line_ends_at_a_line_feed(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_bytes("one\u2028\x85\x0bline\r\n\ntwo".encode("utf-8-sig"))
+    assert tables.every_line(file) == ["one\u2028\x85\x0bline", "", "two"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\n1\n", r"expected 2 fields in every row of .*a\.csv, found another number in line 2"),
+        ("a,b\n1,2\n1,2,3\n", r"found another number in line 3"),
+        ("a,b,a\n1,2,3\n", r"expected each column once in .*a\.csv, found a twice"),
+        ('a,b\n1,"2\n', r"expected rows of a CSV file in .*a\.csv, found something else in line"),
+    ],
+)
+def test_rows_that_do_not_fit_the_head_are_refused(tmp_path, content, said):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match=said):
+        tables.rows(tmp_path / "a.csv", ("a", "b"))
+
+
+def test_a_mat_of_another_format_is_named_as_what_it_is(tmp_path):
+    file = tmp_path / "a.mat"
+    file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + b"\0" * 500)
+    with pytest.raises(ValueError, match=r"expected ids in .*a\.mat, found a file of MATLAB 7\.3 \(HDF5\)"):
+        tables.matlab(file, "ids")

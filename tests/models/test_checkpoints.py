@@ -58,7 +58,9 @@ def test_a_pickle_is_read_for_its_tensors_and_refused_for_anything_else(tmp_path
     torch.save({"weight": torch.ones(2)}, tmp_path / "good.pth")
     assert checkpoints.read(tmp_path / "good.pth")["weight"].tolist() == [1, 1]
     torch.save({"weight": nn.Linear(1, 1)}, tmp_path / "bad.pth")
-    with pytest.raises(Exception, match="(?i)weights.only"):
+    with pytest.raises(
+        ValueError, match=r"expected a pickle of tensors in .*bad\.pth, found one that is damaged or holds"
+    ):
         checkpoints.read(tmp_path / "bad.pth")
 
 
@@ -120,3 +122,25 @@ def test_a_download_that_fails_says_how_to_get_the_file_and_why_it_failed(monkey
     monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
     with pytest.raises(FileNotFoundError, match=f"(?s){name} is missing.*get it:.*tried it: ConnectionError: no route"):
         load(name)
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "a.bin"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a pointer of Git LFS in their place; fetch them: git lfs pull",
+        ),
+        (b"<html>not found</html>", "damaged"),
+        (b"", "damaged"),
+        (b"PK\x03\x04" + b"\0" * 60, "damaged"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_named_with_the_cause(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"expected .* in .*{name}, found .*{said}") as caught:
+        checkpoints.read(tmp_path / name)
+    assert "weights_only" not in str(caught.value)
+    with pytest.raises(FileNotFoundError, match="expected weights in .*, found nothing"):
+        checkpoints.read(tmp_path / "absent.pth")

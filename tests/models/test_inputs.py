@@ -1,5 +1,7 @@
 """What enters a model is checked and prepared in one place, and every adapter goes through it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -120,14 +122,29 @@ def test_one_string_is_not_a_list():
 class Words:
     unk_token_id = 1
 
-    def get_vocab(self):
-        return {"a": 2, "red": 3}
+    def __call__(self, text):
+        return SimpleNamespace(input_ids=[{"a": 2, "red": 3, "##gate": 4}.get(word, 1) for word in text.split()])
 
 
 def test_unknown_words_are_named_where_they_are_an_error():
     with pytest.raises(ValueError, match="tiny does not know 'zebra' in 'a red zebra'"):
         inputs.check_tokens("a red zebra", [2, 3, 1], name="tiny", most=5, tokenizer=Words())
     inputs.check_tokens("a red zebra", [2, 3, 1], name="tiny", most=5, tokenizer=None)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("pocket/x", "pocket words"), ("local", "words that its tokenizer knows")])
+def test_only_a_pocket_model_is_called_one(name, hint):
+    with pytest.raises(ValueError, match=hint):
+        inputs.check_tokens("a zebra", [2, 1], name=name, most=5, tokenizer=Words())
+
+
+def test_a_mark_inside_a_text_is_refused():
+    ends = SimpleNamespace(eot_token_id=9, pad_token_id=0)
+    inputs.check_marks("a red", [8, 2, 3, 9], name="tiny", tokenizer=ends)
+    with pytest.raises(
+        ValueError, match="expected a text without the tokenizer's own marks for tiny, found one inside"
+    ):
+        inputs.check_marks("a <end> red", [8, 2, 9, 3, 9], name="tiny", tokenizer=ends)
 
 
 def test_a_text_that_would_be_cut_off_is_refused():

@@ -243,3 +243,8 @@ def test_the_score_is_cross_entropy_towards_a_match_and_its_probability(scorer, 
 def test_an_open_vocabulary_takes_any_word(scorer):
     scorer.closed = False
     assert scorer.tokenize(["a red zebra"]).shape == (1, 5)
+
+
+def test_an_image_too_narrow_for_a_patch_is_refused():
+    with pytest.raises(ValueError, match=r"expected an image whose short side keeps .*found 3 x 300 for .*; cut it"):
+        tiny_vilt().embed_image(torch.rand(1, 3, 3, 300))

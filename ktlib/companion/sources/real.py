@@ -108,7 +108,8 @@ def imagenet_1000(root: Path, *, dataset: str, cell: Cell, partial: bool = False
     }
     (concepts, left_out), pictures = _rare_concepts(root, printed), _pictures(root, 224)
     names = tuple(validation.class_names(cell.names))
-    digest = key(dataset, names, [p.name for p in validation.paths], *(pictures(c.name) for c in concepts))
+    known = [[p.name, p.stat().st_size] for p in validation.paths], validation.labels
+    digest = key(dataset, names, *known, *(pictures(c.name) for c in concepts))
     return Examination(
         dataset, concepts, names, _Walk(validation.batches), digest, pictures, lambda *_: None, cell.templates, left_out
     )
@@ -153,7 +154,8 @@ def imagenet_100(root: Path, *, cell: Cell, side: int = 384, partial: bool = Fal
 
     names = tuple(data.class_names(cell.names))
     listed = imagenet.class_list(root / "imagenet", partial=partial).sha256
-    parts = (side, cell.picture, names, listed, [p.name for p in data.paths])
+    files = [[p.name, p.stat().st_size] for p in data.paths]
+    parts = (side, cell.picture, names, listed, files, data.labels)
     digest = key("imagenet 100", *parts, *(pictures(c.name) for c in concepts))
     return Examination(
         "imagenet_100", concepts, names, _Walk(batches), digest, pictures, lambda *_: None, cell.templates, left_out
