@@ -158,7 +158,7 @@ def score_pairs(
     accuracies: dict[Cell, dict[str, float]] = {cell: {} for cell in cells}
     for name, model in models.items():
         for cell in cells:
-            texts = Texts(model, cell.prompts(validation.class_names(cell.names)))
+            texts = Texts(model, cell.prompts(validation.class_names(cell.names)), too_long="cut")
             pictures = validation.pictures(None if cell.picture == "whole" else model.image_size)
             hits = 0
             for start in tqdm(range(0, len(pictures), SHARD), desc=f"calibrating {name}: {cell}"):

@@ -84,6 +84,7 @@ def recognition(
     concept_prompts: Sequence[str] | None = None,
     known_prompts: Mapping[str, Sequence[str]] | None = None,
     score: str = "logit",
+    too_long: str = "refuse",
 ) -> Recognition:
     """Score a model on a concept and on everything it knew.
 
@@ -101,6 +102,8 @@ def recognition(
         known_prompts: prompts of each known name in place of the templates, where every class has a list of
             its own (`data.finding_prompts`).
         score: what a pair scorer ranks by, `logit` or `softmax` (D32).
+        too_long: what a pair scorer does with a prompt of a known name that it does not read whole: `refuse`, or `cut`
+            it as ViLT's code does, for a benchmark's names. One of the concept is refused.
 
     Raises:
         ValueError: the concept is a known name already, or a label has no name.
@@ -115,9 +118,9 @@ def recognition(
         )
     _warn_of_twins(known_names)
     own = Prompts([concept], templates) if concept_prompts is None else Prompts([""], concept_prompts)
-    known_groups = [Prompts(known_names, templates)]
+    known_groups = [Prompts(known_names, templates, too_long)]
     if known_prompts is not None:
-        known_groups = [Prompts([""], known_prompts[name]) for name in known_names]
+        known_groups = [Prompts([""], known_prompts[name], too_long) for name in known_names]
     scored = model.classifier([*known_groups, own], score=score)
     chosen = scored(pictures).argmax(1)
     alone, beside = [], []

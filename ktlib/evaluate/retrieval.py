@@ -10,7 +10,7 @@ Ties count against the model: whatever scores as high as the right item is ranke
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -39,6 +39,7 @@ def score_matrix(
     identity: str = "",
     store: Path | None = None,
     shard: int = SHARD,
+    too_long: str = "refuse",
     progress: bool = False,
 ) -> Float[Tensor, "images texts 2"]:
     """Both matching logits of every image and text.
@@ -51,14 +52,16 @@ def score_matrix(
         identity: of the images, such as `Gallery.digest`: with `store`, part of the shards' names.
         store: a folder for finished shards; None keeps nothing.
         shard: images in a shard.
+        too_long: `refuse` a text that the model does not read whole, or `cut` it, as ViLT's code does, and say so.
         progress: show a bar over the pairs, with the time that is left.
 
     Raises:
         ValueError: a text that is too long, or a store without an identity.
+        UserWarning: texts were cut.
     """
     if store is not None and not identity:
         raise ValueError("expected an identity of the images beside a store: shards of other images would be taken")
-    prepared = Texts(model, texts)
+    prepared = Texts(model, texts, too_long=too_long)
     own = fingerprint(model) if store is not None else ""
     parts = []
     with tqdm(total=len(images) * len(texts), unit="pair", disable=not progress) as bar:
@@ -160,6 +163,15 @@ def _readable_as_own(own: Tensor, captions: Sequence[str]) -> Tensor:
     return said[:, which]
 
 
+def noted(gallery: Gallery, model: PairScorer) -> Gallery:
+    """The gallery, with a note of how many captions the model does not read whole, where there are any."""
+    long = sum(model.token_count(caption) > model.context_length for caption in gallery.captions)
+    if not long:
+        return gallery
+    note = f"{long} captions are longer than {model.context_length} tokens: cut, as ViLT's code does"
+    return replace(gallery, notes=(*gallery.notes, note))
+
+
 def retrieve(
     model: PairScorer,
     gallery: Gallery,
@@ -167,6 +179,7 @@ def retrieve(
     score: str = "logit",
     store: Path | None = None,
     batch: int = 256,
+    too_long: str = "refuse",
     progress: bool = False,
 ) -> Retrieval:
     """Rank all captions for each image and all images for each caption.
@@ -176,9 +189,10 @@ def retrieve(
         gallery: what is to be found.
         score: `logit`, the match logit alone, by which ViLT's code ranks; or `softmax`, its
             probability, which can order pairs differently (D32).
-        store, batch, progress: as in `score_matrix`.
+        store, batch, too_long, progress: as in `score_matrix`.
     """
     both = score_matrix(
-        model, gallery.images, gallery.captions, identity=gallery.digest, store=store, batch=batch, progress=progress
-    )
+        model, gallery.images, gallery.captions, identity=gallery.digest, store=store, batch=batch, too_long=too_long,
+        progress=progress,
+    )  # fmt: skip
     return ranks(chosen_score(both, score), gallery.owner, gallery.captions)

@@ -181,7 +181,7 @@ class DualEncoder(nn.Module):
 
         Source: Radford et al. 2021 (CLIP), prompt ensembling.
         """
-        weights = torch.cat([self.class_vectors(*group) for group in groups])
+        weights = torch.cat([self.class_vectors(group.names, group.templates) for group in groups])
 
         def scores(images: Tensor) -> Tensor:
             return self.encode_many(images) @ weights.T

@@ -130,6 +130,23 @@ def check_tokens(text: str, ids: Sequence[int], *, name: str, most: int, tokeniz
         )
 
 
+def fitting(rows: Sequence[list[int]], *, most: int, too_long: str) -> list[list[int]]:
+    """Texts as tokens, those that do not fit cut or left to be refused.
+
+    Args:
+        rows: token ids of each text, start and end included.
+        most: tokens the model takes.
+        too_long: `refuse` leaves them as they are, for `check_tokens`; `cut` keeps what fits before the end token, as
+            ViLT's code does.
+
+    Raises:
+        ValueError: another word for `too_long`.
+    """
+    if too_long not in ("refuse", "cut"):
+        raise ValueError(f"expected too_long to be refuse or cut, found {too_long!r}")
+    return [[*row[: most - 1], row[-1]] if too_long == "cut" and len(row) > most else row for row in rows]
+
+
 _MARKS = (
     "sot_token_id",
     "eot_token_id",

@@ -217,7 +217,7 @@ class MedCLIP(DualEncoder):
 
         Source: MedCLIP's `PromptClassifier`; it multiplies with the logit scale, which changes no order.
         """
-        classes = [inputs.prompts([name], templates) for names, templates in groups for name in names]
+        classes = [inputs.prompts([name], group.templates) for group in groups for name in group.names]
         vectors = torch.cat([self.class_vectors(prompts, ["{}"]) for prompts in classes])
         sizes = [len(prompts) for prompts in classes]
 

@@ -156,12 +156,17 @@ class ReadsTogether(Protocol):
         """Where the weights are."""
         ...
 
+    @property
+    def context_length(self) -> int:
+        """Most tokens a text may have, start and end included."""
+        ...
+
     def token_count(self, text: str) -> int:
         """Tokens a text takes, start and end included."""
         ...
 
-    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch length"]:
-        """Token ids, padded to the longest."""
+    def tokenize(self, texts: Sequence[str], *, too_long: str = "refuse") -> Int[Tensor, "batch length"]:
+        """Token ids, padded to the longest; what does not fit is refused or `cut`."""
         ...
 
     def prepare(self, images: Tensor) -> Tensor:
@@ -202,10 +207,13 @@ class Prompts(NamedTuple):
     Attributes:
         names: of the classes; put into the templates as they are.
         templates: with a `{}` for the name.
+        too_long: what to do with a prompt that a pair scorer does not read whole: `refuse`, or `cut` it as ViLT's
+            code does, for names and prompts that are a benchmark's.
     """
 
     names: Sequence[str]
     templates: Sequence[str]
+    too_long: str = "refuse"
 
 
 @runtime_checkable

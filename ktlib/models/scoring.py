@@ -5,6 +5,7 @@ An image is embedded once, and texts of equal length go together (no padding).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -30,16 +31,27 @@ class Images(Protocol):
 class Texts:
     """Texts that were prepared to be read beside many images.
 
+    Attributes:
+        cut: how many the model does not read whole; never any unless `too_long` is `cut`.
+
     Raises:
         ValueError: a text that is too long, or with words the model does not know.
+        UserWarning: texts were cut.
     """
 
-    def __init__(self, model: ReadsTogether, texts: Sequence[str]) -> None:
+    def __init__(self, model: ReadsTogether, texts: Sequence[str], *, too_long: str = "refuse") -> None:
         self.model, self.count = model, len(texts)
         places: dict[int, list[int]] = {}
         for place, text in enumerate(texts):
             places.setdefault(model.token_count(text), []).append(place)
-        self.shelves = [(torch.tensor(p), model.tokenize([texts[i] for i in p])) for _, p in sorted(places.items())]
+        self.shelves = [
+            (torch.tensor(p), model.tokenize([texts[i] for i in p], too_long=too_long))
+            for _, p in sorted(places.items())
+        ]
+        self.cut = sum(len(p) for count, p in places.items() if count > model.context_length)
+        if self.cut:
+            what = f"{self.cut} of {self.count} texts are longer than {model.context_length} tokens: cut"
+            warnings.warn(what, stacklevel=3)
 
     @torch.no_grad()
     def beside(self, images: Images, numbers: range, *, batch: int = 256) -> Float[Tensor, "images texts 2"]:

@@ -193,14 +193,19 @@ class PairScorer(nn.Module):
     def _target_size_of(self, images: Tensor) -> tuple[int, int]:
         return self.target_size(*images.shape[-2:])
 
-    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch length"]:
+    def tokenize(self, texts: Sequence[str], *, too_long: str = "refuse") -> Int[Tensor, "batch length"]:
         """Token ids, padded to the longest of these texts.
+
+        Args:
+            texts: a list of them.
+            too_long: `refuse`, or `cut` what is longer than the context, as ViLT's code does with a benchmark's texts.
 
         Raises:
             ValueError: a text is too long or has unknown words; nothing is ever cut off silently.
         """
         inputs.check_texts(texts)
         rows = [self.tokenizer(text).input_ids for text in texts]
+        rows = inputs.fitting(rows, most=self.context_length, too_long=too_long)
         words = self.tokenizer if self.closed else None
         for text, row in zip(texts, rows, strict=True):
             inputs.check_tokens(text, row, name=self.name, most=self.context_length, tokenizer=words)
@@ -270,10 +275,18 @@ class PairScorer(nn.Module):
             groups: classes.
             score: `logit` or `softmax` (D32).
 
+        Raises:
+            UserWarning: prompts were cut, where their group allows it.
+
         Source: KT v1, Tab. 1, ViLT rows: argmax of the match score over all class prompts.
         """
-        prompts = [prompt for names, templates in groups for prompt in inputs.prompts(names, templates)]
-        texts, sizes = Texts(self, prompts), [len(names) * len(templates) for names, templates in groups]
+        prompts = [inputs.prompts(group.names, group.templates) for group in groups]
+        policies = {group.too_long for group in groups}
+        if len(policies) > 1:  # the user's own are refused, whatever is done with the others
+            for group, own in zip(groups, prompts, strict=True):
+                self.tokenize(own, too_long=group.too_long)
+        texts = Texts(self, [one for own in prompts for one in own], too_long="cut" if "cut" in policies else "refuse")
+        sizes = [len(own) for own in prompts]
 
         def scores(images: Tensor) -> Tensor:
             shards = [range(i, min(i + SHARD, len(images))) for i in range(0, len(images), SHARD)]

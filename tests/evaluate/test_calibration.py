@@ -169,12 +169,12 @@ class Looking(PairScorer):
 
     def __init__(self):
         nn.Module.__init__(self)
-        self.mean, self.image_size = torch.zeros(1), 48
+        self.mean, self.image_size, self.context_length = torch.zeros(1), 48, 40
 
     def token_count(self, text):
         return 1
 
-    def tokenize(self, texts):
+    def tokenize(self, texts, *, too_long="refuse"):
         return torch.tensor([[len(text)] for text in texts])
 
     def prepare(self, images):

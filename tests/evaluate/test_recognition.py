@@ -163,3 +163,15 @@ def test_a_label_without_a_name_is_refused(label):
 def test_names_that_occur_twice_are_said():
     with pytest.warns(UserWarning, match=r"1 names occur more than once \(cat\): they tie"):
         zero_shot(Axes(), pictures((1, 0, 0)), ["cat", "Cat", "dog"])
+
+
+def test_a_benchmark_s_names_may_be_cut_and_the_user_s_concept_may_not(pairs):
+    scorer, pictures = pairs
+    long = "red disk " * 20
+    known = [(pictures[:3], torch.tensor([0, 1, 2]))]
+    with pytest.raises(ValueError, match="expected at most 40 tokens"):
+        recognition(scorer, "rod", pictures[3:], known, [*NAMES[:2], long])
+    with pytest.warns(UserWarning, match="1 of 4 texts are longer than 40 tokens: cut"):
+        recognition(scorer, "rod", pictures[3:], known, [*NAMES[:2], long], too_long="cut")
+    with pytest.raises(ValueError, match="expected at most 40 tokens"):
+        recognition(scorer, long, pictures[3:], known, NAMES, too_long="cut")

@@ -213,3 +213,25 @@ def test_the_pocket_flickr_has_twins_that_words_alone_cannot_tell_apart():
     swap = {"left": "right", "right": "left", "above": "below", "below": "above"}
     assert [" ".join(swap.get(w, w) for w in c.split()) for c in first] == second
     assert retrieval.METRICS == ("tr@1", "tr@5", "tr@10", "ir@1", "ir@5", "ir@10")
+
+
+LONG = "a red disk left of a blue square " * 6
+
+
+def test_captions_that_do_not_fit_are_an_error_unless_they_are_to_be_cut_and_then_they_are_counted(pictures):
+    scorer = tiny_vilt()
+    with pytest.raises(ValueError, match="expected at most 40 tokens for pocket/tiny, found 50"):
+        score_matrix(scorer, [*pictures], [*TEXTS, LONG])
+    with pytest.warns(UserWarning, match="1 of 7 texts are longer than 40 tokens: cut"):
+        cut = score_matrix(scorer, [*pictures], [*TEXTS, LONG], too_long="cut")
+    shorter = " ".join(LONG.split()[:38])
+    assert torch.equal(cut, score_matrix(scorer, [*pictures], [*TEXTS, shorter]))  # 38 words, a start and an end
+
+
+def test_a_gallery_says_how_many_captions_do_not_fit(pictures):
+    gallery = Gallery([*pictures[:2]], ("a tree", LONG), (0, 1), "", "two", ("2 images",))
+    found = retrieval.noted(gallery, tiny_vilt())
+    assert found.notes == ("2 images", "1 captions are longer than 40 tokens: cut, as ViLT's code does")
+    assert found.digest == gallery.digest
+    short = Gallery([*pictures[:2]], ("a tree", "a wheel"), (0, 1), "", "two")
+    assert retrieval.noted(short, tiny_vilt()) is short

@@ -248,3 +248,12 @@ def test_an_open_vocabulary_takes_any_word(scorer):
 def test_an_image_too_narrow_for_a_patch_is_refused():
     with pytest.raises(ValueError, match=r"expected an image whose short side keeps .*found 3 x 300 for .*; cut it"):
         tiny_vilt().embed_image(torch.rand(1, 3, 3, 300))
+
+
+def test_a_text_that_does_not_fit_is_cut_where_that_is_asked_for_as_transformers_cuts_it(scorer):
+    text = "red " * 20 + "blue " * 30
+    ids = scorer.tokenize([text, "a red disk"], too_long="cut")
+    assert ids[0].tolist() == scorer.tokenizer(text, truncation=True, max_length=40).input_ids
+    assert torch.equal(scorer.tokenize(["a red disk"], too_long="cut"), scorer.tokenize(["a red disk"]))
+    with pytest.raises(ValueError, match="expected too_long to be refuse or cut, found 'drop'"):
+        scorer.tokenize(["a red disk"], too_long="drop")

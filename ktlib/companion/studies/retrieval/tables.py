@@ -18,7 +18,7 @@ from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.bench import Course, Lesson, Subject, dream, row
 from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import over_concepts
-from ktlib.evaluate.retrieval import METRICS, Retrieval, retrieve
+from ktlib.evaluate.retrieval import METRICS, Retrieval, noted, retrieve
 from ktlib.models import PairScorer
 from ktlib.store import key, remembered
 from ktlib.transfer import named_caption
@@ -54,8 +54,9 @@ Found = Mapping[tuple[float, int, int], Search]  # by learning rate, batch and s
 
 
 def gallery(subject: Subject, split: str) -> Gallery:
-    """Images and captions of a split."""
-    return sources.gallery(subject.scale.retrieval.gallery, split)
+    """Images and captions of a split; its notes say which captions the model does not read whole."""
+    found, model = sources.gallery(subject.scale.retrieval.gallery, split), subject.folds[0].model
+    return noted(found, model) if isinstance(model, PairScorer) else found
 
 
 def everyday_concepts(subject: Subject) -> dict[str, str]:
@@ -114,7 +115,8 @@ def search(
         model = course(subject.model) if course else subject.model
         if not isinstance(model, PairScorer):
             raise ValueError(f"expected a pair scorer, found {model.name}, which ranks by vectors")
-        result = retrieve(model, searched, score=score, store=subject.cache / "pairs", progress=progress)
+        store = subject.cache / "pairs"
+        result = retrieve(model, searched, score=score, store=store, too_long="cut", progress=progress)
         return {"text_rank": result.text_rank.tolist(), "image_rank": result.image_rank.tolist()}
 
     ranks = remembered(subject.cache / "scores" / f"{key('retrieval', _VERSION, *parts)}.json", compute)
