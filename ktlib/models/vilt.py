@@ -171,9 +171,6 @@ class PairScorer(nn.Module):
     def target_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width an image is resized to: the short side `image_size`, both multiples of a patch.
 
-        Raises:
-            ValueError: an image so narrow that no patch of it would be left.
-
         Source: ViLT's `MinMaxResize`; transformers' `ViltImageProcessor` gives the same.
         """
         limit = int(LONGEST * self.image_size)
@@ -183,15 +180,16 @@ class PairScorer(nn.Module):
             shrink = limit / max(new)
             new = [side * shrink for side in new]
         rows, columns = (int(side + 0.5) // self.patch * self.patch for side in new)
-        if not (rows and columns):
-            raise ValueError(
-                f"expected an image whose short side keeps {self.patch} pixels when the long one has {limit}, found "
-                f"{height} x {width} for {self.name}; cut it"
-            )
         return rows, columns
 
     def _target_size_of(self, images: Tensor) -> tuple[int, int]:
-        return self.target_size(*images.shape[-2:])
+        height, width = images.shape[-2:]
+        if 0 in (size := self.target_size(height, width)):
+            raise ValueError(
+                f"expected an image of which a patch of {self.patch} pixels is left when its long side has "
+                f"{int(LONGEST * self.image_size)}, found {height} x {width} for {self.name}; cut it"
+            )
+        return size
 
     def tokenize(self, texts: Sequence[str], *, too_long: str = "refuse") -> Int[Tensor, "batch length"]:
         """Token ids, padded to the longest of these texts.

@@ -246,7 +246,7 @@ def test_an_open_vocabulary_takes_any_word(scorer):
 
 
 def test_an_image_too_narrow_for_a_patch_is_refused():
-    with pytest.raises(ValueError, match=r"expected an image whose short side keeps .*found 3 x 300 for .*; cut it"):
+    with pytest.raises(ValueError, match=r"expected an image of which a patch .*found 3 x 300 for .*; cut it"):
         tiny_vilt().embed_image(torch.rand(1, 3, 3, 300))
 
 
