@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Bound:
             return kind
         return f"{kind} above {self.least:g}" if self.above else f"{kind} of {self.least:g} or more"
 
-    def holds(self, value: object) -> bool:
+    def holds(self, value: Any) -> bool:
         """Whether a value is such a number; True and False are none."""
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
             return False
@@ -72,7 +73,7 @@ def check(settings: object, **bounds: Bound) -> None:
                 raise ValueError(f"expected {name} of {kind} to be {bound}, found {value!r}; correct it")
 
 
-def check_seed(seed: object) -> None:
+def check_seed(seed: Any) -> None:
     """Refuse what torch's generators would not take, or would take for another seed.
 
     Raises:

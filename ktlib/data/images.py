@@ -108,6 +108,7 @@ def resize(image: Image.Image, size: int) -> Image.Image:
         margin = 2 * max(step, 1) + 1  # bicubic weights reach two pixels, or two of the new ones
         low, high = max(0, math.floor(first * step - margin)), min(long, math.ceil((first + size) * step + margin))
         ends = first * step - low, (first + size) * step - low
+        box: tuple[float, float, float, float]
         if image.width == long:
             part, box = image.crop((low, 0, high, short)), (ends[0], 0, ends[1], short)
         else:

@@ -219,7 +219,7 @@ def fingerprint(model: Any) -> str:
     }
     pixels = [getattr(model, name, None) for name in ("mean", "std")]
     structure = repr(model) if isinstance(model, nn.Module) else ""
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     sizes = repr(sorted(config.to_dict().items())) if hasattr(config, "to_dict") else ""
     words = _words(getattr(model, "tokenizer", None))
     return key(type(model).__name__, model.digest(), facts, pixels, structure, sizes, words)[:16]

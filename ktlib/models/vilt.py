@@ -184,6 +184,8 @@ class PairScorer(nn.Module):
 
     def _target_size_of(self, images: Tensor) -> tuple[int, int]:
         height, width = images.shape[-2:]
+        if not (height and width):
+            inputs.check_images(images)
         if 0 in (size := self.target_size(height, width)):
             raise ValueError(
                 f"expected an image of which a patch of {self.patch} pixels is left when its long side has "
