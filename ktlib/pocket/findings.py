@@ -258,7 +258,7 @@ FINDINGS: dict[str, Seen] = {
         "a smooth white area with a curved upper edge at the base of the {place} lung",
         "a smooth white area at the base of one lung",
         "a smooth white area with a curved upper edge at the base of one lung",
-        "the lower half of one lung is a smooth white area without lines and its upper edge is curved and high at the chest wall",
+        "the lower half of one lung is a smooth white area and its upper edge is curved and high at the chest wall",
         SIDES,
     ),
 }  # fmt: skip

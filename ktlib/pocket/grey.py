@@ -153,8 +153,8 @@ def exposed(plate: Plate, *, gain: float, shift: float, grain: Plate, amount: fl
     Args:
         plate: brightness, about 0 to 1.
         gain, shift: contrast and brightness.
-        grain: noise of deviation 1.
+        grain: noise of deviation 1, of which no more than 2.5 counts.
         amount: its strength.
     """
-    level = (plate - 0.5) * gain + 0.5 + shift + amount * grain
+    level = (plate - 0.5) * gain + 0.5 + shift + amount * np.clip(grain, -2.5, 2.5)
     return np.round(np.clip(level, 0, 1) * 255).astype(np.uint8)

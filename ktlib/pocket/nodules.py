@@ -17,7 +17,7 @@ from random import Random
 import numpy as np
 
 from ktlib.pocket import grey
-from ktlib.pocket.chest import Chest
+from ktlib.pocket.chest import Chest, Lung
 from ktlib.pocket.grey import Plate, lay
 
 VALIDATION = 4  # of the sixteen of a kind: a quarter
@@ -83,13 +83,13 @@ class Nodule:
 
     def paint(self, plate: Plate, body: Chest, rng: Random) -> Plate:
         """A plate with the nodule on it, below the ribs."""
-        for x, y, radius, side in self._spots(body, rng):
-            plate = self._one(plate, x, y, radius, side, rng)
+        for x, y, radius, lung in self._spots(body, rng):
+            plate = self._one(plate, x, y, radius, lung, rng)
         return plate
 
-    def _spots(self, body: Chest, rng: Random) -> list[tuple[float, float, float, int]]:
-        """Where its spots lie: x, y, radius and side."""
-        found: list[tuple[float, float, float, int]] = []
+    def _spots(self, body: Chest, rng: Random) -> list[tuple[float, float, float, Lung]]:
+        """Where its spots lie: x, y, radius and lung."""
+        found: list[tuple[float, float, float, Lung]] = []
         wanted = {"one": 1, "two": 2, "several": rng.randint(5, 6)}[self.count]
         while len(found) < wanted:
             height, side = self.place.split() if self.place != "both" else (rng.choice(tuple(HEIGHT)), "")
@@ -100,17 +100,17 @@ class Nodule:
             x, y = lung.place(rng.uniform(low - spread, high + spread), aside)
             radius = RADIUS[self.size] * rng.uniform(0.92, 1.12) * (0.85 if self.count == "several" else 1)
             if all(math.hypot(x - a, y - b) > 0.9 * (radius + other) + 0.02 for a, b, other, _ in found):
-                found.append((x, y, radius, lung.side))
+                found.append((x, y, radius, lung))
             elif rng.random() < 0.02:
                 found.clear()  # a corner from which no further spot finds room
         return found
 
-    def _one(self, plate: Plate, x: float, y: float, radius: float, side: int, rng: Random) -> Plate:
+    def _one(self, plate: Plate, x: float, y: float, radius: float, lung: Lung, rng: Random) -> Plate:
         plate = lay(plate, shape(self.margin, x, y, radius, rng), WHITE)
         match self.mark:
             case "tail":
-                end = (x + side * (radius + 0.2), y + rng.uniform(-0.04, 0.04))
-                plate = lay(plate, grey.line([(x, y), end], 0.034), TAIL)
+                end = (x + lung.side * (radius + 0.2), y + rng.uniform(-0.04, 0.04))
+                plate = lay(plate, grey.line([(x, y), end], 0.034) * grey.inside(lung.edge - 0.02), TAIL)
             case "hole":
                 plate = plate + (DARK - plate) * grey.disk(x, y, 0.5 * radius, 1.4)
             case "spot":
