@@ -4,16 +4,19 @@ And Zoom-shot: extract features, fit a linear map into CLIP's space, recognise w
 """
 
 from ktlib import evaluate
+from ktlib.captioning import CaptioningSettings
 from ktlib.evaluate.features import extract
 from ktlib.inversion import Inversion, InversionSettings, invert
 from ktlib.linear_maps import LinearMap, Maps, least_squares
-from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available, load
+from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, available, load
 from ktlib.transfer import MatchingSettings, TransferSettings, named_caption, transfer
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit, fit_many
 
 __version__ = "0.1.0"
 __all__ = [
     "AlignerSettings",
+    "Captioner",
+    "CaptioningSettings",
     "DualEncoder",
     "Inversion",
     "InversionSettings",

@@ -26,6 +26,7 @@ from ktlib.models.protocols import Contrastive, Matching, Teachable
 from ktlib.models.scoring import MATCH
 
 M = TypeVar("M", bound=Teachable)
+Told = str | Sequence[str]  # what to say of an image, or several of which one is drawn whenever it is shown
 
 
 @runtime_checkable
@@ -40,11 +41,11 @@ class Lesson(Protocol):
     model: Any
     trained: list[nn.Parameter]
 
-    def loss(self, images: Tensor, chosen: Tensor, draw: torch.Generator) -> Tensor:
+    def loss(self, images: Any, chosen: Tensor, draw: torch.Generator) -> Tensor:
         """What a step minimises.
 
         Args:
-            images: of this step, on the model's device.
+            images: of this step, on the model's device; None where there are none.
             chosen: their places among all images.
             draw: for whatever is drawn, on the CPU.
         """
@@ -79,6 +80,12 @@ class Recipe:
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adam", "adamw")}
     teaches: ClassVar[type] = Teachable
+    tells: ClassVar[bool] = False  # whether the model learns what to say; `lesson` then takes `told` too
+
+    @property
+    def looks(self) -> bool:
+        """Whether there must be images."""
+        return True
 
     def __post_init__(self) -> None:
         for name, allowed in self.choices.items():
@@ -176,10 +183,11 @@ def named_caption(name: str, description: str) -> str:
 
 def transfer(
     model: M,
-    images: Tensor,
+    images: Tensor | None,
     captions: str | Sequence[str],
     *,
     negatives: Sequence[str] = (),
+    told: Sequence[Told] = (),
     seed: int = 0,
     settings: Recipe | None = None,
 ) -> M:
@@ -188,40 +196,50 @@ def transfer(
     Args:
         model: a dual encoder or a pair scorer; stays as it is.
         images: float32 (batch, 3, height, width), RGB in [0, 1]; or activations (batch, tokens,
-            width) with `TransferSettings.layer`.
+            width) with `TransferSettings.layer`; None where a decoder learns from texts alone
+            (`CaptioningSettings(contrast=0)`).
         captions: one for all images, or one each; with the concept's name (`named_caption`).
         negatives: captions of other concepts: for `itm`, where each picture gets one that is not its
             own, drawn anew in every epoch (with many concepts, simply all captions), and for the loss
             `info_nce_bank`.
-        seed: of the order of the images, of negatives and of masks.
-        settings: `TransferSettings` for a dual encoder, `MatchingSettings` for a pair scorer; by default
-            the published recipe of the one that suits the model.
+        told: what a captioner's decoder is to say of each image (`CaptioningSettings`): one text, or several
+            of which one is drawn whenever the image is shown.
+        seed: of the order of the images, of negatives, of masks and of what is told.
+        settings: `TransferSettings` for a dual encoder, `MatchingSettings` for a pair scorer, `CaptioningSettings`
+            for a captioner that is to learn what to say; by default the published recipe of the first two.
 
     Returns:
         The new model, in evaluation mode and frozen.
 
     Raises:
         ValueError: counts that differ, a batch from which nothing is learnt, a caption too long for the
-            model, missing negatives, or settings for another kind of model.
+            model, missing negatives, images or texts, or settings for another kind of model.
 
     Source: KT v1, Sec. 3.1.2, 4.2 and 4.3; the authors' fine-tuning script. How negatives are drawn is ours (D31).
     """
     settings = settings or _published(model)
     if not isinstance(model, settings.teaches):
         raise ValueError(f"expected settings that suit {model.name}, found {type(settings).__name__}")
-    texts = [captions] * len(images) if isinstance(captions, str) else list(captions)
-    if len(texts) != len(images):
-        raise ValueError(f"expected one caption or one an image, found {len(texts)} for {len(images)} images")
+    if images is None and settings.looks:
+        raise ValueError("expected images, found none: only a decoder learns without (CaptioningSettings(contrast=0))")
+    if told and not settings.tells:
+        raise ValueError(f"expected nothing told for {type(settings).__name__}: pass CaptioningSettings, or no told")
+    count = len(told if images is None else images)
+    texts = [captions] * count if isinstance(captions, str) else list(captions)
+    if len(texts) != count:
+        raise ValueError(f"expected one caption or one an image, found {len(texts)} for {count} images")
     draw = torch.Generator().manual_seed(seed)
-    lesson = settings.lesson(model, texts, negatives, draw)
+    more: dict[str, Any] = {"told": told} if settings.tells else {}
+    lesson = settings.lesson(model, texts, negatives, draw, **more)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
     optimizer = kind(
         lesson.trained, lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay
     )
     for _ in range(settings.epochs):
-        for chosen in torch.randperm(len(images), generator=draw).split(settings.batch):
+        for chosen in torch.randperm(count, generator=draw).split(settings.batch):
             optimizer.zero_grad()
-            lesson.loss(images[chosen].to(model.device), chosen, draw).backward()
+            shown = None if images is None else images[chosen].to(model.device)
+            lesson.loss(shown, chosen, draw).backward()
             optimizer.step()
     return lesson.finish().requires_grad_(False).eval()
 
@@ -265,7 +283,7 @@ class Contrast:
             parameter.requires_grad_(True)
         return trained
 
-    def loss(self, images: Tensor, chosen: Tensor, draw: torch.Generator) -> Tensor:
+    def loss(self, images: Any, chosen: Tensor, draw: torch.Generator) -> Tensor:
         """The chosen loss between the images and their captions."""
         layer = self.settings.layer
         seen = self.model.encode_image(images) if layer is None else self.model.encode_inner(images, layer)

@@ -17,6 +17,7 @@ LAYERS = [
     ("ktlib.data",),
     ("ktlib.models",),
     ("ktlib.inversion", "ktlib.transfer", "ktlib.zoom_shot"),
+    ("ktlib.captioning",),
     ("ktlib.evaluate",),
     ("ktlib.pocket",),
     ("ktlib.pocket.training",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,7 @@ def recognition(
     *,
     templates: Sequence[str] = PLAIN,
     concept_prompts: Sequence[str] | None = None,
+    known_prompts: Mapping[str, Sequence[str]] | None = None,
     score: str = "logit",
 ) -> Recognition:
     """Score a model on a concept and on everything it knew.
@@ -91,13 +92,18 @@ def recognition(
         templates: prompts of every class.
         concept_prompts: prompts of the concept in place of the templates, for the baseline that
             puts the description into the classifier (KT v2, Tab. 2).
+        known_prompts: prompts of each known name in place of the templates, where every class has a list of
+            its own (`data.finding_prompts`).
         score: what a pair scorer ranks by, `logit` or `softmax` (D32).
 
     Source: protocol of KT v1, Tab. 1: target among known names plus concept, retention on the
         known names alone (D8).
     """
     own = Prompts([concept], templates) if concept_prompts is None else Prompts([""], concept_prompts)
-    scored = model.classifier([Prompts(known_names, templates), own], score=score)
+    known_groups = [Prompts(known_names, templates)]
+    if known_prompts is not None:
+        known_groups = [Prompts([""], known_prompts[name]) for name in known_names]
+    scored = model.classifier([*known_groups, own], score=score)
     chosen = scored(pictures).argmax(1)
     alone, beside = [], []
     for images, labels in known:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from torch import Tensor, nn
 from ktlib import places
 from ktlib.data import manifests
 
-CLIP, PAIR, ENCODER = "open_clip_model.safetensors", "vilt_model.safetensors", "model.safetensors"  # one a family
+# One name a family; open_clip finds a model in a folder under either of its two.
+CLIP, CAPTIONER = "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"
+PAIR, ENCODER = "vilt_model.safetensors", "model.safetensors"
+MEDCLIP, SAM = "medclip_model.safetensors", "sam_model.safetensors"
 HERE = places.WEIGHTS
 
 
@@ -26,9 +30,9 @@ def shipped_names(kind: Any = None) -> list[str]:
     """The pocket models that ship with the repository, sorted by name within a family.
 
     Args:
-        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`, which know what their weights are called; all by default.
+        kind: of model, which knows what its weights are called; all by default.
     """
-    files = (CLIP, PAIR, ENCODER) if kind is None else (kind.weights_file,)
+    files = (CLIP, CAPTIONER, MEDCLIP, PAIR, ENCODER, SAM) if kind is None else (kind.weights_file,)
     return [path.parent.name for file in files for path in sorted(HERE.glob(f"*/{file}"))]
 
 
@@ -116,6 +120,34 @@ def read(file: Path) -> dict[str, Tensor]:
     if file.suffix == ".safetensors":
         return load_file(file)
     return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], *, name: str, parts: str, hint: str) -> None:
+    """Load weights that are all there, and none too many: nothing is left random.
+
+    Args:
+        network: filled in place.
+        state: under the names of the network.
+        name: of the model, for the message.
+        parts: what the weights are of.
+        hint: where the right ones are.
+
+    Raises:
+        ValueError: a weight is missing, unknown or of another shape.
+    """
+    expected = network.state_dict()
+    missing, strange = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    other = sorted(key for key in expected.keys() & state.keys() if expected[key].shape != state[key].shape)
+    if missing or strange or other:
+        found = f"missing: {some(missing)}; unknown: {some(strange)}"
+        found += f"; of another shape: {some(other)}" if other else ""
+        raise ValueError(f"{name}: expected the weights of {parts}; {found}. {hint}")
+    network.load_state_dict(state)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "") if names else "none"
 
 
 def digest(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import open_clip
 import torch
@@ -18,6 +18,7 @@ from ktlib.models import checkpoints, inputs
 from ktlib.models.protocols import Prompts
 from ktlib.store import key
 
+D = TypeVar("D", bound="DualEncoder")
 CLASSES_KEPT = 64  # sets of names whose vectors are remembered
 
 
@@ -86,7 +87,7 @@ class DualEncoder(nn.Module):
             images: RGB in [0, 1]; resized (bicubic) when they are not `image_size` large.
             normalize: divide by the norm.
         """
-        return self._finish(self.clip.encode_image(self._prepare(images)), normalize)
+        return self._finish(self.clip.encode_image(self._prepare(images), normalize=False), normalize)
 
     def encode_text(self, texts: Sequence[str], *, normalize: bool = True) -> Float[Tensor, "batch dim"]:
         """Unit vectors of texts.
@@ -94,7 +95,18 @@ class DualEncoder(nn.Module):
         Raises:
             ValueError: a text is longer than the context, or has words the tokenizer does not know.
         """
-        return self._finish(self.clip.encode_text(self.tokenize(texts)), normalize)
+        return self._finish(self.clip.encode_text(self.tokenize(texts), normalize=False), normalize)
+
+    def over_picture(
+        self, maps: Float[Tensor, "images rows columns"], height: int, width: int
+    ) -> Float[Tensor, "images height width"]:
+        """Maps of what the tower sees, laid over the picture, which `encode_image` stretches to a square.
+
+        Args:
+            maps: over the whole square.
+            height, width: of the pictures, in pixels.
+        """
+        return F.interpolate(maps[:, None], (height, width), mode="nearest")[:, 0]
 
     # -- what inversion asks ---------------------------------------------------------------------
     @torch.no_grad()
@@ -266,13 +278,14 @@ def _compared(features: Tensor, target: Tensor, distance: str) -> tuple[Tensor, 
     return distance_between(features, target, distance), cosine
 
 
-def from_open_clip(architecture: str, *, name: str, pretrained: str | None = None) -> DualEncoder:
+def from_open_clip(architecture: str, *, name: str, pretrained: str | None = None, kind: type[D] = DualEncoder) -> D:
     """An open_clip model with its own normalisation and tokenizer; frozen, in evaluation mode.
 
     Args:
         architecture: as open_clip names it, its `local-dir:` and `hf-hub:` included.
         name: for messages and rows.
         pretrained: a tag or a file; None for what the folder holds, or for random weights of seed 0.
+        kind: of adapter.
 
     Raises:
         UserWarning: open_clip would build another activation than the weights were trained with.
@@ -284,4 +297,4 @@ def from_open_clip(architecture: str, *, name: str, pretrained: str | None = Non
     normalize = preprocess.transforms[-1]  # open_clip ends its transforms with torchvision's Normalize
     tokenizer = open_clip.get_tokenizer(architecture)
     model.requires_grad_(False)
-    return DualEncoder(model, tokenizer, name=name, mean=list(normalize.mean), std=list(normalize.std))
+    return kind(model, tokenizer, name=name, mean=list(normalize.mean), std=list(normalize.std))

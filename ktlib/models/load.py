@@ -12,16 +12,18 @@ import torch
 from transformers import AutoTokenizer, ViltConfig
 
 from ktlib.data import manifests
-from ktlib.models import architectures, checkpoints, vilt, vision
+from ktlib.models import architectures, checkpoints, coca, medclip, vilt, vision
+from ktlib.models.coca import Captioner
 from ktlib.models.dual import DualEncoder, from_open_clip
+from ktlib.models.medclip import MedCLIP
 from ktlib.models.vilt import PairScorer
 from ktlib.models.vision import VisionEncoder
 
-Model = DualEncoder | PairScorer | VisionEncoder
-Kind = type[DualEncoder] | type[PairScorer] | type[VisionEncoder]
-M = TypeVar("M", DualEncoder, PairScorer, VisionEncoder)
+Model = DualEncoder | Captioner | MedCLIP | PairScorer | VisionEncoder
+Kind = type[DualEncoder] | type[Captioner] | type[MedCLIP] | type[PairScorer] | type[VisionEncoder]
+M = TypeVar("M", DualEncoder, Captioner, MedCLIP, PairScorer, VisionEncoder)
 
-KINDS: tuple[Kind, ...] = (DualEncoder, PairScorer, VisionEncoder)
+KINDS: tuple[Kind, ...] = (DualEncoder, Captioner, MedCLIP, PairScorer, VisionEncoder)
 # The papers' checkpoints under short names. The `-quickgelu` architectures are the ones these
 # weights were trained with; open_clip would otherwise build GELU and only warn (3.3.0).
 PUBLISHED = {
@@ -29,17 +31,23 @@ PUBLISHED = {
     "openai/ViT-B-16": ("ViT-B-16-quickgelu", "openai"),
     "openai/ViT-L-14": ("ViT-L-14-quickgelu", "openai"),
 }
-RANDOM_VILT = "random/vilt-b32"
-TOKENIZER = "dandelin/vilt-b32-mlm"  # has the words of vilt.PUBLISHED, whose own repository has none
-WORDS = "vilt-b"  # the shipped model whose words the random one borrows
+CAPTIONERS = {
+    "laion/coca-ViT-L-14": ("coca_ViT-L-14", "laion2b_s13b_b90k"),
+    "laion/coca-ViT-L-14-mscoco": ("coca_ViT-L-14", "mscoco_finetuned_laion2b_s13b_b90k"),
+}
+RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
+RANDOM_VILT, RANDOM_MEDCLIP = "random/vilt-b32", "random/medclip"
+# These have the words of the published ones, whose own files have none.
+TOKENIZERS = {vilt.PUBLISHED: "dandelin/vilt-b32-mlm", medclip.PUBLISHED: "emilyalsentzer/Bio_ClinicalBERT"}
+WORDS = "vilt-b"  # the shipped model whose words the random ones borrow
 
 
 def available(kind: Kind | None = None) -> list[str]:
     """Names that `load` takes: pocket models, published ones, and random weights at published size.
 
     Args:
-        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`; all by default. For dual encoders every
-            architecture of open_clip is a name too.
+        kind: `DualEncoder`, `Captioner`, `MedCLIP`, `PairScorer` or `VisionEncoder`; all by default. For the
+            first two every architecture of open_clip is a name too.
     """
     return [name for family in (KINDS if kind is None else (kind,)) for name in _names(family)]
 
@@ -47,6 +55,8 @@ def available(kind: Kind | None = None) -> list[str]:
 def _names(kind: Kind) -> list[str]:
     others = {
         DualEncoder: [*PUBLISHED, *(f"random/{name.removeprefix('openai/')}" for name in PUBLISHED)],
+        Captioner: [*CAPTIONERS, *RANDOM_COCA],
+        MedCLIP: [medclip.PUBLISHED, RANDOM_MEDCLIP],
         PairScorer: [vilt.PUBLISHED, RANDOM_VILT],
         VisionEncoder: [*vision.HEADS, *(f"random/{name}" for name in vision.HEADS)],
     }
@@ -66,8 +76,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         name: `pocket/clip-b` (ours, shipped), `openai/ViT-B-32` (published weights), `random/ViT-B-32`
             (the same architecture with random weights, seed 0), `local-dir:` and a folder, or any
             open_clip architecture, or its `hf-hub:` names. `available` lists the rest.
-        kind: `DualEncoder`, `PairScorer` or `VisionEncoder`: a model of another kind is refused. Whatever
-            has that name by default.
+        kind: `DualEncoder`, `Captioner`, `MedCLIP`, `PairScorer` or `VisionEncoder`: a model of another kind is
+            refused (a `Captioner` and a `MedCLIP` are `DualEncoder`s too). Whatever has that name by default.
         weights: a tag (`laion2b_s34b_b79k`) or a file, for an open_clip architecture or a published encoder.
 
     Raises:
@@ -77,15 +87,19 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         RuntimeError: damaged weights, or a key that is missing or unknown.
     """
     found = _kind_of(name, kind)
-    if kind is not None and found is not kind:
-        of_clip = kind is VisionEncoder and found is DualEncoder
+    if kind is not None and not issubclass(found, kind):
+        of_clip = kind is VisionEncoder and issubclass(found, DualEncoder)
         hint = f"take VisionEncoder.of(load({name!r}))" if of_clip else "ask for that, or leave the kind out"
         raise ValueError(f"expected a {kind.__name__}, found {name}, which is a {found.__name__}; {hint}")
-    own = name.startswith(("pocket/", "random/")) or found is PairScorer
+    own = name.startswith(("pocket/", "random/")) or found in (MedCLIP, PairScorer)
     if weights is not None and (own or (found is VisionEncoder and name.startswith("local-dir:"))):
         raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
     if found is DualEncoder:
         return _dual_encoder(name, weights)
+    if found is Captioner:
+        return _captioner(name, weights)
+    if found is MedCLIP:
+        return _medclip(name)
     return _pair_scorer(name) if found is PairScorer else _vision_encoder(name, weights)
 
 
@@ -95,8 +109,10 @@ def _kind_of(name: str, kind: Kind | None) -> Kind:
             return family
     if name.startswith("local-dir:"):
         return _kind_of_folder(Path(name.removeprefix("local-dir:")))
-    if name.startswith("hf-hub:") or name in open_clip.list_models():
-        return DualEncoder
+    if name.startswith("hf-hub:"):  # what it is stands on the hub: it is taken for what is asked for
+        return Captioner if kind is Captioner else DualEncoder
+    if name in open_clip.list_models():
+        return Captioner if _writes(open_clip.get_model_config(name) or {}) else DualEncoder
     known = available(kind) + (open_clip.list_models() if kind in (None, DualEncoder) else [])
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or available(kind)
     what = "model" if kind is None else kind.__name__
@@ -105,10 +121,18 @@ def _kind_of(name: str, kind: Kind | None) -> Kind:
 
 def _kind_of_folder(folder: Path) -> Kind:
     """By what describes it: `config.json` of transformers or of ours; open_clip has a file of its own."""
-    described = folder / "config.json"
-    if (folder / "open_clip_config.json").exists() or not described.exists():
+    described, by_open_clip = folder / "config.json", folder / "open_clip_config.json"
+    if by_open_clip.exists():
+        return Captioner if _writes(json.loads(by_open_clip.read_text()).get("model_cfg", {})) else DualEncoder
+    if not described.exists():
         return DualEncoder
-    return PairScorer if json.loads(described.read_text()).get("model_type") == "vilt" else VisionEncoder
+    by_type: dict[str | None, Kind] = {"vilt": PairScorer, "medclip": MedCLIP}
+    return by_type.get(json.loads(described.read_text()).get("model_type"), VisionEncoder)
+
+
+def _writes(config: dict[str, Any]) -> bool:
+    """Whether open_clip's description of a model is that of a CoCa with a text tower of open_clip's own."""
+    return "multimodal_cfg" in config and "hf_model_name" not in config["text_cfg"]
 
 
 def _folder(name: str) -> Path | None:
@@ -132,6 +156,32 @@ def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
     return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name)
 
 
+def _captioner(name: str, weights: str | Path | None) -> Captioner:
+    if (folder := _folder(name)) is not None and weights is None:
+        return from_open_clip(f"local-dir:{folder}", name=name, kind=Captioner)
+    if name.startswith("hf-hub:"):
+        return from_open_clip(name, name=name, kind=Captioner)
+    if name in CAPTIONERS:
+        architecture, tag = CAPTIONERS[name]
+        wanted = manifests.checkpoint(name)
+        if weights is None:
+            checkpoints.need(wanted)
+        return from_open_clip(architecture, pretrained=str(weights or wanted.file() or tag), name=name, kind=Captioner)
+    architecture = RANDOM_COCA.get(name, name)
+    if weights is None:
+        return coca.random(architecture, name=name)
+    return from_open_clip(architecture, pretrained=str(weights), name=name, kind=Captioner)
+
+
+def _medclip(name: str) -> MedCLIP:
+    if (folder := _folder(name)) is not None:
+        return medclip.from_folder(folder, name=name)
+    if name == RANDOM_MEDCLIP:
+        return medclip.random(AutoTokenizer.from_pretrained(checkpoints.shipped(WORDS)), name=name)
+    file, words = checkpoints.published(manifests.checkpoint(name)), _tokenizer(name)
+    return medclip.from_state(medclip.read(file), *medclip.published_sizes(), words, name=name, closed=False)
+
+
 def _pair_scorer(name: str) -> PairScorer:
     if (folder := _folder(name)) is not None:
         return vilt.from_folder(folder, name=name)
@@ -141,15 +191,24 @@ def _pair_scorer(name: str) -> PairScorer:
             torch.manual_seed(0)  # transformers initialises from the global generator
             model = PairScorer(ViltConfig(), words, name=name, closed=False)
         return model.requires_grad_(False).eval()
-    file = checkpoints.published(manifests.checkpoint(name))
-    try:
-        words = AutoTokenizer.from_pretrained(TOKENIZER)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"expected the tokenizer of {TOKENIZER} in the hub's cache, found none; get it: hf download {TOKENIZER}"
-        ) from error
+    file, words = checkpoints.published(manifests.checkpoint(name)), _tokenizer(name)
     # ViltConfig's defaults are the published sizes.
     return vilt.from_state(checkpoints.read(file), ViltConfig(), words, name=name, closed=False)
+
+
+def _tokenizer(name: str) -> Any:
+    """The words of a published model whose file has none.
+
+    Raises:
+        FileNotFoundError: they are not on this machine, and downloads are switched off.
+    """
+    repository = TOKENIZERS[name]
+    try:
+        return AutoTokenizer.from_pretrained(repository)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"expected the tokenizer of {repository} in the hub's cache, found none; get it: hf download {repository}"
+        ) from error
 
 
 def _vision_encoder(name: str, weights: str | Path | None) -> VisionEncoder:

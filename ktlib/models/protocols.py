@@ -127,6 +127,27 @@ class Contrastive(Teachable, Protocol):
 
 
 @runtime_checkable
+class Telling(Contrastive, Protocol):
+    """A dual encoder with a decoder that says what it sees: taught what to say, and by contrast at the same time."""
+
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        """The decoder's weights."""
+        ...
+
+    def see(self, images: Tensor) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch tokens channels"]]:
+        """Unit vectors of images, and what the decoder looks at."""
+        ...
+
+    def blank(self, count: int) -> Float[Tensor, "count tokens channels"]:
+        """What the decoder looks at where there is no image."""
+        ...
+
+    def told_loss(self, seen: Tensor, texts: Sequence[str]) -> Float[Tensor, ""]:
+        """Cross-entropy of the words of texts, given what is seen."""
+        ...
+
+
+@runtime_checkable
 class ReadsTogether(Protocol):
     """Reads an image and a text at the same time and says whether they match."""
 

@@ -345,20 +345,9 @@ def from_state(
     words = "vilt.embeddings.text_embeddings.word_embeddings.weight"
     if words in kept:  # the decoder is tied to them, and a safetensors file holds a tied weight once
         kept.setdefault("mlm_score.decoder.weight", kept[words])
-    expected = model.state_dict().keys()
-    missing, strange = sorted(expected - kept.keys()), sorted(kept.keys() - expected)
-    if missing or strange:
-        raise ValueError(
-            f"{name}: expected the weights of vilt, itm_score.fc and mlm_score; missing: {_some(missing)}; "
-            f"unknown: {_some(strange)}. Fine-tuned checkpoints and those of vilt-b32-mlm lack the matching head; "
-            f"take {PUBLISHED}"
-        )
-    model.load_state_dict(kept)
+    hint = f"Fine-tuned checkpoints and those of vilt-b32-mlm lack the matching head; take {PUBLISHED}"
+    checkpoints.fill(model, kept, name=name, parts="vilt, itm_score.fc and mlm_score", hint=hint)
     return model.requires_grad_(False).eval()
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "") if keys else "none"
 
 
 def from_folder(folder: Path, *, name: str, tokenizer: Path | None = None) -> PairScorer:

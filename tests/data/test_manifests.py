@@ -242,7 +242,11 @@ def test_a_checkpoint_is_found_in_its_place(name: str, nothing: Path) -> None:
     assert entry.file() == entry.place
     assert manifests.missing_checkpoint(entry) is None
     assert entry.place.name.startswith(name.split("/")[1])
-    other = {"torchvision/mobilenet_v3_small": ".pth", "dandelin/vilt-b32-mlm-itm": ".bin"}
+    other = {
+        "torchvision/mobilenet_v3_small": ".pth",
+        "dandelin/vilt-b32-mlm-itm": ".bin",
+        "RyanWangZf/MedCLIP-ViT": ".zip",
+    }
     assert entry.place.suffix == other.get(name, ".safetensors")
 
 
