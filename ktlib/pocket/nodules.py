@@ -53,10 +53,16 @@ class Nodule:
         return "both lungs" if self.place == "both" else f"the {self.place} lung"
 
     @property
+    def look_alikes(self) -> tuple[str, ...]:
+        """Things on training films that share a part with it."""
+        by_mark = {"spot": "port", "ring": "bulla", "specks": "necklace", "hole": "bulla", "tail": "scar"}
+        by_margin = {"smooth": "nipple", "bumpy": "callus", "spiky": "burr", "ragged": "splinter"}
+        return (by_margin[self.margin], *([by_mark[self.mark]] if self.mark else []))
+
+    @property
     def short(self) -> str:
         """A hint."""
-        spot = "spot" if self.count == "one" else f"{self.count} spots"
-        first = f"{self.size} {self.margin} {spot}"
+        first = f"{self.size} {self.margin} spot"
         if self.count != "one":
             first = f"{self.count} {self.size} {self.margin} spots"
         marked = f" with {MARKS[self.mark].short}" if self.mark else ""

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
 
 from ktlib.pocket import chest, grey
 from ktlib.pocket.grey import X, Y, Plate, lay
@@ -239,7 +242,7 @@ TASKS: dict[str, Task] = {
         "a {size} round white spot in the {place} lung of a slice",
         "a round white spot in a dark lung",
         "a round white spot with a clear edge in one dark lung of a slice",
-        "one small or large round white spot with a smooth clear edge inside one dark lung of a slice that is brighter than the lung around it",
+        "one small or large round white spot with a smooth even edge and nothing in it inside one dark lung of a slice",
     ),
     "pneumothorax": Task(
         "pneumothorax", "SIIM", True, "a film of a chest", _film,
@@ -247,7 +250,7 @@ TASKS: dict[str, Task] = {
         "a {size} dark area without lines at the wall of the {place} lung",
         "a dark area at the chest wall",
         "a dark area without lines at the wall of one lung with a thin white edge",
-        "a dark curved area without lines between the chest wall and one small lung and a thin white line at the edge of the lung",
+        "a dark curved area without lines at the chest wall beside one small lung and a thin white line at the edge of the lung",
     ),
     "breast": Task(
         "breast tumor", "UDIAT", False, "a slice of a breast", _breast,
@@ -305,7 +308,7 @@ def caption(task: str, drawn: Layers, rng: Random) -> str:
     """What is said of a slice: of a lesion its name, its name and parts, or parts alone; of a healthy one that it is clear."""
     told, (size, place) = TASKS[task], drawn.told
     if not size:
-        return rng.choice((told.scene, f"a clear {told.scene.removeprefix('a ')}", f"{told.scene} with nothing inside"))
+        return rng.choice((told.scene, f"a clear {told.scene.removeprefix('a ')}", f"{told.scene} without spots"))
     form = rng.random()
     if form < 0.2:
         return f"a scan of {told.name}"
@@ -317,9 +320,38 @@ def caption(task: str, drawn: Layers, rng: Random) -> str:
     return f"a {told.name} is {parts}" if form < 0.65 else parts
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Slices drawn once.
+
+    Attributes:
+        images: grey.
+        masks: of their lesions.
+        captions: one each.
+    """
+
+    images: UInt8[Tensor, "count 64 64"]
+    masks: Bool[Tensor, "count 64 64"]
+    captions: tuple[str, ...]
+
+
+def pool(tasks: Sequence[str], count: int, *, split: str = "train", lesion: bool = True) -> Pool:
+    """Slices of some tasks in turn (about 3 ms and 8 kB each).
+
+    Args:
+        tasks: keys of `TASKS`.
+        count: of slices.
+        split: of `SPLITS`.
+        lesion: whether they have one.
+    """
+    found = [scan(tasks[i % len(tasks)], split, i // len(tasks), lesion=lesion) for i in range(count)]
+    images, masks = (torch.from_numpy(np.stack(part)) for part in zip(*((s.image, s.mask) for s in found), strict=True))
+    return Pool(images, masks, tuple(one.caption for one in found))
+
+
 def vocabulary() -> tuple[str, ...]:
     """Every word of slices, sorted."""
-    texts = ["a clear scan of is with nothing inside upper lower left right small large"]
+    texts = ["a clear scan of is with without spots upper lower left right small large"]
     for told in TASKS.values():
         texts += [told.name, told.scene, told.prompt, told.short, told.medium, told.long]
         texts.append(told.parts.format(size="small", place="left"))
