@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ktlib.data.sets import Concept, Examination, LabelledImages
-from ktlib.pocket import nodules, radiographs
+from ktlib.pocket import nodules, radiographs, scans
 from ktlib.pocket.findings import FINDINGS, OTHERS, SEEN
 from ktlib.pocket.folds import SPARE
 from ktlib.pocket.nodules import NODULES, PAIR
@@ -23,6 +23,7 @@ from ktlib.store import key
 
 PICTURES, KNOWN_PICTURES = 40, 40  # of each nodule and of each finding: 200 films whose accuracy is to be kept
 OTHER_PICTURES = 5  # of each thing that is no disease
+SLICES = 25  # of each task, and as many healthy ones
 FIRST_LESSON = 10_000  # the stream of films that an examination never reaches
 LISTS = {"findings": tuple(FINDINGS), "everything": tuple(SEEN)}
 
@@ -141,6 +142,42 @@ def outside() -> Examination:
     known = [_known(LISTS["findings"], KNOWN_PICTURES, 0)]
     names = tuple(one.name for one in concepts)
     return Examination("drawn films", concepts, names, known, digest, functools.cache(pictures), lessons)
+
+
+@functools.cache
+def slices(split: str) -> Examination:
+    """The lesions of the four tasks, each among healthy slices: does a model see that there is something?
+
+    Names stand in whole sentences ("a clear slice of a brain"), so the template adds an article only.
+
+    Args:
+        split: `validation` or `test`: of the slices, not of the concepts, which are the same four.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    if split not in ("validation", "test"):
+        raise ValueError(f"expected validation or test, found {split!r}")
+    concepts = tuple(
+        Concept(told.name, split, "novel" if told.novel else "known", told.short, told.medium, told.long, told.medium)
+        for told in scans.TASKS.values()
+    )
+    of_name = {told.name: task for task, told in scans.TASKS.items()}
+    names = tuple(f"clear {told.scene.removeprefix('a ')}" for told in scans.TASKS.values())
+    healthy = [scans.pool((task,), SLICES, split=split, lesion=False) for task in scans.TASKS]
+    images = radiographs.to_rgb(torch.cat([drawn.images for drawn in healthy]))
+    labels = torch.arange(len(names)).repeat_interleave(SLICES)
+
+    def pictures(name: str) -> Tensor:
+        return radiographs.to_rgb(scans.pool((of_name[name],), SLICES, split=split).images)
+
+    def lessons(name: str, count: int, seed: int) -> Tensor:
+        drawn = scans.pool((of_name[name],), count, split="lesson", first=seed * count)
+        return radiographs.to_rgb(drawn.images)
+
+    digest = key(scans.fingerprint(), split, SLICES)
+    cached = functools.cache(pictures)
+    return Examination("drawn slices", concepts, names, [(images, labels)], digest, cached, lessons, templates=("a {}",))
 
 
 def films(names: tuple[str, ...], per_class: int = KNOWN_PICTURES) -> LabelledImages:
