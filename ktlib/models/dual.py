@@ -97,6 +97,10 @@ class DualEncoder(nn.Module):
         """
         return self._finish(self.clip.encode_text(self.tokenize(texts), normalize=False), normalize)
 
+    def pixels(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 size size"]:
+        """Images as the visual tower takes them, resized and normalised: what `clip.encode_image` is given."""
+        return self._prepare(images)
+
     def over_picture(
         self, maps: Float[Tensor, "images rows columns"], height: int, width: int
     ) -> Float[Tensor, "images height width"]:

@@ -12,18 +12,19 @@ import torch
 from transformers import AutoTokenizer, ViltConfig
 
 from ktlib.data import manifests
-from ktlib.models import architectures, checkpoints, coca, medclip, vilt, vision
+from ktlib.models import architectures, checkpoints, coca, medclip, sam, vilt, vision
 from ktlib.models.coca import Captioner
 from ktlib.models.dual import DualEncoder, from_open_clip
 from ktlib.models.medclip import MedCLIP
+from ktlib.models.sam import Segmenter
 from ktlib.models.vilt import PairScorer
 from ktlib.models.vision import VisionEncoder
 
-Model = DualEncoder | Captioner | MedCLIP | PairScorer | VisionEncoder
-Kind = type[DualEncoder] | type[Captioner] | type[MedCLIP] | type[PairScorer] | type[VisionEncoder]
-M = TypeVar("M", DualEncoder, Captioner, MedCLIP, PairScorer, VisionEncoder)
+Model = DualEncoder | Captioner | MedCLIP | PairScorer | VisionEncoder | Segmenter
+Kind = type[DualEncoder] | type[Captioner] | type[MedCLIP] | type[PairScorer] | type[VisionEncoder] | type[Segmenter]
+M = TypeVar("M", DualEncoder, Captioner, MedCLIP, PairScorer, VisionEncoder, Segmenter)
 
-KINDS: tuple[Kind, ...] = (DualEncoder, Captioner, MedCLIP, PairScorer, VisionEncoder)
+KINDS: tuple[Kind, ...] = (DualEncoder, Captioner, MedCLIP, PairScorer, VisionEncoder, Segmenter)
 # The papers' checkpoints under short names. The `-quickgelu` architectures are the ones these
 # weights were trained with; open_clip would otherwise build GELU and only warn (3.3.0).
 PUBLISHED = {
@@ -36,7 +37,7 @@ CAPTIONERS = {
     "laion/coca-ViT-L-14-mscoco": ("coca_ViT-L-14", "mscoco_finetuned_laion2b_s13b_b90k"),
 }
 RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
-RANDOM_VILT, RANDOM_MEDCLIP = "random/vilt-b32", "random/medclip"
+RANDOM_VILT, RANDOM_MEDCLIP, RANDOM_SAM = "random/vilt-b32", "random/medclip", "random/sam-vit-b"
 # These have the words of the published ones, whose own files have none.
 TOKENIZERS = {vilt.PUBLISHED: "dandelin/vilt-b32-mlm", medclip.PUBLISHED: "emilyalsentzer/Bio_ClinicalBERT"}
 WORDS = "vilt-b"  # the shipped model whose words the random ones borrow
@@ -46,8 +47,8 @@ def available(kind: Kind | None = None) -> list[str]:
     """Names that `load` takes: pocket models, published ones, and random weights at published size.
 
     Args:
-        kind: `DualEncoder`, `Captioner`, `MedCLIP`, `PairScorer` or `VisionEncoder`; all by default. For the
-            first two every architecture of open_clip is a name too.
+        kind: `DualEncoder`, `Captioner`, `MedCLIP`, `PairScorer`, `VisionEncoder` or `Segmenter`; all by
+            default. For the first two every architecture of open_clip is a name too.
     """
     return [name for family in (KINDS if kind is None else (kind,)) for name in _names(family)]
 
@@ -59,6 +60,7 @@ def _names(kind: Kind) -> list[str]:
         MedCLIP: [medclip.PUBLISHED, RANDOM_MEDCLIP],
         PairScorer: [vilt.PUBLISHED, RANDOM_VILT],
         VisionEncoder: [*vision.HEADS, *(f"random/{name}" for name in vision.HEADS)],
+        Segmenter: [sam.PUBLISHED, RANDOM_SAM],
     }
     return [*(f"pocket/{name}" for name in checkpoints.shipped_names(kind)), *others[kind]]
 
@@ -76,8 +78,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         name: `pocket/clip-b` (ours, shipped), `openai/ViT-B-32` (published weights), `random/ViT-B-32`
             (the same architecture with random weights, seed 0), `local-dir:` and a folder, or any
             open_clip architecture, or its `hf-hub:` names. `available` lists the rest.
-        kind: `DualEncoder`, `Captioner`, `MedCLIP`, `PairScorer` or `VisionEncoder`: a model of another kind is
-            refused (a `Captioner` and a `MedCLIP` are `DualEncoder`s too). Whatever has that name by default.
+        kind: as in `available`: a model of another kind is refused (a `Captioner` and a `MedCLIP`
+            are `DualEncoder`s too). Whatever has that name by default.
         weights: a tag (`laion2b_s34b_b79k`) or a file, for an open_clip architecture or a published encoder.
 
     Raises:
@@ -91,7 +93,7 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         of_clip = kind is VisionEncoder and issubclass(found, DualEncoder)
         hint = f"take VisionEncoder.of(load({name!r}))" if of_clip else "ask for that, or leave the kind out"
         raise ValueError(f"expected a {kind.__name__}, found {name}, which is a {found.__name__}; {hint}")
-    own = name.startswith(("pocket/", "random/")) or found in (MedCLIP, PairScorer)
+    own = name.startswith(("pocket/", "random/")) or found in (MedCLIP, PairScorer, Segmenter)
     if weights is not None and (own or (found is VisionEncoder and name.startswith("local-dir:"))):
         raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
     if found is DualEncoder:
@@ -100,6 +102,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         return _captioner(name, weights)
     if found is MedCLIP:
         return _medclip(name)
+    if found is Segmenter:
+        return _segmenter(name)
     return _pair_scorer(name) if found is PairScorer else _vision_encoder(name, weights)
 
 
@@ -126,7 +130,7 @@ def _kind_of_folder(folder: Path) -> Kind:
         return Captioner if _writes(json.loads(by_open_clip.read_text()).get("model_cfg", {})) else DualEncoder
     if not described.exists():
         return DualEncoder
-    by_type: dict[str | None, Kind] = {"vilt": PairScorer, "medclip": MedCLIP}
+    by_type: dict[str | None, Kind] = {"vilt": PairScorer, "medclip": MedCLIP, "sam": Segmenter}
     return by_type.get(json.loads(described.read_text()).get("model_type"), VisionEncoder)
 
 
@@ -180,6 +184,15 @@ def _medclip(name: str) -> MedCLIP:
         return medclip.random(AutoTokenizer.from_pretrained(checkpoints.shipped(WORDS)), name=name)
     file, words = checkpoints.published(manifests.checkpoint(name)), _tokenizer(name)
     return medclip.from_state(medclip.read(file), *medclip.published_sizes(), words, name=name, closed=False)
+
+
+def _segmenter(name: str) -> Segmenter:
+    if (folder := _folder(name)) is not None:
+        return sam.from_folder(folder, name=name)
+    if name == RANDOM_SAM:
+        return sam.random(sam.config(**sam.SIZES["base"]), name=name)
+    file = checkpoints.published(manifests.checkpoint(name))
+    return sam.from_state(checkpoints.read(file), sam.config(**sam.SIZES["huge"]), name=name)
 
 
 def _pair_scorer(name: str) -> PairScorer:

@@ -61,8 +61,8 @@ class VisionTower(nn.Module):
         self.projection_head = nn.Linear(self.model.num_features, dim, bias=False)
         self.image_size: int = config.image_size
 
-    def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
-        """Projected features of normalised pixels, not of unit length."""
+    def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "rows dim"]:
+        """Projected features of normalised pixels, not of unit length; more than images where a hook makes copies."""
         return self.projection_head(self.model(pixels).pooler_output)
 
 
