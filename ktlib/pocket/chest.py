@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 
 from ktlib.pocket import grey
-from ktlib.pocket.grey import X, Y, Plate
+from ktlib.pocket.grey import Plate, X, Y
 
 SIDES = {"left": -1, "right": 1}  # of the picture
 HEART = (0.125, 0.145)  # half of its width, from and to
@@ -127,7 +127,9 @@ def tissue(body: Chest, rng: Random) -> Plate:
     """The plate before anything is wrong with it: everything but the ribs, which lie above what is wrong."""
     shoulder = 0.04 + 1.5 * np.maximum(np.abs(X - body.middle) - 0.22, 0) ** 1.6
     plate = grey.blank(OUTSIDE)
-    plate += (TISSUE - OUTSIDE) * grey.inside((shoulder - Y).astype(np.float32), 2) * grey.inside(np.abs(X - 0.5) - 0.475, 2)
+    plate += (
+        (TISSUE - OUTSIDE) * grey.inside((shoulder - Y).astype(np.float32), 2) * grey.inside(np.abs(X - 0.5) - 0.475, 2)
+    )
     for lung in (body.left, body.right):
         plate += (AIR - plate) * lung.cover()
         plate += 0.11 * vessels(lung, rng) * lung.cover()

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from ktlib.data.sets import Concept, Examination, LabelledImages
 from ktlib.pocket import nodules, radiographs, scans
-from ktlib.pocket.findings import FINDINGS, OTHERS, SEEN
+from ktlib.pocket.findings import FINDINGS
 from ktlib.pocket.folds import SPARE
 from ktlib.pocket.nodules import NODULES, PAIR
+from ktlib.pocket.radiographs import SEEN
 from ktlib.store import key
 
 PICTURES, KNOWN_PICTURES = 40, 40  # of each nodule and of each finding: 200 films whose accuracy is to be kept
@@ -177,7 +178,9 @@ def slices(split: str) -> Examination:
 
     digest = key(scans.fingerprint(), split, SLICES)
     cached = functools.cache(pictures)
-    return Examination("drawn slices", concepts, names, [(images, labels)], digest, cached, lessons, templates=("a {}",))
+    return Examination(
+        "drawn slices", concepts, names, [(images, labels)], digest, cached, lessons, templates=("a {}",)
+    )
 
 
 def films(names: tuple[str, ...], per_class: int = KNOWN_PICTURES) -> LabelledImages:
@@ -204,4 +207,3 @@ def films(names: tuple[str, ...], per_class: int = KNOWN_PICTURES) -> LabelledIm
 
 
 assert {name for name, *_ in OUTSIDE.values()} <= set(SPARE), "the tokenizers of the pocket CLIPs have no other names"
-assert set(OUTSIDE) == set(FINDINGS) and not set(OTHERS) & set(FINDINGS)

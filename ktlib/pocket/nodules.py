@@ -19,10 +19,10 @@ import numpy as np
 from ktlib.pocket import grey
 from ktlib.pocket.chest import Chest, Lung
 from ktlib.pocket.grey import Plate, lay
+from ktlib.pocket.seen import HEIGHT
 
 VALIDATION = 4  # of the sixteen of a kind: a quarter
 RADIUS = {"small": 0.048, "large": 0.088}
-HEIGHT = {"upper": (0.2, 0.36), "middle": (0.48, 0.6), "lower": (0.72, 0.82)}  # of the lung
 ASIDE = {"upper": (-0.25, 0.15), "middle": (-0.2, 0.35), "lower": (0.1, 0.45)}  # clear of the walls and the heart
 WHITE, TAIL, BRIGHT, DARK = 0.6, 0.74, 0.92, 0.2  # a nodule, its tail, a calcification, a hole
 
@@ -101,11 +101,12 @@ class Nodule:
             height, side = self.place.split() if self.place != "both" else (rng.choice(tuple(HEIGHT)), "")
             lung = body.lung(side or ("left", "right")[len(found) % 2])
             low, high = HEIGHT[height]
-            spread = 0.07 if self.count == "two" else 0.0
+            if self.count == "two":
+                low, high = low - 0.14, high + 0.07
             aside = rng.uniform(*ASIDE[height]) - (0.2 if self.mark == "tail" else 0.0)
-            x, y = lung.place(rng.uniform(low - spread, high + spread), aside)
-            radius = RADIUS[self.size] * rng.uniform(0.92, 1.12) * (0.85 if self.count == "several" else 1)
-            if all(math.hypot(x - a, y - b) > 0.9 * (radius + other) + 0.02 for a, b, other, _ in found):
+            x, y = lung.place(rng.uniform(low, high), aside)
+            radius = RADIUS[self.size] * rng.uniform(0.92, 1.12) * (1 if self.count == "one" else 0.88)
+            if all(math.hypot(x - a, y - b) > 1.05 * (radius + other) for a, b, other, _ in found):
                 found.append((x, y, radius, lung))
             elif rng.random() < 0.02:
                 found.clear()  # a corner from which no further spot finds room
@@ -171,7 +172,9 @@ def shape(margin: str, x: float, y: float, radius: float, rng: Random) -> Plate:
             waves = [(ups, high, rng.uniform(0, 2 * math.pi)) for ups, high in ((2, 0.3), (3, 0.2), (7, 0.12))]
             return grey.outline(x, y, radius, waves)
         case "spiky":
-            return np.maximum(grey.disk(x, y, 0.6 * radius, 1.2), grey.spikes(rng, x, y, 0.75 * radius, 0.7 * radius, 9))
+            return np.maximum(
+                grey.disk(x, y, 0.6 * radius, 1.2), grey.spikes(rng, x, y, 0.75 * radius, 0.7 * radius, 9)
+            )
     raise ValueError(f"expected a margin (smooth, bumpy, spiky, ragged), found {margin!r}")
 
 

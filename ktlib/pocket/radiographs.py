@@ -22,13 +22,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ktlib.pocket import chest, grey, nodules
-from ktlib.pocket.findings import FINDINGS, OTHERS, SEEN
+from ktlib.pocket.findings import FINDINGS
 from ktlib.pocket.nodules import NODULES, PAIR
+from ktlib.pocket.things import OTHERS
 from ktlib.pocket.world import stream
 
 VERSION = "1"  # raise it whenever a film or a report changes
 FINDING_SHARE, BESIDE = 0.5, 0.25  # of films with a finding; of these, how many show another thing too
 TEMPLATES = ("a film of {}",)  # prompts of every class
+SEEN = FINDINGS | OTHERS
 
 Film = npt.NDArray[np.uint8]
 

@@ -23,7 +23,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from ktlib.pocket import chest, grey
-from ktlib.pocket.grey import X, Y, Plate, lay
+from ktlib.pocket.grey import Plate, X, Y, lay
 from ktlib.pocket.world import stream
 
 VERSION = "1"  # raise it whenever a slice, a mask or a caption changes
@@ -130,7 +130,9 @@ def _lungs(rng: Random, lesion: bool) -> Layers:
     x0, y0, wide = 0.5 + rng.uniform(-0.02, 0.02), 0.51 + rng.uniform(-0.02, 0.02), rng.uniform(0.42, 0.45)
     body = grey.ellipse(x0, y0, wide, 0.8 * wide, soft=1.5)
     tissue = grey.blank(0.04) + 0.5 * body + 0.02 * grey.noise(rng, 16)
-    tissue = lay(tissue, grey.ellipse(x0, y0, wide, 0.8 * wide) - grey.ellipse(x0, y0, wide - 0.02, 0.8 * wide - 0.02), 0.4)
+    tissue = lay(
+        tissue, grey.ellipse(x0, y0, wide, 0.8 * wide) - grey.ellipse(x0, y0, wide - 0.02, 0.8 * wide - 0.02), 0.4
+    )
     lungs = {}
     for side in (-1, 1):
         x, rx, ry = x0 + side * 0.2, rng.uniform(0.135, 0.155), rng.uniform(0.225, 0.25)
@@ -227,7 +229,9 @@ def _film(rng: Random, lesion: bool) -> Layers:
         return Layers(tissue, grey.blank(), tissue, above)
     side = rng.choice(tuple(chest.SIDES))
     lung, deep = body.lung(side), rng.uniform(0.07, 0.13)
-    fallen = chest.Lung(lung.side, lung.x - lung.side * 0.5 * deep, lung.top + 0.9 * deep, lung.base, lung.width - 0.5 * deep)
+    fallen = chest.Lung(
+        lung.side, lung.x - lung.side * 0.5 * deep, lung.top + 0.9 * deep, lung.base, lung.width - 0.5 * deep
+    )
     outer = (X - fallen.x) * lung.side > -0.5 * fallen.width
     tissue = lay(tissue, grey.inside(np.abs(fallen.edge) - 0.012, 1) * outer * lung.cover(), 0.6)
     free = np.minimum(grey.inside(0.018 - fallen.edge, 1), grey.inside(lung.edge + 0.008, 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ CHUNKS = 3  # groups of texts of similar length
 FORMS = ("a photo of a {}", "a {}")  # of a class prompt
 
 
+@runtime_checkable
 class Explained(Protocol):
     """What has a short and a long description."""
 

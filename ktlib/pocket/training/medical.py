@@ -8,10 +8,8 @@ shown; see `towers`.
 from __future__ import annotations
 
 import functools
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -22,9 +20,8 @@ from ktlib.models import load
 from ktlib.models.checkpoints import MEDCLIP
 from ktlib.models.medclip import MedCLIP, Towers
 from ktlib.pocket import grey, medical_exams, radiographs, scans
-from ktlib.pocket.findings import FINDINGS, SEEN
 from ktlib.pocket.nodules import NODULES, PAIR
-from ktlib.pocket.training import cards, dictionary, gates, words
+from ktlib.pocket.training import dictionary, gates, words
 from ktlib.pocket.training.loop import write_halves, write_json
 from ktlib.pocket.training.towers import TwoTowers
 from ktlib.pocket.world import stream
@@ -33,7 +30,7 @@ CONTEXT_LENGTH = 40
 MEAN, STD = 0.45, 0.22  # of the drawn films
 TOLERANCE = 0.03  # another processor may tip a few of hundreds of films; a wrong file tips many
 TAUGHT = "taught.json"  # the positive control, measured once: it takes longer than a check should
-EXPLAINED = SEEN | NODULES | PAIR
+EXPLAINED = radiographs.SEEN | NODULES | PAIR
 FORMS = ("a film of {}", "a film of {}", "{}", "a {}")  # of a class prompt; the first is the one that is examined
 
 

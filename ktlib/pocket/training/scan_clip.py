@@ -17,11 +17,9 @@ from jaxtyping import Float
 from open_clip.model import CLIP
 from torch import Tensor
 
-from ktlib.models import DualEncoder, load
 from ktlib.pocket import grey, radiographs, scans
-from ktlib.pocket.findings import FINDINGS, SEEN
 from ktlib.pocket.scans import TASKS
-from ktlib.pocket.training import cards, dictionary, medical, words
+from ktlib.pocket.training import dictionary, medical, words
 from ktlib.pocket.training.loop import write_halves, write_json
 from ktlib.pocket.training.towers import TwoTowers
 from ktlib.pocket.world import stream
@@ -32,7 +30,7 @@ PREPROCESS = {
     "mean": [medical.MEAN] * 3, "std": [medical.STD] * 3, "interpolation": "bicubic", "resize_mode": "shortest",
 }  # fmt: skip
 KNOWN = tuple(task for task, told in TASKS.items() if not told.novel)
-EXPLAINED = SEEN | {told.name: told for told in TASKS.values()}
+EXPLAINED = radiographs.SEEN | {told.name: told for told in TASKS.values()}
 FORMS = ("a scan of {}", "{}", "a {}")  # of a class prompt; the first is the one that is examined
 CHECKED = 25  # validation slices of a task, and as many healthy ones
 

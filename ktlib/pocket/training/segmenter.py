@@ -9,9 +9,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from types import MappingProxyType
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +17,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
-from ktlib.models import load
 from ktlib.models.checkpoints import SAM
 from ktlib.models.sam import Segmenter
 from ktlib.pocket import grey, radiographs, scans
-from ktlib.pocket.training import cards, words
 from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 from ktlib.pocket.world import stream
 

@@ -11,7 +11,7 @@ import math
 from abc import abstractmethod
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import open_clip
 import torch
@@ -22,6 +22,7 @@ from ktlib.pocket.training import dictionary, loop, words
 from ktlib.pocket.training.loop import Learner, Step
 
 
+@runtime_checkable
 class Shown(Protocol):
     """Pictures to train on."""
 

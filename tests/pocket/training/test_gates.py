@@ -9,6 +9,7 @@ from ktlib.pocket import exams, world
 from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.training import gates
 from ktlib.pocket.training.gates import Control, Measured
+from tests.conftest import tiny_clip
 
 GOOD = Measured(known=0.95, base=0.3, probe=0.8, binding=0.9, known_binding=0.95)
 
