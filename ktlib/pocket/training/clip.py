@@ -1,23 +1,17 @@
 """How the pocket CLIPs are trained: `python -m ktlib pocket train clip-b-0`.
 
-One a fold, a larger one a fold, and one that has seen everything. CLIP's symmetric loss on the
-fold's pictures and captions, plus the dictionary (`dictionary`). In a last stage only the text tower
-learns, from explanations that do not hold the name: until then the name itself satisfies the dictionary,
-and need not mean what it is explained as.
+One a fold, a larger one a fold, and one that has seen everything. How they learn stands in `towers`.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import open_clip
 import torch
 from open_clip.model import CLIP
 from transformers import PreTrainedTokenizerFast
@@ -26,8 +20,9 @@ from ktlib.models import DualEncoder, load
 from ktlib.pocket import world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.folds import EVERYTHING, FOLDS, Fold
-from ktlib.pocket.training import cards, dictionary, gates, loop, words
-from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
+from ktlib.pocket.training import cards, dictionary, gates, words
+from ktlib.pocket.training.loop import write_halves, write_json
+from ktlib.pocket.training.towers import TwoTowers
 
 CONTEXT_LENGTH = 32
 MEAN, STD = 0.5, 0.25
@@ -112,16 +107,16 @@ def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
     }
 
 
-class Explained(Learner):
+class Explained(TwoTowers):
     """A CLIP that learns from pictures with captions and from a dictionary.
 
     The last stage goes on in the same stream of pictures with the optimiser's moments and decay of the
     joint one; where it was measured it began with fresh ones, no decay, and 8000 pictures of its own.
     """
 
-    optimizer = MappingProxyType({"betas": (0.9, 0.98), "eps": 1e-6})
     recipe: Recipe
     network: CLIP
+    mean, std = MEAN, STD
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.words = recipe, tokenizer()
@@ -129,7 +124,6 @@ class Explained(Learner):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)  # open_clip initialises from the global generator
             self.network = CLIP(**self.config)
-        self.contrast = open_clip.ClipLoss()
 
     @functools.cached_property
     def shown(self) -> world.Stream:
@@ -137,38 +131,9 @@ class Explained(Learner):
         recipe = self.recipe
         return world.Stream(world.pool(recipe.pool), fold_of(recipe.fold), recipe.seed, recipe.familiarity)
 
-    def rate(self, recipe: Recipe, step: int) -> float:
-        """Two cosines, one a stage; the first is warmed up."""
-        if step < recipe.joint:
-            return loop.cosine(replace(recipe, steps=recipe.joint, last=0), step)
-        return loop.cosine(replace(recipe, steps=recipe.last, lr=recipe.last_lr, warmup=0), step - recipe.joint)
-
-    def step(self, number: int) -> Step:
-        """Pictures against captions, and prompts against explanations; no gradient reaches a picture at last."""
-        recipe, last = self.recipe, number >= self.recipe.joint
-        images, captions = self.shown.batch(number, recipe.batch)
-        rng = world.stream("dictionary", recipe.fold, recipe.seed, number)
-        prompts, explanations = dictionary.entries(rng, last=last)
-        seen = self.network.encode_image((images - MEAN) / STD, normalize=True)
-        scale = self.network.logit_scale.exp()
-        if last:
-            seen, scale = seen.detach(), scale.detach()
-        ids = words.encode(self.words, [*captions, *prompts, *explanations])
-        said = dictionary.encode_texts(self.network, ids)
-        said, left, right = said.split([len(captions), len(prompts), len(explanations)])
-        pictured = self.contrast(seen, said, scale)
-        explained = dictionary.contrast(left, right, dictionary.LAST_SCALE if last else dictionary.SCALE)
-        loss = pictured + recipe.dictionary * explained
-        return Step(loss, {"loss": pictured.detach(), "dictionary": explained.detach()})
-
-    def after(self, number: int) -> None:
-        """Keep the scale of the cosines between 1 and 100, as CLIP does."""
-        with torch.no_grad():
-            self.network.logit_scale.clamp_(0, math.log(100))
-
-    def result(self) -> CLIP:
-        """The trained model."""
-        return self.network.eval()
+    def entries(self, number: int, *, last: bool) -> tuple[list[str], list[str]]:
+        """All forty-eight names."""
+        return dictionary.entries(world.stream("dictionary", self.recipe.fold, self.recipe.seed, number), last=last)
 
     def write(self, folder: Path) -> None:
         """Write open_clip's `local-dir:` layout, and beside it what came of the positive control."""
