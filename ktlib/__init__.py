@@ -8,7 +8,7 @@ from ktlib.captioning import CaptioningSettings
 from ktlib.evaluate.features import extract
 from ktlib.inversion import Inversion, InversionSettings, invert
 from ktlib.linear_maps import LinearMap, Maps, least_squares
-from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, available, load
+from ktlib.models import Captioner, DualEncoder, MedCLIP, PairScorer, Segmenter, VisionEncoder, available, load
 from ktlib.transfer import MatchingSettings, TransferSettings, named_caption, transfer
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit, fit_many
 
@@ -23,7 +23,9 @@ __all__ = [
     "LinearMap",
     "Maps",
     "MatchingSettings",
+    "MedCLIP",
     "PairScorer",
+    "Segmenter",
     "TransferSettings",
     "VisionEncoder",
     "ZoomShotSettings",

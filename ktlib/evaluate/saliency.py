@@ -132,12 +132,11 @@ class _Gates:
 
     def __init__(self, settings: SaliencySettings, draw: torch.Generator) -> None:
         self.settings, self.draw = settings, draw
-        self.alpha: Tensor | None = None
-        self.capacity = torch.empty(0)
+        self.alpha, self.capacity = torch.empty(0), torch.empty(0)
 
     def __call__(self, x: Tensor) -> Tensor:
         x = x.detach()  # (images, tokens, channels)
-        if self.alpha is None:
+        if not len(self.alpha):
             self.alpha = torch.full_like(x, self.settings.start).requires_grad_()
         mean, log_deviation = self.alpha.sigmoid() * x, F.logsigmoid(-self.alpha)  # log(1 - lambda)
         deviation = log_deviation.exp()

@@ -1,7 +1,7 @@
 """MedCLIP: a dual encoder of a Swin and a clinical BERT, for films of the chest.
 
 The published architecture through transformers: Swin-Tiny, pooled, and Bio_ClinicalBERT, each followed by a
-projection without bias. What MedCLIP's code leaves to chance or to the caller is decided here:
+projection without bias. What MedCLIP's code leaves to chance or to the caller is decided here (D59):
 
 - Grey. Films are grey, so three channels are made one by their mean, and that one is shown three times (for
   equal channels the same as PIL's grey). Inversion starts from grey noise, and since all three channels then
@@ -59,7 +59,8 @@ class VisionTower(nn.Module):
         super().__init__()
         self.model = SwinModel(config)
         self.projection_head = nn.Linear(self.model.num_features, dim, bias=False)
-        self.image_size: int = config.image_size
+        sides: Any = config.image_size
+        self.image_size: int = sides
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "rows dim"]:
         """Projected features of normalised pixels, not of unit length; more than images where a hook makes copies."""

@@ -47,7 +47,8 @@ class Segmenter(nn.Module):
         super().__init__()
         self.sam = sam.eval().float()
         self.name = name
-        self.image_size: int = sam.config.vision_config.image_size
+        vision: Any = sam.config.vision_config
+        self.image_size: int = vision.image_size
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 

@@ -144,7 +144,7 @@ def test_a_timm_tower_in_open_clip_works_too(model, images):
         torch.manual_seed(0)
         model.clip.visual = TimmModel("vit_tiny_patch16_224", 32, image_size=224, pretrained=False).eval()
     model.image_size = 224
-    found = saliency(model, images[:1], TEXT, settings=SaliencySettings(layer=7))
+    found = saliency(model, images[:1], TEXT, settings=SaliencySettings(layer=7, steps=2, copies=2))
     assert found.amax().item() > 0.9 and found.unique().numel() > 4
 
 

@@ -18,7 +18,7 @@ from ktlib import places
 from ktlib.companion.scales import Scale, Teaching
 from ktlib.companion.sources import examination
 from ktlib.data.sets import Concept, Examination
-from ktlib.models import DualEncoder, PairScorer, VisionEncoder, load
+from ktlib.models import DualEncoder, PairScorer, Segmenter, VisionEncoder, load
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None =
     folds = []
     for checkpoint, what in teaching.models[name].items():
         model = load(checkpoint)
-        if isinstance(model, VisionEncoder):
+        if isinstance(model, VisionEncoder | Segmenter):
             raise ValueError(f"expected a model that reads text, found {checkpoint}, which only sees")
         folds.append(Fold(model.to(device), examination(what)))
     return Subject(name, tuple(folds), teaching, scale, cache or places.cache())
