@@ -187,7 +187,10 @@ COMMANDS = {
         [
             (
                 "name",
-                {"help": "clip-b-0 to -3, clip-l-0 or -1, clip-b, vilt-b, mobilenet, densenet, resnet, dino, dinov2"},
+                {
+                    "help": "clip-b-0 to -3, clip-l-0 or -1, clip-b, vilt-b, medclip, scan-clip, sam, mobilenet, "
+                    "densenet, resnet, dino, dinov2"
+                },
             ),
             ("--steps", {"type": int, "help": "fewer steps than the recipe"}),
             ("--familiarity", {"type": float, "help": "CLIPs: how often rare names occur, times the recipe's"}),
