@@ -35,6 +35,7 @@ CONTEXT_LENGTH = 40
 MEAN, STD = 0.45, 0.22  # of the drawn films
 TOLERANCE = 0.03  # another processor may tip a few of hundreds of films; a wrong file tips many
 TAUGHT = "taught.json"  # the positive control, measured once: it takes longer than a check should
+RATES = (4e-5, 8e-5, 1.2e-4, 2e-4, 4e-4)  # of the positive control
 LOOKED_AT, PROBE = 15, 10  # films of a nodule, and of each name for a probe: a check takes seconds
 EXPLAINED = radiographs.SEEN | NODULES | PAIR
 FORMS = ("a film of {}", "a film of {}", "{}", "a {}")  # of a class prompt; the first is the one that is examined
@@ -54,8 +55,8 @@ class Recipe:
     """
 
     width: int = 24
-    steps: int = 1600
-    last: int = 200
+    steps: int = 2000
+    last: int = 250
     batch: int = 64
     lr: float = 1.5e-3
     last_lr: float = 3e-4
@@ -137,7 +138,7 @@ class Reporting(TwoTowers):
         model = MedCLIP(self.network, self.words, name=f"pocket/{folder.name}", mean=MEAN, std=STD)
         write_json(folder / "config.json", model.described())
         words.write(self.words, folder)
-        found = gates.taught(load(f"local-dir:{folder}", MedCLIP), medical_exams.examination())
+        found = gates.taught(load(f"local-dir:{folder}", MedCLIP), medical_exams.examination(), rates=RATES)
         write_json(folder / TAUGHT, {"taught": gates.rows(found)})
 
 

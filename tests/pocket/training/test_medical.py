@@ -21,7 +21,7 @@ CONTROLS = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(gates, "taught", lambda model, exam: CONTROLS)
+    monkeypatch.setattr(gates, "taught", lambda model, exam, rates: CONTROLS)
     for what, count in (("PICTURES", 2), ("KNOWN_PICTURES", 1), ("OTHER_PICTURES", 1)):
         monkeypatch.setattr(medical_exams, what, count)
     monkeypatch.setattr(medical, "PROBE", 1)
@@ -49,6 +49,8 @@ def test_the_dictionary_explains_nodules_that_no_film_shows():
     assert explanations[prompts.index(next(p for p in prompts if p.endswith("dorel")))] in (told.short, told.long)
     shown = {name for one in learner.shown.pool.shown for name, _ in one.things}
     assert shown <= set(radiographs.SEEN)
+    spots = {one.pellets for one in learner.shown.pool.shown} - {None}
+    assert spots and not spots & set(NODULES.values())
 
 
 def test_the_medium_description_which_is_inverted_is_explained_to_nobody():
