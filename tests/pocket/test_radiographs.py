@@ -269,7 +269,7 @@ def test_a_description_by_hand():
 def test_pellets_are_bright_have_every_part_and_are_no_nodule(pool):
     drawn = [nodules.pellets(Random(seed)) for seed in range(400)]
     assert len({(one.margin, one.size) for one in drawn}) == 4 * 2
-    assert len({(one.margin, one.place) for one in drawn}) == 4 * 7
+    assert len({(one.margin, one.place) for one in drawn}) == 4 * 7 - 2  # as in the next line
     assert len({(one.margin, one.count) for one in drawn}) == 4 * 3 - 2  # several spots: smooth and spiky are nodules
     assert not {one.parts for one in drawn} & {one.parts for one in NODULES.values()}
     one = nodules.Nodule("pellet", "spiky", "small", "lower left", "one", "tail")

@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 
+from ktlib import places
 from ktlib.models import load
 from ktlib.models.medclip import MedCLIP
 from ktlib.pocket import medical_exams, nodules, radiographs
@@ -67,6 +68,15 @@ def test_texts_are_read_in_training_as_the_finished_model_reads_them():
     trained = learner.encode_texts(words.encode(learner.words, texts))
     model = MedCLIP(learner.network, learner.words, name="x", mean=medical.MEAN, std=medical.STD)
     torch.testing.assert_close(model.encode_text(texts), trained, atol=1e-5, rtol=0)  # float32, other paddings
+
+
+@pytest.mark.parametrize("name", ["medclip", "scan-clip"])
+def test_the_shipped_tokenizers_are_those_of_the_code(name, tmp_path):
+    tokenizer = medical.tokenizer()
+    words.encode(tokenizer, ["a"])  # as training does: how it was last padded stands in the file
+    words.write(tokenizer, tmp_path)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / file).read_bytes() == (places.WEIGHTS / name / file).read_bytes()
 
 
 def test_the_last_stage_trains_the_text_tower_alone():
