@@ -1,10 +1,11 @@
 """Thirty-two nodules that no model of this world is shown, and what each looks like in words.
 
 A nodule is a margin, a size, a place, a count, and perhaps a mark: every part occurs on training films
-in another role, on a button, a scar, a bone. Names are invented, so that nobody takes a drawing for a disease:
-those in -el stand for what radiologists call benign (smooth or bumpy, often calcified), those in -ax for
-malignant (spiky or ragged, with a hole or a tail). The eight names whose hash is smallest among either
-half's, four each, are for choosing settings; verdicts come from the others.
+in another role, on a button, a scar, a bone, and in all combinations but a nodule's own on pellets: bright metal
+above the ribs, which has no name. Names are invented, so that nobody takes a drawing for a disease: those in -el stand
+for what radiologists call benign (smooth or bumpy, often calcified), those in -ax for malignant (spiky or ragged, with
+a hole or a tail). The eight names whose hash is smallest among either half's, four each, are for choosing settings;
+verdicts come from the others.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import numpy as np
 from ktlib.pocket import grey
 from ktlib.pocket.chest import Chest, Lung
 from ktlib.pocket.grey import Plate, lay
-from ktlib.pocket.seen import HEIGHT
+from ktlib.pocket.seen import HEIGHT, PLACES
 
 VALIDATION = 4  # of the sixteen of a kind: a quarter
 RADIUS = {"small": 0.048, "large": 0.088}
 ASIDE = {"upper": (-0.25, 0.15), "middle": (-0.2, 0.35), "lower": (0.1, 0.45)}  # clear of the walls and the heart
 WHITE, TAIL, BRIGHT, DARK = 0.6, 0.74, 0.92, 0.2  # a nodule, its tail, a calcification, a hole
+PELLET = 0.97  # metal, with its tail
+MARGINS = ("smooth", "bumpy", "spiky", "ragged")
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Nodule:
     """A nodule in parts.
 
     Attributes:
-        kind: `benign` or `malignant`.
-        margin: `smooth`, `bumpy`, `spiky` or `ragged`.
+        kind: `benign` or `malignant`; `pellet` for what is no nodule.
+        margin: one of `MARGINS`.
         size: `small` or `large`.
         place: `upper left` and so on; `both` for lungs full of them.
         count: `one`, `two` or `several`.
@@ -46,6 +49,16 @@ class Nodule:
     place: str
     count: str = "one"
     mark: str = ""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All that it is made of."""
+        return self.margin, self.size, self.place, self.count, self.mark
+
+    @property
+    def tone(self) -> str:
+        """How bright it is, in words."""
+        return "bright" if self.kind == "pellet" else "white"
 
     @property
     def where(self) -> str:
@@ -62,9 +75,8 @@ class Nodule:
     @property
     def short(self) -> str:
         """A hint."""
-        first = f"{self.size} {self.margin} spot"
-        if self.count != "one":
-            first = f"{self.count} {self.size} {self.margin} spots"
+        first = f"{self.size} {self.margin} " + ("bright " if self.kind == "pellet" else "")
+        first = f"{first}spot" if self.count == "one" else f"{self.count} {first}spots"
         marked = f" with {MARKS[self.mark].short}" if self.mark else ""
         return f"{_article(self.count)}{first}{marked} in {self.where}"
 
@@ -74,7 +86,9 @@ class Nodule:
         noun = "spot" if self.count == "one" else "spots"
         first = self.size if self.count == "one" else f"{self.count} {self.size}"
         marked = f" and {MARKS[self.mark].medium}" if self.mark else ""
-        return f"{_article(self.count)}{first} round white {noun} in {self.where} with a {self.margin} edge{marked}"
+        return (
+            f"{_article(self.count)}{first} round {self.tone} {noun} in {self.where} with a {self.margin} edge{marked}"
+        )
 
     @property
     def long(self) -> str:
@@ -85,10 +99,10 @@ class Nodule:
             "smooth": "a smooth even edge", "bumpy": "a bumpy edge like a flower",
             "spiky": "a spiky edge of thin lines like a star", "ragged": "a ragged uneven edge",
         }[self.margin]  # fmt: skip
-        return f"{self.count} {self.size} round white {noun} inside {self.where} with {edge}{marked}"
+        return f"{self.count} {self.size} round {self.tone} {noun} inside {self.where} with {edge}{marked}"
 
     def paint(self, plate: Plate, body: Chest, rng: Random) -> Plate:
-        """A plate with the nodule on it, below the ribs."""
+        """A plate with the nodule on it: a plate without ribs, which lie above it, but for a pellet."""
         for x, y, radius, lung in self._spots(body, rng):
             plate = self._one(plate, x, y, radius, lung, rng)
         return plate
@@ -113,11 +127,12 @@ class Nodule:
         return found
 
     def _one(self, plate: Plate, x: float, y: float, radius: float, lung: Lung, rng: Random) -> Plate:
-        plate = lay(plate, shape(self.margin, x, y, radius, rng), WHITE)
+        own, tail = (PELLET, PELLET) if self.kind == "pellet" else (WHITE, TAIL)
+        plate = lay(plate, shape(self.margin, x, y, radius, rng), own)
         match self.mark:
             case "tail":
                 end = (x + lung.side * (radius + 0.2), y + rng.uniform(-0.04, 0.04))
-                plate = lay(plate, grey.line([(x, y), end], 0.034) * grey.inside(lung.edge - 0.02), TAIL)
+                plate = lay(plate, grey.line([(x, y), end], 0.034) * grey.inside(lung.edge - 0.02), tail)
             case "hole":
                 plate = plate + (DARK - plate) * grey.disk(x, y, 0.5 * radius, 1.4)
             case "spot":
@@ -176,6 +191,25 @@ def shape(margin: str, x: float, y: float, radius: float, rng: Random) -> Plate:
                 grey.disk(x, y, 0.6 * radius, 1.2), grey.spikes(rng, x, y, 0.75 * radius, 0.7 * radius, 9)
             )
     raise ValueError(f"expected a margin (smooth, bumpy, spiky, ragged), found {margin!r}")
+
+
+def pellets(rng: Random) -> Nodule:
+    """Bright spots, some with a hole or a tail, in any combination of parts but a nodule's: what films train with.
+
+    Args:
+        rng: decides.
+    """
+    while (found := _combined(rng)).parts in {nodule.parts for nodule in NODULES.values()}:
+        pass
+    return found
+
+
+def _combined(rng: Random) -> Nodule:
+    margin, count = rng.choice(MARGINS), rng.choice(("one", "one", "two", "several"))
+    size = "small" if count == "several" else rng.choice(tuple(RADIUS))
+    place = "both" if count == "several" else rng.choice(PLACES)
+    mark = rng.choice(("", "", "", "hole", "tail")) if count == "one" else ""
+    return Nodule("pellet", margin, size, place, count, mark)
 
 
 def _benign(*parts: str) -> Nodule:

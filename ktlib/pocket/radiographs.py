@@ -1,8 +1,9 @@
 """Drawn chest films with reports in words: what the pocket MedCLIP is trained on and examined with.
 
-A film shows a chest, at most one of five findings, and perhaps a thing that is no disease. A report says
-what is there by name, by name and parts, or by parts alone. The thirty-two nodules (`nodules`) are on no
-training film and in no report: their parts are, in other roles. Left and right are those of the picture.
+A film shows a chest, at most one of five findings, and perhaps a thing that is no disease; or pellets. A report
+says what is there by name, by name and parts, or by parts alone; pellets have no name. The thirty-two
+nodules (`nodules`) are on no training film and in no report: their parts are, in other roles. Left and right are those
+of the picture.
 
 Everything is a function of a seed: training films come from the stream `("film", index)`, those of
 examinations from `("examined", name, index)`. These are drawings and not medical data.
@@ -23,12 +24,13 @@ from torch import Tensor
 
 from ktlib.pocket import chest, grey, nodules
 from ktlib.pocket.findings import FINDINGS
-from ktlib.pocket.nodules import NODULES, PAIR
+from ktlib.pocket.nodules import NODULES, PAIR, Nodule
 from ktlib.pocket.things import OTHERS
 from ktlib.pocket.world import stream
 
 VERSION = "1"  # raise it whenever a film or a report changes
-FINDING_SHARE, BESIDE = 0.5, 0.25  # of films with a finding; of these, how many show another thing too
+PELLETS = 0.25  # share of films with nothing but pellets
+FINDING_SHARE, BESIDE = 0.5, 0.25  # of the others, how many have a finding; of these, how many show another thing too
 TEMPLATES = ("a film of {}",)  # prompts of every class
 SEEN = FINDINGS | OTHERS
 
@@ -37,14 +39,20 @@ Film = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Shown:
-    """What a film shows, and where: names of `SEEN` with their places, "" where there is one place only."""
+    """What a film shows, and where.
 
-    things: tuple[tuple[str, str], ...]
+    Attributes:
+        things: names of `SEEN` with their places, "" where there is one place only.
+        pellets: bright spots, on films with nothing else.
+    """
+
+    things: tuple[tuple[str, str], ...] = ()
+    pellets: Nodule | None = None
 
     @property
     def subject(self) -> str:
         """What the film was drawn for."""
-        return self.things[0][0]
+        return self.things[0][0] if self.things else "pellets"
 
 
 def film(shown: Shown, rng: Random) -> Film:
@@ -64,6 +72,8 @@ def film(shown: Shown, rng: Random) -> Film:
             if one.above == above:
                 plate = one.paint(plate, body, place, rng)
         plate = plate if above else plate + chest.bones(body)
+    if shown.pellets is not None:
+        plate = shown.pellets.paint(plate, body, rng)
     return _developed(plate, rng)
 
 
@@ -88,6 +98,9 @@ def _developed(plate: grey.Plate, rng: Random) -> Film:
 def training_film(index: int) -> tuple[Film, Shown]:
     """The `index`-th film of the pool."""
     rng = stream("film", index)
+    if rng.random() < PELLETS:
+        shown = Shown(pellets=nodules.pellets(rng))
+        return film(shown, rng), shown
     things = [_placed(rng.choice(tuple(FINDINGS if rng.random() < FINDING_SHARE else OTHERS)), rng)]
     if things[0][0] in FINDINGS and rng.random() < BESIDE:
         things.append(_placed(rng.choice([name for name in OTHERS if name != "no finding"]), rng))
@@ -102,6 +115,9 @@ def _placed(name: str, rng: Random) -> tuple[str, str]:
 
 def report(shown: Shown, rng: Random) -> str:
     """What a training report says of a film: names, names and parts, or parts alone."""
+    if (spots := shown.pellets) is not None:
+        told = rng.choice((spots.short, spots.medium, spots.long))
+        return f"a film of {told}" if rng.random() < 0.35 else told
     (name, place), *beside = shown.things
     form = rng.random()
     if form < 0.5:

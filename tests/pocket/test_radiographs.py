@@ -63,10 +63,13 @@ def test_a_larger_pool_begins_as_a_smaller_one(pool):
 
 def test_a_film_shows_a_finding_or_a_thing_and_at_most_one_thing_beside_a_finding(pool):
     for shown in pool.shown:
+        if shown.pellets is not None:
+            assert not shown.things
+            continue
         (name, _), *beside = shown.things
         assert len(beside) <= 1 and (not beside or name in FINDINGS)
         assert all(other in OTHERS and other != "no finding" for other, _ in beside)
-    assert {shown.subject for shown in pool.shown} == set(SEEN)
+    assert {shown.subject for shown in pool.shown} == {*SEEN, "pellets"}
 
 
 def test_examination_films_are_no_training_films_and_their_ranges_do_not_overlap(pool):
@@ -209,7 +212,8 @@ def test_reports_name_no_other_thing_and_no_other_place(reports):
         there = {name for name, _ in shown.things}
         assert single & set(report.split()) <= there, report
         said = {place for place in PLACES if f"the {place} lung" in report}
-        assert said <= {place for _, place in shown.things}, report
+        lies = {place for _, place in shown.things} | ({shown.pellets.place} if shown.pellets else set())
+        assert said <= lies, report
 
 
 def test_reports_are_names_names_and_parts_or_parts(reports):
@@ -247,7 +251,7 @@ def test_there_are_sixteen_of_a_kind_and_a_quarter_is_for_validation():
 
 
 def test_no_two_nodules_are_alike_and_kinds_differ_in_their_margins():
-    parts = [(n.margin, n.size, n.place, n.count, n.mark) for n in NODULES.values()]
+    parts = [nodule.parts for nodule in NODULES.values()]
     assert len(set(parts)) == len(parts)
     margins = {kind: {n.margin for n in NODULES.values() if n.kind == kind} for kind in ("benign", "malignant")}
     assert margins == {"benign": {"smooth", "bumpy"}, "malignant": {"spiky", "ragged"}}
@@ -260,6 +264,22 @@ def test_a_description_by_hand():
     two = NODULES["keldax"]
     assert two.short == "two large spiky spots in the lower left lung"
     assert two.medium == "two large round white spots in the lower left lung with a spiky edge"
+
+
+def test_pellets_are_bright_have_every_part_and_are_no_nodule(pool):
+    drawn = [nodules.pellets(Random(seed)) for seed in range(400)]
+    assert len({(one.margin, one.size) for one in drawn}) == 4 * 2
+    assert len({(one.margin, one.place) for one in drawn}) == 4 * 7 - 2  # as in the next line
+    assert len({(one.margin, one.count) for one in drawn}) == 4 * 3 - 2  # several spots: smooth and spiky are nodules
+    assert not {one.parts for one in drawn} & {one.parts for one in NODULES.values()}
+    one = nodules.Nodule("pellet", "spiky", "small", "lower left", "one", "tail")
+    assert one.short == "a small spiky bright spot with a tail in the lower left lung"
+    assert one.medium == "a small round bright spot in the lower left lung with a spiky edge and a tail to the wall"
+    assert one.long.startswith("one small round bright spot inside the lower left lung")
+    films = [film for film, shown in zip(pool.images, pool.shown, strict=True) if shown.pellets is not None]
+    assert len(films) == pytest.approx(radiographs.PELLETS * COUNT, abs=30)  # four deviations
+    _, before, after = plain(0, one.paint)
+    assert after.max() > nodules.BRIGHT and (after - before)[Y < 0.5].max() < 1e-6
 
 
 def test_look_alikes_are_on_training_films():

@@ -143,11 +143,7 @@ class Explained(TwoTowers):
         if self.recipe.fold is None:
             return
         found = gates.controls(load(f"local-dir:{folder}", DualEncoder), FOLDS[self.recipe.fold])
-        rows = [
-            {"arm": arm, "rate": rate, "target": dict(result.target), "retained": result.retained}
-            for (arm, rate), result in found.items()
-        ]
-        write_json(folder / TAUGHT, {"taught": rows})
+        write_json(folder / TAUGHT, {"taught": gates.rows(found)})
 
 
 def learner(name: str, recipe: Recipe) -> Explained:
@@ -183,7 +179,7 @@ def measured(card: dict[str, Any]) -> gates.Measured:
 
 def taught(card: dict[str, Any]) -> dict[tuple[str, float], gates.Control]:
     """What a card says of its validation concepts."""
-    return {(row["arm"], row["rate"]): gates.Control(row["target"], row["retained"]) for row in card["taught"]}
+    return gates.from_rows(card["taught"])
 
 
 def readable(card: dict[str, Any]) -> str:
@@ -198,7 +194,7 @@ def readable(card: dict[str, Any]) -> str:
         rare = ", ".join(f"**{name}**" if name in card["validation"] else name for name in card["held_out"])
         never = f"- **Never shown** (validation in bold): {rare}."
         without = "\n  without those of the held-out objects. Their names occur in captions of other pictures."
-        before, control = _fold_rows(fold, card), f"\n{_control(card)}\n"
+        before, control = _fold_rows(fold, card), f"\n{control(card)}\n"
     return f"""# pocket/{card["name"]}
 
 A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
@@ -235,7 +231,8 @@ def _fold_rows(fold: Fold, card: dict[str, Any]) -> list[str]:
     ]
 
 
-def _control(card: dict[str, Any]) -> str:
+def control(card: dict[str, Any]) -> str:
+    """The positive control as Markdown, of any model that was taught validation concepts."""
     names = card["validation"]
     rows = [
         f"| {arm} | {'' if arm == 'base' else f'{rate:g}'} | {result.mean:.2f} | "

@@ -6,9 +6,10 @@ concepts only averages before any transfer are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,16 @@ INVERSION = InversionSettings(steps=40, sizes=((0, 64),), schedule="cosine")
 
 # The gates: ours.
 GAIN, LOST, NOISE_SHARE, LEAST_KNOWN, BASE = 0.20, 0.02, 1 / 3, 0.90, (0.10, 0.70)
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What has a medium description."""
+
+    @property
+    def medium(self) -> str:
+        """What is inverted."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -87,20 +98,47 @@ def measure_known(model: DualEncoder, fold: Fold) -> dict[str, float]:
     }
 
 
-def binding(model: DualEncoder, names: tuple[str, ...]) -> dict[str, float]:
-    """How near the text tower puts a name's class prompt to its named medium description: a cosine each."""
+def binding(
+    model: DualEncoder,
+    names: tuple[str, ...],
+    *,
+    described: Mapping[str, Described] = DESCRIBED,
+    template: str = PLAIN[0],
+) -> dict[str, float]:
+    """How near the text tower puts a name's class prompt to its named medium description: a cosine each.
+
+    Args:
+        model: before any transfer.
+        names: of `described`.
+        described: what has a medium description; the world's objects by default.
+        template: of the class prompt.
+    """
     with torch.no_grad():
-        prompts = model.encode_text([PLAIN[0].format(name) for name in names])
-        told = model.encode_text([named_caption(name, DESCRIBED[name].medium) for name in names])
+        prompts = model.encode_text([template.format(name) for name in names])
+        told = model.encode_text([named_caption(name, described[name].medium) for name in names])
     return dict(zip(names, (prompts * told).sum(1).tolist(), strict=True))
 
 
-def probe(model: DualEncoder, features: Mapping[str, Tensor]) -> float:
-    """Accuracy of ridge regression on some names' features, fitted to pictures of all names."""
-    names = tuple(OBJECTS)
-    seen = torch.cat([model.encode_many(world.pictures(name, PROBE, first=FIRST_PROBE)) for name in names])
+def probe(
+    model: DualEncoder,
+    features: Mapping[str, Tensor],
+    *,
+    names: tuple[str, ...] = tuple(OBJECTS),
+    pictures: Callable[..., Tensor] = world.pictures,
+    each: int = PROBE,
+) -> float:
+    """Accuracy of ridge regression on some names' features, fitted to pictures of all names.
+
+    Args:
+        model: gives the features.
+        features: of pictures of some names.
+        names: all of them.
+        pictures: `(name, count, first=)`, as `world.pictures`.
+        each: pictures of a name.
+    """
+    seen = torch.cat([model.encode_many(pictures(name, each, first=FIRST_PROBE)) for name in names])
     inputs = F.pad(seen, (0, 1), value=1.0).double()
-    wanted = torch.eye(len(names), dtype=torch.float64).repeat_interleave(PROBE, 0)
+    wanted = torch.eye(len(names), dtype=torch.float64).repeat_interleave(each, 0)
     weights = torch.linalg.solve(inputs.T @ inputs + 1e-2 * torch.eye(inputs.shape[1]), inputs.T @ wanted)
     return fmean(
         ((F.pad(found, (0, 1), value=1.0).double() @ weights).argmax(1) == names.index(name)).float().mean().item()
@@ -236,6 +274,19 @@ def lesson(
                 raise ValueError(f"expected real pictures of {name} beside those for the verdict, found none")
             return pictures
     raise ValueError(f"expected an arm ({', '.join(ARMS)}), found {arm!r}")
+
+
+def rows(found: Mapping[tuple[str, float], Control]) -> list[dict[str, Any]]:
+    """What came of the lessons, as a card keeps it."""
+    return [
+        {"arm": arm, "rate": rate, "target": dict(one.target), "retained": one.retained}
+        for (arm, rate), one in found.items()
+    ]
+
+
+def from_rows(kept: Sequence[Mapping[str, Any]]) -> dict[tuple[str, float], Control]:
+    """What `rows` has kept."""
+    return {(row["arm"], row["rate"]): Control(row["target"], row["retained"]) for row in kept}
 
 
 @dataclass(frozen=True)
