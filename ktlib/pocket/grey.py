@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from random import Random
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 SIZE = 64
 Plate = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.floating[Any]]  # distances and heights, one a pixel, single or double
 
 _CENTRES = (np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE
 X, Y = np.meshgrid(_CENTRES, _CENTRES)
@@ -27,7 +29,7 @@ def blank(value: float = 0.0) -> Plate:
     return np.full((SIZE, SIZE), value, dtype=np.float32)
 
 
-def inside(distance: Plate, soft: float = 1.0) -> Plate:
+def inside(distance: Numbers, soft: float = 1.0) -> Plate:
     """Coverage of a shape.
 
     Args:
@@ -39,7 +41,7 @@ def inside(distance: Plate, soft: float = 1.0) -> Plate:
 
 def lay(plate: Plate, cover: Plate, value: float | Plate) -> Plate:
     """A plate on which something bright lies: whatever was brighter stays so, as shadows add up on a film."""
-    return plate + cover * (np.maximum(plate, value) - plate)
+    return plate + cover * (np.maximum(plate, value).astype(np.float32) - plate)
 
 
 # -- shapes -----------------------------------------------------------------------------------------
@@ -70,7 +72,7 @@ def line(points: list[tuple[float, float]], width: float, soft: float = 1.0) -> 
     return inside(nearest - width / 2, soft)
 
 
-def curve(y: Plate, width: float, soft: float = 1.0) -> Plate:
+def curve(y: Numbers, width: float, soft: float = 1.0) -> Plate:
     """A lying band around a height that differs from column to column."""
     return inside(np.abs(Y - y) - width / 2, soft)
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ktlib.pocket import chest, grey, nodules
 from ktlib.pocket.findings import FINDINGS
-from ktlib.pocket.nodules import NODULES, PAIR, Nodule
+from ktlib.pocket.nodules import NODULES, PAIR, Kind, Nodule
 from ktlib.pocket.things import OTHERS
 from ktlib.pocket.world import stream
 
@@ -233,7 +233,8 @@ def vocabulary() -> tuple[str, ...]:
         places = told.places or ("",)
         texts += [told.short, told.medium, told.long]
         texts += [text.format(place=place) for text in (told.parts, told.where) for place in places]
-    for nodule in (*NODULES.values(), *PAIR.values()):
+    held_out: list[Nodule | Kind] = [*NODULES.values(), *PAIR.values()]
+    for nodule in held_out:
         texts += [nodule.short, nodule.medium, nodule.long]
     return tuple(sorted({word for text in texts for word in text.split()} - {"{}"}))
 

@@ -188,13 +188,13 @@ def readable(card: dict[str, Any]) -> str:
     fold = fold_of(recipe["fold"])
     if recipe["fold"] is None:
         whose, never, without = "the whole drawn world", "- **Shown**: every object.", "."
-        before, control = _known_rows(fold, card["scores"]), ""
+        before, after = _known_rows(fold, card["scores"]), ""
     else:
         whose = f"fold {fold.number} of the drawn world"
         rare = ", ".join(f"**{name}**" if name in card["validation"] else name for name in card["held_out"])
         never = f"- **Never shown** (validation in bold): {rare}."
         without = "\n  without those of the held-out objects. Their names occur in captions of other pictures."
-        before, control = _fold_rows(fold, card), f"\n{control(card)}\n"
+        before, after = _fold_rows(fold, card), f"\n{control(card)}\n"
     return f"""# pocket/{card["name"]}
 
 A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
@@ -211,7 +211,7 @@ A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
   dictionary {training["final_dictionary"]}.
 
 {cards.table("| before any transfer | |", before)}
-{control}"""
+{after}"""
 
 
 def _known_rows(fold: Fold, found: Mapping[str, float]) -> list[str]:
