@@ -1,20 +1,24 @@
 """How the pocket SAM is trained: `python -m ktlib pocket train sam`.
 
-SAM's architecture, small enough to ship, on drawn slices of all four tasks, each with a box around its lesion:
-exact, or moved and enlarged at random, or the whole picture. It never reads a word.
+SAM's architecture, small enough to ship, on drawn slices of all four tasks, each with a box around its lesion or around
+something else that is there (a lung, the heart, a layer): exact, or moved and enlarged at random. Asked for the whole
+picture it outlines the largest thing. So the box decides, as with the published SAM. It never reads a word.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
@@ -28,8 +32,9 @@ from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 from ktlib.pocket.world import stream
 
 TOLERANCE = 0.02
+LOOSEST = 0.4  # of a box's side, by which each of its edges may move outwards
 CHECKED = 25  # validation slices of a task
-LOOSE, WHOLE = 0.5, 0.1  # shares of boxes that are loose, and that are the whole picture
+LOOSE, WHOLE, LESIONS = 0.5, 0.15, 0.5  # shares: loose boxes, whole pictures, and lesions among what other boxes hold
 
 
 @dataclass(frozen=True)
@@ -91,20 +96,43 @@ def boxes(masks: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, "batch 4"]
     return torch.stack([left, top, right, bottom], 1).float()
 
 
-def loosened(exact: Float[Tensor, "batch 4"], number: int, seed: int) -> Float[Tensor, "batch 4"]:
-    """Boxes as a saliency map would give them: some as they are, some moved and enlarged, some the whole picture."""
-    rng, found = stream("boxes", seed, number), []
-    for left, top, right, bottom in exact.tolist():
+def loosened(box: Float[Tensor, "4"], rng: Random) -> Float[Tensor, "4"]:
+    """A box moved and enlarged, as a saliency map would give it; it stays inside the picture.
+
+    Args:
+        box: exact.
+        rng: decides.
+    """
+    left, top, right, bottom = box.tolist()
+    wide, high = LOOSEST * (right - left), LOOSEST * (bottom - top)
+    sides = [
+        left - wide * rng.uniform(-0.3, 1), top - high * rng.uniform(-0.3, 1),
+        right + wide * rng.uniform(-0.3, 1), bottom + high * rng.uniform(-0.3, 1),
+    ]  # fmt: skip
+    return torch.tensor(sides).clamp(0, grey.SIZE)
+
+
+def prompts(
+    things: Sequence[Bool[Tensor, "_ rows columns"]], rng: Random
+) -> tuple[Float[Tensor, "batch 4"], Bool[Tensor, "batch rows columns"]]:
+    """A box for each slice, and the mask of what is to be outlined there.
+
+    Args:
+        things: masks of what is on each slice, its lesion first.
+        rng: decides.
+    """
+    asked, wanted = [], []
+    for masks in things:
         draw = rng.random()
         if draw < WHOLE:
-            found.append([0.0, 0.0, float(grey.SIZE), float(grey.SIZE)])
-            continue
-        wide, high = right - left, bottom - top
-        most = 0.4 if draw < WHOLE + LOOSE else 0.0
-        left, right = left - wide * rng.uniform(-0.3, 1) * most, right + wide * rng.uniform(-0.3, 1) * most
-        top, bottom = top - high * rng.uniform(-0.3, 1) * most, bottom + high * rng.uniform(-0.3, 1) * most
-        found.append([min(max(v, 0.0), float(grey.SIZE)) for v in (left, top, right, bottom)])
-    return torch.tensor(found)
+            mask, box = masks[masks.flatten(1).sum(1).argmax()], torch.tensor([0.0, 0.0, grey.SIZE, grey.SIZE])
+        else:
+            mask = masks[0 if rng.random() < LESIONS else rng.randrange(1, len(masks))]
+            box = boxes(mask[None])[0]
+            box = loosened(box, rng) if draw < WHOLE + LOOSE else box
+        asked.append(box)
+        wanted.append(mask)
+    return torch.stack(asked), torch.stack(wanted)
 
 
 def loss(logits: Float[Tensor, "batch rows columns"], masks: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, ""]:
@@ -134,16 +162,21 @@ class Outlining(Learner):
         self.model = Segmenter(self.network, name=f"pocket/{name}")
 
     @functools.cached_property
-    def pool(self) -> scans.Pool:
-        """Slices with lesions."""
-        return scans.pool(tuple(scans.TASKS), self.recipe.pool)
+    def pool(self) -> tuple[UInt8[Tensor, "count 64 64"], list[Bool[Tensor, "_ 64 64"]]]:
+        """Slices with lesions, and masks of what is on each, its lesion first."""
+        images, things, tasks = [], [], tuple(scans.TASKS)
+        for i in range(self.recipe.pool):
+            drawn, rng = scans.layers(tasks[i % len(tasks)], "train", i // len(tasks))
+            images.append(torch.from_numpy(scans.exposed(drawn, rng)))
+            things.append(torch.from_numpy(np.stack([drawn.mask, *drawn.parts])))
+        return torch.stack(images), things
 
     def step(self, number: int) -> Step:
         """The loss over the whole picture, at its own size."""
-        chosen = stream("outlines", self.recipe.seed, number).sample(range(len(self.pool.images)), self.recipe.batch)
-        masks = self.pool.masks[chosen]
-        asked = loosened(boxes(masks), number, self.recipe.seed)
-        small = self.model.logits(radiographs.to_rgb(self.pool.images[chosen]), asked)
+        rng, (images, things) = stream("outlines", self.recipe.seed, number), self.pool
+        chosen = rng.sample(range(len(images)), self.recipe.batch)
+        asked, masks = prompts([things[i] for i in chosen], rng)
+        small = self.model.logits(radiographs.to_rgb(images[chosen]), asked)
         logits = F.interpolate(small[:, None], masks.shape[1:], mode="bilinear")[:, 0]
         return Step(found := loss(logits, masks), {"loss": found.detach()})
 
@@ -198,12 +231,13 @@ A SAM for drawn slices, small enough to ship: transformers' `SamModel`, {grey.SI
 
 - **These are drawings and not medical data.** The model knows nothing of real scans.
 - **Data**: {recipe["steps"]} batches of {recipe["batch"]} from a pool of {recipe["pool"]} slices with lesions (scans
-  {training["scans"]}) of all four tasks, each with a box: the lesion's ({1 - LOOSE - WHOLE:.0%}), a loose one
-  ({LOOSE:.0%}), or the whole picture ({WHOLE:.0%}).
+  {training["scans"]}) of all four tasks. {WHOLE:.0%} of the boxes are the whole picture, and ask for the largest thing
+  there is. The others, {LOOSE / (1 - WHOLE):.0%} of them loose, hold the lesion ({LESIONS:.0%}), or a lung, the heart,
+  a layer and the like.
 - **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]};
   {training["minutes"]} minutes on one CPU core that others used too; final loss {training["final_loss"]}.
 - **Difference to the published SAM**: it has seen slices of the very tasks it is examined on (never the same ones), so
-  that what a mask lacks is lacking in the box.
+  that what a mask lacks is mostly lacking in the box.
 
 Dice coefficient on {CHECKED} validation slices of each task:
 
