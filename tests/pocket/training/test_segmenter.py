@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from random import Random
 
 import pytest
 import torch
@@ -28,36 +29,34 @@ def test_a_box_holds_its_mask_and_no_row_more():
         segmenter.boxes(torch.zeros(1, 64, 64, dtype=torch.bool))
 
 
-def test_boxes_are_exact_loose_elsewhere_or_the_whole_picture_and_stay_inside():
-    exact = torch.tensor([[4.0, 30.0, 34.0, 60.0]]).repeat(600, 1)
-    found = segmenter.loosened(exact, 0, 0)
-    assert torch.equal(found, segmenter.loosened(exact, 0, 0)) and not torch.equal(
-        found, segmenter.loosened(exact, 1, 0)
-    )
-    whole = (found == torch.tensor([0.0, 0.0, 64.0, 64.0])).all(1)
-    same = (found == exact).all(1)
-    left = 1 - segmenter.WHOLE - segmenter.LOOSE - segmenter.ELSEWHERE
-    assert whole.float().mean().item() == pytest.approx(segmenter.WHOLE, abs=0.04)
-    assert same.float().mean().item() == pytest.approx(left, abs=0.06)
-    assert (found >= 0).all() and (found <= 64).all() and (found[:, 2:] > found[:, :2]).all()
-    shared = (torch.minimum(found[:, 2:], exact[:, 2:]) - torch.maximum(found[:, :2], exact[:, :2])).clamp_min(0)
-    near = shared.prod(1) >= 0.5 * 30 * 30  # 0.3 of 0.4 on each of four sides leaves 0.58
-    assert near.float().mean().item() == pytest.approx(1 - segmenter.ELSEWHERE, abs=0.08)
+def test_a_loose_box_stays_inside_and_holds_most_of_the_exact_one():
+    exact = torch.tensor([4.0, 30.0, 34.0, 60.0])
+    found = torch.stack([segmenter.loosened(exact, Random(seed)) for seed in range(200)])
+    assert (found >= 0).all() and (found <= 64).all()
+    shared = torch.minimum(found[:, 2:], exact[2:]) - torch.maximum(found[:, :2], exact[:2])
+    assert (shared.prod(1) >= 0.57 * 30 * 30).all()  # 0.3 of 0.4 lost on each of four sides leaves 0.578
+    assert (found[:, 2:] - found[:, :2]).max() > 36
 
 
-def test_a_box_that_fits_is_answered_with_the_lesion_and_any_other_with_its_ellipse():
-    mask = torch.zeros(64, 64, dtype=torch.bool)
-    mask[20:30, 20:30] = True
-    asked = torch.tensor(
-        [[20.0, 20.0, 30.0, 30.0], [15.0, 15.0, 35.0, 35.0], [14.0, 14.0, 35.0, 35.0], [40.0, 40.0, 44.0, 42.0]]
-    )
-    four = mask.expand(4, 64, 64)
-    found = segmenter.answers(four, segmenter.boxes(four), asked)
-    assert torch.equal(found[:2], four[:2])  # IoU 1, and 100 / 400: just enough
-    # 100 / 441 is not: the area of a circle of 10.5 pixels
-    assert found[2].sum().item() == pytest.approx(3.1416 * 10.5**2, rel=0.03) and not found[2, 15, 15]
-    # four by two pixels: of the corners' centres (3/4, 1/2) away in half axes, 9/16 + 1/4 is still inside
-    assert found[3].nonzero().tolist() == [[y, x] for y in (40, 41) for x in (40, 41, 42, 43)]
+def test_the_box_decides_what_is_outlined_and_the_whole_picture_asks_for_the_largest():
+    things = torch.cat([masks(), masks()[:1].roll(20, 2)])  # a pixel, an L, another pixel
+    asked, wanted = segmenter.prompts([things] * 600, Random(0))
+    whole = (asked == torch.tensor([0.0, 0.0, 64.0, 64.0])).all(1)
+    assert whole.float().mean().item() == pytest.approx(segmenter.WHOLE, abs=0.06)  # four deviations
+    assert (wanted[whole] == things[1]).all()
+    lesions = (wanted[~whole] == things[0]).flatten(1).all(1)
+    assert lesions.float().mean().item() == pytest.approx(segmenter.LESIONS, abs=0.09)
+    exact = (asked == segmenter.boxes(wanted)).all(1)
+    expected = 1 - segmenter.WHOLE - segmenter.LOOSE
+    assert exact.float().mean().item() == pytest.approx(expected, abs=0.08)
+
+
+def test_the_pool_has_the_slices_and_their_lesions_first():
+    images, things = segmenter.Outlining(TINY, "x").pool
+    drawn = scans.pool(tuple(scans.TASKS), TINY.pool)
+    assert torch.equal(images, drawn.images)
+    assert torch.equal(torch.stack([masks[0] for masks in things]), drawn.masks)
+    assert all(len(masks) >= 3 and masks.flatten(1).any(1).all() for masks in things)
 
 
 def test_the_loss_of_a_perfect_answer_is_nothing_and_of_none_log_two_and_all_of_dice():
@@ -89,7 +88,5 @@ def test_what_was_written_is_read_back_and_has_a_card(tmp_path, monkeypatch):
         assert torch.equal(a.half().float(), b), key
     cards.write(segmenter, "sam", tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
-    assert len(card["scores"]) == len(segmenter.BOXES) * len(scans.TASKS) and all(
-        0 <= dsc <= 1 for dsc in card["scores"].values()
-    )
+    assert len(card["scores"]) == 2 * len(scans.TASKS) and all(0 <= dsc <= 1 for dsc in card["scores"].values())
     assert "| brain tumor |" in (tmp_path / "README.md").read_text()
