@@ -159,6 +159,10 @@ class Outlining(Learner):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)  # transformers initialises from the global generator
             self.network = SamModel(configuration(recipe)).train()
+        # SAM's code draws the waves that places are coded by with a deviation of 1 and does not train them; transformers
+        # draws them as many times shorter as half of the width, so that neighbours have nothing in common.
+        waves = self.network.shared_image_embedding.positional_embedding.requires_grad_(False)
+        waves /= recipe.width // 2
         self.model = Segmenter(self.network, name=f"pocket/{name}")
 
     @functools.cached_property

@@ -67,6 +67,14 @@ def test_the_loss_of_a_perfect_answer_is_nothing_and_of_none_log_two_and_all_of_
     assert segmenter.loss(torch.zeros(1, 64, 64), truth).item() == pytest.approx(expected, abs=1e-3)
 
 
+def test_neighbouring_places_are_coded_alike_and_far_ones_are_not():
+    network = segmenter.Outlining(dataclasses.replace(TINY, width=96, channels=64), "x").network
+    code = network.get_image_wide_positional_embeddings()[0].flatten(1)  # (channels, places), rows of 8
+    near, far = (torch.cosine_similarity(code[:, 0], code[:, place], dim=0) for place in (1, 63))
+    assert near > 0.3 > far + 0.1  # 0.29 is expected of random waves, 0 of the far ones
+    assert network.prompt_encoder.shared_embedding is network.shared_image_embedding
+
+
 def test_it_learns_to_outline_one_slice():
     learner = segmenter.Outlining(dataclasses.replace(TINY, pool=4), "x")
     optimizer = torch.optim.AdamW(learner.network.parameters(), lr=2e-3)
