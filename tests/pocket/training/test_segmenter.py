@@ -68,10 +68,12 @@ def test_the_loss_of_a_perfect_answer_is_nothing_and_of_none_log_two_and_all_of_
 
 
 def test_neighbouring_places_are_coded_alike_and_far_ones_are_not():
-    network = segmenter.Outlining(dataclasses.replace(TINY, width=96, channels=64), "x").network
+    network = segmenter.Outlining(segmenter.Recipe(), "x").network
     code = network.get_image_wide_positional_embeddings()[0].flatten(1)  # (channels, places), rows of 8
     near, far = (torch.cosine_similarity(code[:, 0], code[:, place], dim=0) for place in (1, 63))
     assert near > 0.3 > far + 0.1  # 0.29 is expected of random waves, 0 of the far ones
+    waves = network.shared_image_embedding.positional_embedding
+    assert waves.std().item() == pytest.approx(1, abs=0.3) and not waves.requires_grad  # 64 draws
     assert network.prompt_encoder.shared_embedding is network.shared_image_embedding
 
 
