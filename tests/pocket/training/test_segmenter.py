@@ -74,7 +74,7 @@ def test_neighbouring_places_are_coded_alike_and_far_ones_are_not():
     assert near > 0.3 > far + 0.1  # 0.29 is expected of random waves, 0 of the far ones
     waves = network.shared_image_embedding.positional_embedding
     assert waves.std().item() == pytest.approx(1, abs=0.3) and not waves.requires_grad  # 64 draws
-    assert network.prompt_encoder.shared_embedding is network.shared_image_embedding
+    assert network.prompt_encoder.shared_embedding.positional_embedding is waves  # boxes are coded by the same
 
 
 def test_it_learns_to_outline_one_slice():
