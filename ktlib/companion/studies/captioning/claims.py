@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ktlib.companion.record import published
 from ktlib.companion.record.compare import rows_of
@@ -17,6 +18,7 @@ from ktlib.companion.record.judging import Control, Verdict, above, decide, poin
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
 from ktlib.companion.studies.captioning import PRINTED, SHARE, TABLE_6, TABLE_9, decides
+from ktlib.companion.studies.captioning.draws import SEEN
 from ktlib.evaluate.intervals import Estimate
 
 
@@ -38,7 +40,9 @@ def _change(rows: Sequence[Row], item: str, model: str, method: str, over: str, 
     found = [row for row in taught if row.over == over and row.metric == metric]
     if not found:
         raise NotMeasuredError(f"there are no rows of {metric} of {method} minus {over} for {model} beside {item}")
-    return change(f"{metric} of {method} minus {over}", found[0], len({row.seed for row in taught} - {None}))
+    small = {name: 0.0 for name in ("value", "low", "high") if abs(getattr(found[0], name)) < SEEN}
+    judged = replace(found[0], **small)  # BLEU of no match at all is not quite 0 (its small numbers)
+    return change(f"{metric} of {method} minus {over}", judged, len({row.seed for row in taught} - {None}))
 
 
 def _decides(rows: Sequence[Row]) -> str:

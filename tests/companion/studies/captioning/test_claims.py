@@ -126,3 +126,10 @@ def test_what_the_paper_prints_as_gained_is_read_off_its_table():
 def test_rows_of_other_notebooks_say_nothing_of_captions(claim):
     got = ledger.verdict(claim, [made("KT Tab. 1", "kt", "accuracy")], "pocket")
     assert got.verdict == NOT_RUN and "--only 05" in got.comparison
+
+
+def test_a_gain_that_nobody_sees_holds_nothing():
+    got = ledger.verdict("K12", table_6(bleu4=(2e-9, 1e-9, 3e-9)), "pocket")
+    assert (
+        got.verdict == UNDECIDED and "bleu4 of kt minus base +0.0 points [+0.0, +0.0] (inconclusive)" in got.comparison
+    )
