@@ -89,6 +89,7 @@ def explained(
         for x, metric in enumerate(metrics):
             if not any((row.model, row.metric) == (model, metric) for row in found):
                 where = {"ha": "center", "va": "center", "transform": ax.get_xaxis_transform()}
+                where["bbox"] = {"fc": "white", "ec": "none", "pad": 1}
                 why = "no sure gain" if metric in {row.metric for row in rows if row.model == model} else "not measured"
                 ax.text(x, 0.5, why, rotation=90, fontsize=6, color="0.5", **where)
         ax.axhline(100, color="0.4", ls=":", lw=0.8)
