@@ -240,9 +240,8 @@ def transfer(
     check_seed(seed)
     if images is not None:
         inputs.check_images(images, pixels=getattr(settings, "layer", None) is None)
-    count = len(told if images is None else images)
-    if not count:
-        raise ValueError("expected images to learn from, found an empty batch")
+    if not (count := len(told if images is None else images)):
+        raise ValueError("expected images, or texts to tell without any, found none: there is nothing to learn from")
     texts = [captions] * count if isinstance(captions, str) else list(captions)
     if len(texts) != count:
         raise ValueError(f"expected one caption or one an image, found {len(texts)} for {count} images")

@@ -24,13 +24,15 @@ def check_images(images: Tensor, *, pixels: bool = True) -> None:
         pixels: whether they are pictures; activations need only be finite numbers.
 
     Raises:
-        ValueError: another layout, 8-bit pixels, another range, or numbers that are not finite.
+        ValueError: another layout, no pixel, 8-bit pixels, another range, or numbers that are not finite.
     """
     shape = tuple(images.shape)
     if images.ndim == 5:
         raise ValueError(f"expected images of one concept (batch, 3, height, width), found {shape}: pass images[0]")
-    if pixels and (images.ndim != 4 or images.shape[1] != 3 or 0 in shape[2:]):
+    if pixels and (images.ndim != 4 or images.shape[1] != 3):
         raise ValueError(f"expected images (batch, 3, height, width) in [0, 1], found {shape}")
+    if pixels and 0 in shape[2:]:
+        raise ValueError(f"expected images of a pixel at least, found {shape}")
     if not images.is_floating_point():
         raise ValueError(f"expected float images in [0, 1], found {images.dtype}: divide by 255")
     if images.requires_grad or not images.numel():
@@ -61,7 +63,7 @@ def resize(images: Tensor, size: tuple[int, int]) -> Float[Tensor, "batch 3 rows
 
 
 def prepare(images: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor) -> Float[Tensor, "batch 3 rows columns"]:
-    """Pictures as a network takes them: resized and normalised.
+    """Pictures as a network takes them: resized, normalised, and as exact as its numbers.
 
     Args:
         images: (batch, 3, height, width), RGB in [0, 1].
@@ -71,7 +73,7 @@ def prepare(images: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor) ->
     Raises:
         ValueError: as `check_images`.
     """
-    return (resize(images, size) - mean) / std
+    return ((resize(images, size) - mean) / std).to(mean.dtype)
 
 
 def check_texts(texts: Sequence[str]) -> None:
