@@ -160,7 +160,7 @@ def measure(folder: Path) -> dict[str, Any]:
     return {
         "scores": asdict(examine(model)) | {"findings": findings(model)},
         "validation": [concept.name for concept in medical_exams.examination().of("validation")],
-        **json.loads((folder / TAUGHT).read_text()),
+        **json.loads((folder / TAUGHT).read_text(encoding="utf-8")),
     }
 
 
