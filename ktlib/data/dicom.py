@@ -1,5 +1,4 @@
-"""One grey picture from a DICOM file, through pydicom: a film as it is to be looked at, or a slice of CT in Hounsfield
-units.
+"""One grey picture from a DICOM file, through pydicom: a film as it is looked at, or a slice of CT in Hounsfield units.
 
 Whose picture it is stands in the file too. Nothing of that is read.
 """
@@ -88,9 +87,9 @@ def _read(path: Path) -> tuple[pydicom.FileDataset, npt.NDArray]:
         pixels = data.pixel_array
     except (AttributeError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
         syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
-        named = "no transfer syntax" if syntax is None else syntax.name
+        why = f"{'no transfer syntax' if syntax is None else syntax.name}: {' '.join(str(error).split())}"
         raise ValueError(
-            f"expected a picture that can be decoded in {path}, found one that cannot ({named}: {error}); it was cut "
+            f"expected a picture that can be decoded in {path}, found one that cannot ({why}); it was cut "
             "short: fetch it again; or it needs a decoder: pip install pylibjpeg[all]"
         ) from error
     if pixels.ndim != 2:

@@ -1,5 +1,4 @@
-"""The few shapes that everything is examined with, drawn or from files: labelled and masked images, examinations,
-galleries."""
+"""The few shapes that everything is examined with, drawn or from files: labelled or masked images, exams, galleries."""
 
 from __future__ import annotations
 

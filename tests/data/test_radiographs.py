@@ -43,7 +43,9 @@ def test_both_lists_say_the_same_of_every_film(chexpert):
 
 def test_a_path_is_found_whatever_the_list_puts_in_front_of_it(chexpert):
     file = by_csv(chexpert)
-    rewrite(file, "./data/CheXpert/data/CheXpert-v1.0-small/train/patient00000", r"C:\x\CheXpert-v1.0\train\patient00000")
+    rewrite(
+        file, "./data/CheXpert/data/CheXpert-v1.0-small/train/patient00000", r"C:\x\CheXpert-v1.0\train\patient00000"
+    )
     rewrite(file, "imgpath", "Path")
     ours = radiographs.chexpert_5x200(chexpert.parent, partial=True)
     assert ours.files[0] == "train/patient00000/study1/view1_frontal.jpg"
@@ -89,7 +91,9 @@ def test_a_list_with_unknown_columns_is_refused_by_name(chexpert, old, new, name
 def test_half_a_list_is_refused_by_name(chexpert):
     file = chexpert / "chexpert_5x200.json"
     file.write_text(file.read_text()[:400])
-    with pytest.raises(ValueError, match=r"expected image_path and label .*chexpert_5x200\.json, found .*JSONDecodeError"):
+    with pytest.raises(
+        ValueError, match=r"expected image_path and label .*chexpert_5x200\.json, found .*JSONDecodeError"
+    ):
         radiographs.chexpert_5x200(chexpert.parent, partial=True)
     file.write_text(json.dumps({"1": {"path": "a.jpg"}}))
     with pytest.raises(ValueError, match="found something else .*KeyError"):

@@ -85,9 +85,8 @@ def jsrt(root: str | Path, ending: str = "\r") -> Path:
 def unitochest(root: str | Path) -> Path:
     """Four slices of two patients in the test split, one of them without a nodule; returns `<root>/unitochest`."""
     home = Path(root) / "unitochest"
-    rows = []
     for split in ("train", "val", "test"):
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for number, (patient, blank) in enumerate(((1, False), (1, False), (2, True), (2, False))):
             name, mask = f"{patient:03d}_1_{80 + number}.dcm", ellipse(SLICE, (7, 6 + 3 * number), (3, 4))
             values = np.where(mask, 1074, 174) + _noise(1200 + number, SLICE) // 16  # stored: 1024 more than HU
@@ -155,7 +154,7 @@ def brats_2023(root: str | Path) -> Path:
         brain, labels = np.zeros((16, 20, 5), np.int16), np.zeros((16, 20, 5), np.uint8)
         for level in range(5):
             inside = ellipse((16, 20), (8, 10), (6, 8))
-            brain[..., level] = np.where(inside, 300 + _noise(1500 + 10 * number + level, (16, 20)), 0)
+            brain[..., level] = np.where(inside, 300 + _noise(1500 + 10 * number + level, (16, 20)).astype(np.int16), 0)
         labels[3:7, 8:13, 1:3], labels[4:6, 9:12, 1:3], labels[5, 10, 1] = 2, 3, 1
         brain[labels > 0] += 600
         suffix = ".nii" if number == 1 else ".nii.gz"
