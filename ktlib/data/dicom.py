@@ -23,7 +23,7 @@ def film(path: Path) -> tuple[Grey, str]:
     """A film, black where nothing held the rays back, and a note on what was done to it.
 
     MONOCHROME1 means that small numbers are white: such a film is turned, or bones would be black. Eight bits stay as
-    they are, more are brought to eight from the smallest to the largest value (ours, D64).
+    they are, more are brought to eight from the smallest to the largest value (ours, D66).
 
     Args:
         path: of the file.

@@ -26,7 +26,7 @@ from ktlib.store import key
 
 UNITOCHEST = ("train", "val", "test")
 UNITOCHEST_COLUMNS = ("patientID", "exam", "slice", "image", "mask")
-LUNG_WINDOW = (-1350.0, 150.0)  # Hounsfield units that are shown, from black to white (D65)
+LUNG_WINDOW = (-1350.0, 150.0)  # Hounsfield units that are shown, from black to white (D67)
 SIIM = {1: ("train-rle.csv", 10_679), 2: ("stage_2_train.csv", 12_047)}  # list and number of films of each stage
 SIIM_PAPER = 500  # films in KT v1, Tab. 4; which, it does not say
 UDIAT = 163
@@ -149,7 +149,7 @@ def unitochest(root: str | Path | None = None, split: str = "test") -> MaskedIma
     """Slices of CT with nodules: `<data>/unitochest/<split>/{images,masks}` and `<split>_dataset.csv`.
 
     Slices whose mask the list leaves blank have no nodule: they are counted and not used, as KT uses slices with
-    nodules. Which split it takes it does not say: the test split is ours (D65). Shown is the lung window,
+    nodules. Which split it takes it does not say: the test split is ours (D67). Shown is the lung window,
     `LUNG_WINDOW`.
 
     Args:
@@ -214,7 +214,7 @@ def siim_pneumothorax(root: str | Path | None = None, *, stage: int = 2, partial
 
     The list has a row, or several, for a film: run lengths (`decode_rle`), or -1 where there is nothing; several rows
     are several parts of one mask. Films without a pneumothorax are counted and not used. A film without a row is
-    counted too: nobody says that it is healthy. KT uses 500 films and does not say which: `sample(SIIM_PAPER)` (D65).
+    counted too: nobody says that it is healthy. KT uses 500 films and does not say which: `sample(SIIM_PAPER)` (D67).
 
     Args:
         root: the folder that holds `siim-pneumothorax`; by default `manifests.data_root()`.

@@ -44,7 +44,7 @@ def chexpert_5x200(root: str | Path | None = None, *, partial: bool = False) -> 
     - `chexpert-5x200-meta.csv`, MedCLIP's: the path in `imgpath` (or `Path`, as in CheXpert's own tables) and a column
       for each finding, 1.0, 0.0, -1.0 (uncertain) or blank. 212 of its films are taken from the side.
 
-    PRIOR's is taken where both are there (D64). All films are of CheXpert's training part: they tell what is kept, and
+    PRIOR's is taken where both are there (D66). All films are of CheXpert's training part: they tell what is kept, and
     not how well unseen films are recognised.
 
     Args:
@@ -216,7 +216,7 @@ def jsrt(
     """Films with a benign or a malignant nodule: `<data>/jsrt/**/JPCLNnnn.IMG` and the clinical table.
 
     A file is nothing but 2048 x 2048 numbers of 16 bit, the larger byte first, of which 12 are used; air is the
-    largest. Films are turned, so that bones are bright, and scaled from their darkest to their brightest value (D64).
+    largest. Films are turned, so that bones are bright, and scaled from their darkest to their brightest value (D66).
 
     Args:
         root: the folder that holds `jsrt`; by default `manifests.data_root()`.

@@ -1,7 +1,7 @@
 """BraTS 2023, adult glioma: slices of brains with a tumour, from volumes in NIfTI.
 
 What KT shows of a volume it does not say. Shown here is T2-FLAIR, in axial slices, and the mask is of the whole
-tumour, every label above 0 (D65). A volume may be stored with any order and direction of its axes; it is turned so
+tumour, every label above 0 (D67). A volume may be stored with any order and direction of its axes; it is turned so
 that a slice looks as a radiologist sees it: the face up, the patient's right on the left.
 """
 
@@ -31,7 +31,7 @@ from ktlib.store import key
 CASES = 1251  # of the training data, which alone have masks
 MODALITIES = ("t1c", "t1n", "t2f", "t2w")
 LABELS = (0, 1, 2, 3)  # nothing, necrosis, swelling, enhancing tumour; up to 2022 the last was 4
-BRIGHTEST = 99.5  # percentile of what is not black in a volume that is shown white (D65)
+BRIGHTEST = 99.5  # percentile of what is not black in a volume that is shown white (D67)
 TURNED = 1.0  # degrees off the axes at which slices are no longer axial (ours)
 _CASE = re.compile(r"BraTS-GLI-(\d{5})-\d{3}")
 
