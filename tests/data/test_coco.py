@@ -22,7 +22,7 @@ def test_a_split_is_read_with_all_references(home):
     assert gallery.of(0)[0] == "A person." and gallery.of(0)[4] == "there is a person"  # white space around it goes
     assert gallery.notes == ("3 images, 16 captions",)
     assert [gallery.images[number].shape[0] for number in range(3)] == [3, 3, 3]  # one of them is grey
-    assert len(coco.read(home.parent, split="val", partial=True).images) == 2
+    assert len(coco.read(home.parent, split="val", partial=True).images) == 4
 
 
 def test_each_split_is_in_its_folder(home):
