@@ -8,6 +8,7 @@ repository; `data_manifests/datasets/` says how to get them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
@@ -329,7 +330,8 @@ def udiat(root: str | Path | None = None, *, partial: bool = False) -> MaskedIma
 def _number(name: object) -> str:
     """A name of six digits, as the files have it; workbooks keep numbers without the zeros."""
     text = str(name).strip().removesuffix(".png")
-    return f"{int(float(text)):06d}" if text.replace(".0", "").isdecimal() else text
+    whole = re.fullmatch(r"(\d+)(\.0)?", text)
+    return f"{int(whole[1]):06d}" if whole else text
 
 
 def _kinds(file: Path) -> dict[str, str]:
