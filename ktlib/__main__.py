@@ -188,8 +188,8 @@ COMMANDS = {
             (
                 "name",
                 {
-                    "help": "clip-b-0 to -3, clip-l-0 or -1, clip-b, vilt-b, coca-web, coca-plain, mobilenet, "
-                    "densenet, resnet, dino, dinov2"
+                    "help": "clip-b-0 to -3, clip-l-0 or -1, clip-b, vilt-b, coca-web, coca-plain, medclip, scan-clip, "
+                    "sam, mobilenet, densenet, resnet, dino, dinov2"
                 },
             ),
             ("--steps", {"type": int, "help": "fewer steps than the recipe"}),

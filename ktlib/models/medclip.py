@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AutoTokenizer, BertConfig, BertModel, SwinConfig, SwinModel
+from transformers import AutoTokenizer, BertConfig, BertModel, PretrainedConfig, SwinConfig, SwinModel
 
 from ktlib.models import checkpoints, inputs
 from ktlib.models.dual import DualEncoder
@@ -374,7 +374,7 @@ def from_folder(folder: Path, *, name: str) -> MedCLIP:
     facts = json.loads((folder / "config.json").read_text())
     del facts["model_type"]
     swin, bert = SwinConfig(**facts.pop("vision")), BertConfig(**facts.pop("text"))
-    words = AutoTokenizer.from_pretrained(folder)
+    words = AutoTokenizer.from_pretrained(folder, config=PretrainedConfig())  # it would read ours, and warn
     return from_state(checkpoints.read(found[0]), swin, bert, words, name=name, **facts)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ktlib.pocket.training import captioner, cards, clip, encoders, loop, vilt
+from ktlib.pocket.training import captioner, cards, clip, encoders, loop, medical, scan_clip, segmenter, vilt
 
-FAMILIES: tuple[cards.Family, ...] = (clip, encoders, vilt, captioner)
+FAMILIES: tuple[cards.Family, ...] = (clip, encoders, vilt, captioner, medical, scan_clip, segmenter)
 RECIPES: Mapping[str, Any] = {name: recipe for family in FAMILIES for name, recipe in family.RECIPES.items()}
 
 __all__ = ["FAMILIES", "RECIPES", "check", "family", "train"]

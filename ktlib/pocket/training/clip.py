@@ -1,23 +1,17 @@
 """How the pocket CLIPs are trained: `python -m ktlib pocket train clip-b-0`.
 
-One a fold, a larger one a fold, and one that has seen everything. CLIP's symmetric loss on the
-fold's pictures and captions, plus the dictionary (`dictionary`). In a last stage only the text tower
-learns, from explanations that do not hold the name: until then the name itself satisfies the dictionary,
-and need not mean what it is explained as.
+One a fold, a larger one a fold, and one that has seen everything. How they learn stands in `towers`.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import open_clip
 import torch
 from open_clip.model import CLIP
 from transformers import PreTrainedTokenizerFast
@@ -26,8 +20,9 @@ from ktlib.models import DualEncoder, load
 from ktlib.pocket import world
 from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.folds import EVERYTHING, FOLDS, Fold
-from ktlib.pocket.training import cards, dictionary, gates, loop, words
-from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
+from ktlib.pocket.training import cards, dictionary, gates, words
+from ktlib.pocket.training.loop import write_halves, write_json
+from ktlib.pocket.training.towers import TwoTowers
 
 CONTEXT_LENGTH = 32
 MEAN, STD = 0.5, 0.25
@@ -112,16 +107,16 @@ def model_config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
     }
 
 
-class Explained(Learner):
+class Explained(TwoTowers):
     """A CLIP that learns from pictures with captions and from a dictionary.
 
     The last stage goes on in the same stream of pictures with the optimiser's moments and decay of the
     joint one; where it was measured it began with fresh ones, no decay, and 8000 pictures of its own.
     """
 
-    optimizer = MappingProxyType({"betas": (0.9, 0.98), "eps": 1e-6})
     recipe: Recipe
     network: CLIP
+    mean, std = MEAN, STD
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.words = recipe, tokenizer()
@@ -129,7 +124,6 @@ class Explained(Learner):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)  # open_clip initialises from the global generator
             self.network = CLIP(**self.config)
-        self.contrast = open_clip.ClipLoss()
 
     @functools.cached_property
     def shown(self) -> world.Stream:
@@ -137,38 +131,9 @@ class Explained(Learner):
         recipe = self.recipe
         return world.Stream(world.pool(recipe.pool), fold_of(recipe.fold), recipe.seed, recipe.familiarity)
 
-    def rate(self, recipe: Recipe, step: int) -> float:
-        """Two cosines, one a stage; the first is warmed up."""
-        if step < recipe.joint:
-            return loop.cosine(replace(recipe, steps=recipe.joint, last=0), step)
-        return loop.cosine(replace(recipe, steps=recipe.last, lr=recipe.last_lr, warmup=0), step - recipe.joint)
-
-    def step(self, number: int) -> Step:
-        """Pictures against captions, and prompts against explanations; no gradient reaches a picture at last."""
-        recipe, last = self.recipe, number >= self.recipe.joint
-        images, captions = self.shown.batch(number, recipe.batch)
-        rng = world.stream("dictionary", recipe.fold, recipe.seed, number)
-        prompts, explanations = dictionary.entries(rng, last=last)
-        seen = self.network.encode_image((images - MEAN) / STD, normalize=True)
-        scale = self.network.logit_scale.exp()
-        if last:
-            seen, scale = seen.detach(), scale.detach()
-        ids = words.encode(self.words, [*captions, *prompts, *explanations])
-        said = dictionary.encode_texts(self.network, ids)
-        said, left, right = said.split([len(captions), len(prompts), len(explanations)])
-        pictured = self.contrast(seen, said, scale)
-        explained = dictionary.contrast(left, right, dictionary.LAST_SCALE if last else dictionary.SCALE)
-        loss = pictured + recipe.dictionary * explained
-        return Step(loss, {"loss": pictured.detach(), "dictionary": explained.detach()})
-
-    def after(self, number: int) -> None:
-        """Keep the scale of the cosines between 1 and 100, as CLIP does."""
-        with torch.no_grad():
-            self.network.logit_scale.clamp_(0, math.log(100))
-
-    def result(self) -> CLIP:
-        """The trained model."""
-        return self.network.eval()
+    def entries(self, number: int, *, last: bool) -> tuple[list[str], list[str]]:
+        """All forty-eight names."""
+        return dictionary.entries(world.stream("dictionary", self.recipe.fold, self.recipe.seed, number), last=last)
 
     def write(self, folder: Path) -> None:
         """Write open_clip's `local-dir:` layout, and beside it what came of the positive control."""
@@ -178,11 +143,7 @@ class Explained(Learner):
         if self.recipe.fold is None:
             return
         found = gates.controls(load(f"local-dir:{folder}", DualEncoder), FOLDS[self.recipe.fold])
-        rows = [
-            {"arm": arm, "rate": rate, "target": dict(result.target), "retained": result.retained}
-            for (arm, rate), result in found.items()
-        ]
-        write_json(folder / TAUGHT, {"taught": rows})
+        write_json(folder / TAUGHT, {"taught": gates.rows(found)})
 
 
 def learner(name: str, recipe: Recipe) -> Explained:
@@ -218,7 +179,7 @@ def measured(card: dict[str, Any]) -> gates.Measured:
 
 def taught(card: dict[str, Any]) -> dict[tuple[str, float], gates.Control]:
     """What a card says of its validation concepts."""
-    return {(row["arm"], row["rate"]): gates.Control(row["target"], row["retained"]) for row in card["taught"]}
+    return gates.from_rows(card["taught"])
 
 
 def readable(card: dict[str, Any]) -> str:
@@ -227,13 +188,13 @@ def readable(card: dict[str, Any]) -> str:
     fold = fold_of(recipe["fold"])
     if recipe["fold"] is None:
         whose, never, without = "the whole drawn world", "- **Shown**: every object.", "."
-        before, control = _known_rows(fold, card["scores"]), ""
+        before, after = _known_rows(fold, card["scores"]), ""
     else:
         whose = f"fold {fold.number} of the drawn world"
         rare = ", ".join(f"**{name}**" if name in card["validation"] else name for name in card["held_out"])
         never = f"- **Never shown** (validation in bold): {rare}."
         without = "\n  without those of the held-out objects. Their names occur in captions of other pictures."
-        before, control = _fold_rows(fold, card), f"\n{_control(card)}\n"
+        before, after = _fold_rows(fold, card), f"\n{control(card)}\n"
     return f"""# pocket/{card["name"]}
 
 A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
@@ -250,7 +211,7 @@ A CLIP for {whose}: open_clip's `CLIP`, 64 pixels in patches of 16, vision width
   dictionary {training["final_dictionary"]}.
 
 {cards.table("| before any transfer | |", before)}
-{control}"""
+{after}"""
 
 
 def _known_rows(fold: Fold, found: Mapping[str, float]) -> list[str]:
@@ -270,7 +231,8 @@ def _fold_rows(fold: Fold, card: dict[str, Any]) -> list[str]:
     ]
 
 
-def _control(card: dict[str, Any]) -> str:
+def control(card: dict[str, Any]) -> str:
+    """The positive control as Markdown, of any model that was taught validation concepts."""
     names = card["validation"]
     rows = [
         f"| {arm} | {'' if arm == 'base' else f'{rate:g}'} | {result.mean:.2f} | "

@@ -7,7 +7,9 @@ The dictionary term pulls them together, as the web's texts do for the models of
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +22,32 @@ from ktlib.pocket.descriptions import DESCRIBED
 # What cosines are multiplied with, fixed: ours. Low at last, or the pull ends when names are told apart.
 SCALE, LAST_SCALE = 20.0, 10.0
 CHUNKS = 3  # groups of texts of similar length
+FORMS = ("a photo of a {}", "a {}")  # of a class prompt
 
 
-def entries(rng: Random, *, last: bool = False) -> tuple[list[str], list[str]]:
-    """A class prompt and an explanation for each of the forty-eight names.
+@runtime_checkable
+class Explained(Protocol):
+    """What has a short and a long description."""
+
+    @property
+    def short(self) -> str:
+        """A hint."""
+        ...
+
+    @property
+    def long(self) -> str:
+        """Every part."""
+        ...
+
+
+def entries(
+    rng: Random,
+    *,
+    last: bool = False,
+    described: Mapping[str, Explained] = DESCRIBED,
+    forms: Sequence[str] = FORMS,
+) -> tuple[list[str], list[str]]:
+    """A class prompt and an explanation for each name.
 
     The medium description is the one that is inverted, so it is never among them. In the last stage no
     explanation holds the name: it would give the answer away, and the name need not mean anything.
@@ -31,10 +55,12 @@ def entries(rng: Random, *, last: bool = False) -> tuple[list[str], list[str]]:
     Args:
         rng: chooses the forms.
         last: of the last stage.
+        described: the names; the world's forty-eight objects by default.
+        forms: of a class prompt, with a `{}` for the name.
     """
     prompts, explanations = [], []
-    for name, told in DESCRIBED.items():
-        prompts.append(rng.choice((f"a photo of a {name}", f"a {name}")))
+    for name, told in described.items():
+        prompts.append(rng.choice(forms).format(name))
         words = rng.choice((told.short, told.long))
         explanations.append(words if last else rng.choice((words, f"a {name} is {words}")))
     return prompts, explanations
@@ -64,13 +90,28 @@ def encode_texts(model: CLIP, ids: Int[Tensor, "batch context"], *, chunks: int 
         ids: padded with 0.
         chunks: how many groups.
     """
+
+    def encode(part: Tensor) -> Tensor:
+        length = part.shape[1]
+        x = model.token_embedding(part) + model.positional_embedding[:length]
+        mask = None if model.attn_mask is None else model.attn_mask[:length, :length]
+        x = model.ln_final(model.transformer(x, attn_mask=mask))
+        return x[torch.arange(len(part)), (part != 0).sum(1) - 1] @ model.text_projection
+
+    return by_length(ids, encode, chunks=chunks)
+
+
+def by_length(
+    ids: Int[Tensor, "batch context"], encode: Callable[[Tensor], Tensor], *, chunks: int = CHUNKS
+) -> Float[Tensor, "batch dim"]:
+    """Unit vectors of texts, in groups of similar length, each cut to its longest.
+
+    Args:
+        ids: padded with 0.
+        encode: vectors of a group, of any length.
+        chunks: how many groups.
+    """
     lengths = (ids != 0).sum(1)
     order = lengths.argsort()
-    found = []
-    for part in order.chunk(chunks):
-        longest = int(lengths[part[-1]])
-        x = model.token_embedding(ids[part, :longest]) + model.positional_embedding[:longest]
-        mask = None if model.attn_mask is None else model.attn_mask[:longest, :longest]
-        x = model.ln_final(model.transformer(x, attn_mask=mask))
-        found.append(x[torch.arange(len(part)), lengths[part] - 1] @ model.text_projection)
+    found = [encode(ids[part, : int(lengths[part[-1]])]) for part in order.chunk(chunks)]
     return F.normalize(torch.cat(found)[order.argsort()], dim=-1)

@@ -6,19 +6,21 @@ concepts only averages before any transfer are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ktlib.data.prompts import PLAIN
+from ktlib.data.sets import Examination
 from ktlib.evaluate.recognition import recognition
 from ktlib.inversion import InversionSettings, invert
 from ktlib.models.dual import DualEncoder
-from ktlib.pocket import world
+from ktlib.pocket import exams, world
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import Fold
 from ktlib.pocket.objects import OBJECTS
@@ -26,12 +28,23 @@ from ktlib.transfer import TransferSettings, named_caption, transfer
 
 PICTURES, KNOWN, PROBE = 40, 10, 20  # of a rare concept, of a known object, of each for a probe
 LESSON = 10  # images a concept is taught from
-FIRST_LESSON, FIRST_PROBE = 10_000, 5_000  # the streams that an examination never reaches
+FIRST_PROBE = 5_000  # a stream that an examination never reaches
+ARMS = ("kt", "noise", "wrong", "real")
 RATES = (2e-5, 4e-5, 6e-5, 8e-5, 1.2e-4, 2e-4, 4e-4)
 INVERSION = InversionSettings(steps=40, sizes=((0, 64),), schedule="cosine")
 
 # The gates: ours.
 GAIN, LOST, NOISE_SHARE, LEAST_KNOWN, BASE = 0.20, 0.02, 1 / 3, 0.90, (0.10, 0.70)
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What has a medium description."""
+
+    @property
+    def medium(self) -> str:
+        """What is inverted."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -85,20 +98,47 @@ def measure_known(model: DualEncoder, fold: Fold) -> dict[str, float]:
     }
 
 
-def binding(model: DualEncoder, names: tuple[str, ...]) -> dict[str, float]:
-    """How near the text tower puts a name's class prompt to its named medium description: a cosine each."""
+def binding(
+    model: DualEncoder,
+    names: tuple[str, ...],
+    *,
+    described: Mapping[str, Described] = DESCRIBED,
+    template: str = PLAIN[0],
+) -> dict[str, float]:
+    """How near the text tower puts a name's class prompt to its named medium description: a cosine each.
+
+    Args:
+        model: before any transfer.
+        names: of `described`.
+        described: what has a medium description; the world's objects by default.
+        template: of the class prompt.
+    """
     with torch.no_grad():
-        prompts = model.encode_text([PLAIN[0].format(name) for name in names])
-        told = model.encode_text([named_caption(name, DESCRIBED[name].medium) for name in names])
+        prompts = model.encode_text([template.format(name) for name in names])
+        told = model.encode_text([named_caption(name, described[name].medium) for name in names])
     return dict(zip(names, (prompts * told).sum(1).tolist(), strict=True))
 
 
-def probe(model: DualEncoder, features: Mapping[str, Tensor]) -> float:
-    """Accuracy of ridge regression on some names' features, fitted to pictures of all names."""
-    names = tuple(OBJECTS)
-    seen = torch.cat([model.encode_many(world.pictures(name, PROBE, first=FIRST_PROBE)) for name in names])
+def probe(
+    model: DualEncoder,
+    features: Mapping[str, Tensor],
+    *,
+    names: tuple[str, ...] = tuple(OBJECTS),
+    pictures: Callable[..., Tensor] = world.pictures,
+    each: int = PROBE,
+) -> float:
+    """Accuracy of ridge regression on some names' features, fitted to pictures of all names.
+
+    Args:
+        model: gives the features.
+        features: of pictures of some names.
+        names: all of them.
+        pictures: `(name, count, first=)`, as `world.pictures`.
+        each: pictures of a name.
+    """
+    seen = torch.cat([model.encode_many(pictures(name, each, first=FIRST_PROBE)) for name in names])
     inputs = F.pad(seen, (0, 1), value=1.0).double()
-    wanted = torch.eye(len(names), dtype=torch.float64).repeat_interleave(PROBE, 0)
+    wanted = torch.eye(len(names), dtype=torch.float64).repeat_interleave(each, 0)
     weights = torch.linalg.solve(inputs.T @ inputs + 1e-2 * torch.eye(inputs.shape[1]), inputs.T @ wanted)
     return fmean(
         ((F.pad(found, (0, 1), value=1.0).double() @ weights).argmax(1) == names.index(name)).float().mean().item()
@@ -128,7 +168,22 @@ def controls(
     model: DualEncoder,
     fold: Fold,
     *,
-    arms: tuple[str, ...] = ("kt", "noise", "wrong", "real"),
+    arms: tuple[str, ...] = ARMS,
+    rates: tuple[float, ...] = RATES,
+    seeds: tuple[int, ...] = (0, 1),
+    inversion: InversionSettings = INVERSION,
+    settings: TransferSettings | None = None,
+) -> dict[tuple[str, float], Control]:
+    """`taught` of a fold's validation concepts."""
+    exam = replace(exams.examination(fold.number), known=[known_pictures(fold)])
+    return taught(model, exam, arms=arms, rates=rates, seeds=seeds, inversion=inversion, settings=settings)
+
+
+def taught(
+    model: DualEncoder,
+    exam: Examination,
+    *,
+    arms: tuple[str, ...] = ARMS,
     rates: tuple[float, ...] = RATES,
     seeds: tuple[int, ...] = (0, 1),
     inversion: InversionSettings = INVERSION,
@@ -138,8 +193,8 @@ def controls(
 
     Args:
         model: before any transfer.
-        fold: whose validation concepts.
-        arms: `base`, and which of the four.
+        exam: whose validation concepts.
+        arms: which of the four.
         rates: learning rates.
         seeds: of inversions, noise, pictures and order; averaged.
         inversion: recipe of the inverted images.
@@ -148,60 +203,90 @@ def controls(
     Returns:
         For each arm and rate what came of it; the model itself under `("base", 0.0)`.
     """
-    jobs = [(name, seed) for name in fold.validation for seed in seeds]
+    concepts = exam.of("validation")
+    jobs = [(concept, seed) for concept in concepts for seed in seeds]
     inverted: dict[tuple[str, int], Tensor] = {}
     if {"kt", "wrong"} & set(arms):
-        texts = [DESCRIBED[name].medium for name, _ in jobs]
+        texts = [concept.medium for concept, _ in jobs]
         found = invert(model, texts, seed=[seed for _, seed in jobs], settings=inversion, progress=False)
-        inverted = dict(zip(jobs, found.images, strict=True))
+        inverted = {(concept.name, seed): images for (concept, seed), images in zip(jobs, found.images, strict=True)}
     settings = settings or TransferSettings()
-    held_out = {name: world.pictures(name, PICTURES) for name in fold.validation}
-    known = [known_pictures(fold)]
 
-    def examined(taught: DualEncoder, name: str) -> tuple[float, float]:
-        result = recognition(taught, name, held_out[name], known, fold.known)
-        return result.target.float().mean().item(), result.retained.float().mean().item()
+    def examined(other: DualEncoder, name: str) -> tuple[float, float]:
+        found = recognition(other, name, exam.pictures(name), exam.known, exam.known_names, templates=exam.templates)
+        return found.target.float().mean().item(), found.retained.float().mean().item()
 
-    scores = {name: examined(model, name) for name in fold.validation}
+    scores = {concept.name: examined(model, concept.name) for concept in concepts}
     results = {("base", 0.0): Control({n: t for n, (t, _) in scores.items()}, fmean(r for _, r in scores.values()))}
     for arm in arms:
         for rate in rates:
             recipe = TransferSettings(**(vars(settings) | {"lr": rate}))
-            taught = {
-                (name, seed): examined(
+            after = {
+                (concept.name, seed): examined(
                     transfer(
                         model,
-                        lesson(arm, name, seed, fold, inverted),
-                        named_caption(name, DESCRIBED[name].medium),
+                        lesson(model, arm, concept.name, seed, exam, inverted),
+                        named_caption(concept.name, concept.medium),
                         seed=seed,
                         settings=recipe,
                     ),
-                    name,
+                    concept.name,
                 )
-                for name, seed in jobs
+                for concept, seed in jobs
             }
-            target = {name: fmean(taught[name, seed][0] for seed in seeds) for name in fold.validation}
-            results[arm, rate] = Control(target, fmean(retained for _, retained in taught.values()))
+            target = {one.name: fmean(after[one.name, seed][0] for seed in seeds) for one in concepts}
+            results[arm, rate] = Control(target, fmean(retained for _, retained in after.values()))
     return results
 
 
-def lesson(arm: str, name: str, seed: int, fold: Fold, inverted: Mapping[tuple[str, int], Tensor]) -> Tensor:
+def lesson(
+    model: DualEncoder,
+    arm: str,
+    name: str,
+    seed: int,
+    exam: Examination,
+    inverted: Mapping[tuple[str, int], Tensor],
+) -> Tensor:
     """The images an arm teaches a validation concept from: (10, 3, 64, 64) in [0, 1].
 
+    Args:
+        model: says what noise is.
+        arm: one of `ARMS`.
+        name: of a validation concept.
+        seed: of noise and of real pictures.
+        exam: the concept's.
+        inverted: by concept and seed.
+
     Raises:
-        ValueError: there is no such arm.
+        ValueError: there is no such arm, or there are no real pictures to teach from.
     """
-    following = fold.validation[(fold.validation.index(name) + 1) % len(fold.validation)]
+    names = [concept.name for concept in exam.of("validation")]
+    following = names[(names.index(name) + 1) % len(names)]
     match arm:
         case "kt":
             return inverted[name, seed]
         case "wrong":
             return inverted[following, seed]
         case "noise":
-            return torch.rand(LESSON, 3, 64, 64, generator=torch.Generator().manual_seed(1000 + seed))
+            return model.noise(LESSON, torch.Generator().manual_seed(1000 + seed))
         case "real":
-            return world.pictures(name, LESSON, first=FIRST_LESSON + seed * LESSON)
-    raise ValueError(f"expected an arm (kt, wrong, noise, real), found {arm!r}")
+            if (pictures := exam.lessons(name, LESSON, seed)) is None:
+                raise ValueError(f"expected real pictures of {name} beside those for the verdict, found none")
+            return pictures
+    raise ValueError(f"expected an arm ({', '.join(ARMS)}), found {arm!r}")
+
+
+def rows(found: Mapping[tuple[str, float], Control]) -> list[dict[str, Any]]:
+    """What came of the lessons, as a card keeps it."""
+    return [
+        {"arm": arm, "rate": rate, "target": dict(one.target), "retained": one.retained}
+        for (arm, rate), one in found.items()
+    ]
+
+
+def from_rows(kept: Sequence[Mapping[str, Any]]) -> dict[tuple[str, float], Control]:
+    """What `rows` has kept."""
+    return {(row["arm"], row["rate"]): Control(row["target"], row["retained"]) for row in kept}
 
 
 @dataclass(frozen=True)
@@ -213,20 +298,20 @@ class Gate:
     holds: bool
 
 
-def gates(measured: list[Measured], taught: list[dict[tuple[str, float], Control]]) -> list[Gate]:
+def gates(measured: list[Measured], controls: list[dict[tuple[str, float], Control]]) -> list[Gate]:
     """The conditions of a positive control that works, over the folds of one size.
 
     The rate is the one at which real pictures gain most among those that lose at most two points.
 
     Args:
         measured: each fold's model before transfer.
-        taught: each fold's `controls`.
+        controls: each fold's.
     """
-    before = fmean(fold["base", 0.0].mean for fold in taught)
-    kept = fmean(fold["base", 0.0].retained for fold in taught)
-    rates = sorted({rate for arm, rate in taught[0] if arm == "real"})
-    gained = {key: fmean(f[key].mean for f in taught) - before for key in taught[0]}
-    lost = {key: kept - fmean(f[key].retained for f in taught) for key in taught[0]}
+    before = fmean(fold["base", 0.0].mean for fold in controls)
+    kept = fmean(fold["base", 0.0].retained for fold in controls)
+    rates = sorted({rate for arm, rate in controls[0] if arm == "real"})
+    gained = {key: fmean(f[key].mean for f in controls) - before for key in controls[0]}
+    lost = {key: kept - fmean(f[key].retained for f in controls) for key in controls[0]}
     allowed = [rate for rate in rates if lost["real", rate] <= LOST]
     best = max(allowed or rates[:1], key=lambda rate: gained["real", rate])
     gain, noise = gained["real", best], gained["noise", best]

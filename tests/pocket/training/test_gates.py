@@ -1,12 +1,15 @@
 """The conditions of a working positive control: each holds and each fails on made-up numbers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from ktlib.pocket import world
+from ktlib.pocket import exams, world
 from ktlib.pocket.folds import FOLDS
 from ktlib.pocket.training import gates
 from ktlib.pocket.training.gates import Control, Measured
+from tests.conftest import tiny_clip
 
 GOOD = Measured(known=0.95, base=0.3, probe=0.8, binding=0.9, known_binding=0.95)
 
@@ -51,13 +54,17 @@ def test_folds_are_averaged():
 
 
 def test_lessons_are_no_examination_pictures_and_wrong_images_are_anothers():
-    fold = FOLDS[0]
+    model = tiny_clip()
+    fold, exam = FOLDS[0], exams.examination(0)
     name, following = fold.validation[:2]
     inverted = {(n, 0): torch.full((10, 3, 64, 64), i / 9) for i, n in enumerate(fold.validation)}
-    assert torch.equal(gates.lesson("wrong", name, 0, fold, inverted), inverted[following, 0])
-    assert torch.equal(gates.lesson("kt", name, 0, fold, inverted), inverted[name, 0])
-    real = gates.lesson("real", name, 1, fold, {})
+    assert torch.equal(gates.lesson(model, "wrong", name, 0, exam, inverted), inverted[following, 0])
+    assert torch.equal(gates.lesson(model, "kt", name, 0, exam, inverted), inverted[name, 0])
+    real = gates.lesson(model, "real", name, 1, exam, {})
     assert torch.equal(real, world.pictures(name, 10, first=10_010))
-    assert gates.lesson("noise", name, 0, fold, {}).shape == real.shape
+    noise = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(1000))
+    assert torch.equal(gates.lesson(model, "noise", name, 0, exam, {}), noise)
     with pytest.raises(ValueError, match="expected an arm"):
-        gates.lesson("dream", name, 0, fold, {})
+        gates.lesson(model, "dream", name, 0, exam, {})
+    with pytest.raises(ValueError, match=f"expected real pictures of {name} beside those for the verdict"):
+        gates.lesson(model, "real", name, 0, replace(exam, lessons=lambda name, count, seed: None), {})
