@@ -61,6 +61,8 @@ def hounsfield(path: Path) -> npt.NDArray[np.float32]:
             f"expected RescaleSlope and RescaleIntercept in {path}, found none: its numbers cannot be turned into "
             "Hounsfield units; export the slice again, or take it away"
         )
+    if data.get("PhotometricInterpretation") == "MONOCHROME1":
+        raise ValueError(f"expected MONOCHROME2 in {path}, found MONOCHROME1, which turns Hounsfield units upside down")
     return np.maximum(apply_modality_lut(pixels, data), AIR).astype(np.float32)
 
 

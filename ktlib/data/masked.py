@@ -32,6 +32,7 @@ SIIM = {1: ("train-rle.csv", 10_679), 2: ("stage_2_train.csv", 12_047)}  # list 
 SIIM_PAPER = 500  # films in KT v1, Tab. 4; which, it does not say
 UDIAT = 163
 KINDS = ("benign", "malignant")
+SOFT = 0.25  # share of grey pixels from which a file is a picture and no mask
 
 Mask = Bool[Tensor, "height width"]
 
@@ -61,18 +62,30 @@ def pair(image: Image.Image, mask: Mask, *, files: Sequence[Path], note: str = "
 def read_mask(path: Path) -> Mask:
     """The pixels of a mask file that are not black; transparency does not count.
 
+    A file with more than two values has soft edges, from a compression or a resizing: there a pixel counts from half
+    of the brightest on.
+
     Args:
         path: of an image file, of 1, 8 or 16 bit, with a palette or in colour.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a picture, or is cut short.
+        ValueError: it is not a picture, is cut short, or holds so many values between that it is no mask.
     """
     stored = images.decoded(path)
     if stored.mode in ("LA", "RGBA"):
         stored = stored.convert(stored.mode[:-1])
     values = np.asarray(stored)
-    return torch.from_numpy((values if values.ndim == 2 else values.max(axis=2)) > 0)
+    values = (values if values.ndim == 2 else values.max(axis=2)).astype(np.float64)
+    if len(np.unique(values)) <= 2:
+        return torch.from_numpy(values > 0)
+    share = values / values.max()
+    if (between := float(((share > 0.1) & (share < 0.9)).mean())) > SOFT:
+        raise ValueError(
+            f"expected a mask in {path}, found a picture: {between:.0%} of its pixels are neither dark nor bright; "
+            "was the image saved in place of its mask?"
+        )
+    return torch.from_numpy(share >= 0.5)
 
 
 def decode_rle(runs: str, *, height: int, width: int) -> Mask:

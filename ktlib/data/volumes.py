@@ -22,6 +22,7 @@ import torch
 from nibabel.affines import obliquity
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import inv_ornt_aff, io_orientation
+from nibabel.spatialimages import HeaderDataError
 from PIL import Image
 
 from ktlib.data import dicom, files
@@ -135,6 +136,8 @@ def _opened(path: Path) -> Any:
         raise ValueError(
             f"expected a volume with three axes in {path}, found {len(volume.shape)}: {volume.shape}; take one of them"
         )
+    if not np.isfinite(volume.affine).all():
+        raise ValueError(f"expected where the volume lies in space in {path}, found numbers that are not finite")
     if (degrees := float(np.degrees(obliquity(volume.affine)).max())) > TURNED:
         raise ValueError(
             f"expected a volume along the axes of the body in {path}, found one turned by {degrees:.0f} degrees, whose "
@@ -155,7 +158,7 @@ def _readable(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     def wrapped(path: Path) -> Any:
         try:
             return read(path)
-        except (ImageFileError, EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+        except (ImageFileError, HeaderDataError, EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
             raise ValueError(
                 f"expected a volume in NIfTI, found {path} ({path.stat().st_size:,} bytes), which cannot be read "
                 f"({type(error).__name__}: {' '.join(str(error).split())}); it was probably cut short: fetch it again"

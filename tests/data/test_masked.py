@@ -83,6 +83,17 @@ def test_a_transparent_black_mask_is_empty(tmp_path):
     assert not masked.read_mask(tmp_path / "mask.png").any()
 
 
+def test_soft_edges_count_from_half_the_brightest_on_and_a_picture_is_no_mask(tmp_path):
+    values = np.zeros((16, 16), np.uint8)
+    values[4:12, 4:12] = 254
+    values[3, 4:12] = 120  # an edge that a resizing left, less than half as bright
+    Image.fromarray(values).save(tmp_path / "mask.png")
+    assert masked.read_mask(tmp_path / "mask.png").sum() == 64
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(tmp_path / "image.png")
+    with pytest.raises(ValueError, match=r"expected a mask in .*image\.png, found a picture: 80% of its pixels"):
+        masked.read_mask(tmp_path / "image.png")
+
+
 # -- DICOM -----------------------------------------------------------------------------------------------
 def test_a_film_with_inverted_grey_levels_is_turned_and_says_so(tmp_path):
     grey = np.arange(24, dtype=np.uint8).reshape(4, 6)
@@ -106,6 +117,14 @@ def test_hounsfield_units_are_rescaled_and_padding_is_air(tmp_path):
     assert units.tolist() == [[-1024, -1024], [0, 476]]
     steep = fixtures.slice_of_ct(tmp_path / "b.dcm", values, RescaleSlope=2, RescaleIntercept=-1000)
     assert dicom.hounsfield(steep).tolist() == [[-1024, -1000], [1048, 2000]]
+
+
+def test_a_slice_of_ct_upside_down_is_refused(tmp_path):
+    upside = fixtures.slice_of_ct(
+        tmp_path / "a.dcm", np.zeros((2, 2), np.int16), PhotometricInterpretation="MONOCHROME1"
+    )
+    with pytest.raises(ValueError, match=r"expected MONOCHROME2 in .*a\.dcm, found MONOCHROME1"):
+        dicom.hounsfield(upside)
 
 
 def test_a_film_that_was_compressed_as_jpeg_is_decoded_and_an_unknown_compression_is_named(tmp_path):

@@ -1,6 +1,8 @@
 """BraTS 2023: any axes give one view, slices with a tumour are found, and every kind of damage is named."""
 
+import gzip
 import re
+import struct
 
 import nibabel as nib
 import numpy as np
@@ -108,6 +110,28 @@ def test_a_truncated_mask_is_noticed_at_once_and_a_truncated_volume_when_it_is_r
     with pytest.raises(ValueError, match=rf"expected a volume in NIfTI, found .*{SECOND}-t2f\.nii .* fetch it again"):
         ours.read(0)
     assert ours.readable().files == ("BraTS-GLI-00002-001/1", "BraTS-GLI-00002-001/2")
+
+
+def overwrite(path, place, content):
+    """Bytes of a header, at a place."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as stored:
+        whole = bytearray(stored.read())
+    whole[place : place + len(content)] = content
+    with opened(path, "wb") as stored:
+        stored.write(whole)
+
+
+def test_a_damaged_header_costs_its_case_and_no_other(home):
+    overwrite(file(home, FIRST, "seg"), 70, (9999).to_bytes(2, "little"))  # the code of the data's type
+    ours = read(home)
+    assert list(ours.left_out) == [FIRST] and "HeaderDataError" in ours.left_out[FIRST] and ours.files
+
+
+def test_a_volume_that_lies_nowhere_is_left_out_by_name(home):
+    mask = file(home, FIRST, "seg")
+    overwrite(mask, 280, struct.pack("<f", np.nan))  # the first number of its place in space
+    assert f"expected where the volume lies in space in {mask}" in read(home).left_out[FIRST]
 
 
 def test_a_file_that_is_no_volume_and_one_with_missing_numbers_are_refused(home):
