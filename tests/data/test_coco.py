@@ -132,3 +132,9 @@ def test_what_was_left_out_is_counted_in_the_rows(home):
     damage_coco(home, "no caption")
     gallery = coco.read(home.parent, partial=True)
     assert Said({"0": "a bicycle", "1": "a car"}, gallery, "test", metrics=("rouge_l",)).told == {"left_out": "1"}
+
+
+def test_fewer_than_no_images_are_refused(home):
+    """A slice up to -1 would leave the last one out."""
+    with pytest.raises(ValueError, match="expected first of 0, for all images, or more, found -1"):
+        coco.read(home.parent, partial=True, first=-1)

@@ -40,8 +40,9 @@ def _change(rows: Sequence[Row], item: str, model: str, method: str, over: str, 
     found = [row for row in taught if row.over == over and row.metric == metric]
     if not found:
         raise NotMeasuredError(f"there are no rows of {metric} of {method} minus {over} for {model} beside {item}")
-    value, low, high = (0.0 if abs(x) < SEEN else x for x in (found[0].value, found[0].low, found[0].high))
-    judged = replace(found[0], value=value, low=low, high=high)  # BLEU of no match at all is not quite 0
+    own = (found[0].value, found[0].low, found[0].high)
+    value, low, high = (0.0 if abs(number) < SEEN else number for number in own)
+    judged = replace(found[0], value=value, low=low, high=high)  # BLEU of no match is not quite 0 (its small numbers)
     return change(f"{metric} of {method} minus {over}", judged, len({row.seed for row in taught} - {None}))
 
 

@@ -22,7 +22,7 @@ def examples(before: Said, after: Said, count: int) -> dict[str, list[str]]:
 
     Source: KT v1, Tab. 10 shows ten images by METEOR, and does not say how they were found; the rule is ours (D55).
     """
-    metric = judged_by(before)
+    metric = judged_by(before, after)
     old, new = before.scores.per_image[metric], after.scores.per_image[metric]
     order = sorted(old, key=lambda image: (old[image] - new[image], int(image)))  # the largest rise first
     each = max(1, count // 3)
@@ -35,9 +35,9 @@ def examples(before: Said, after: Said, count: int) -> dict[str, list[str]]:
     return found
 
 
-def judged_by(said: Said) -> str:
-    """METEOR, as KT Tab. 10 has it, or ROUGE-L where there is no Java."""
-    return "meteor" if "meteor" in said.scores.corpus else "rouge_l"
+def judged_by(*said: Said) -> str:
+    """METEOR, as KT Tab. 10 has it, or ROUGE-L where it was not measured for all."""
+    return "meteor" if all("meteor" in one.scores.corpus for one in said) else "rouge_l"
 
 
 def of_examples(
@@ -51,7 +51,7 @@ def of_examples(
         chosen: images, from `examples`.
         said: captions by method, `base` among them.
     """
-    metric = judged_by(said["base"])
+    metric = judged_by(*said.values())
     places = {f"{kind} {place}": image for kind, images in chosen.items() for place, image in enumerate(images, 1)}
     return [
         row(

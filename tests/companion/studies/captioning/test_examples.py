@@ -1,5 +1,7 @@
 """The grid of captions: images by rule, none twice, and a row for each caption."""
 
+from dataclasses import replace
+
 from ktlib.companion.studies.captioning.examples import examples, of_examples
 from tests.companion.studies.captioning.tiny import said
 
@@ -27,3 +29,17 @@ def test_a_row_says_why_an_image_is_shown_and_not_which(subject):
         ("most lost 1", "kt"): 0,
     }
     assert {(row.n, row.low == row.value == row.high) for row in rows} == {(1, True)}
+
+
+def test_where_one_of_them_lacks_meteor_none_is_judged_by_it(subject):
+    whole = said("in", "a brick wall", "a wall")
+    scores = whole.scores
+    whole.__dict__["scores"] = replace(
+        scores,
+        corpus=scores.corpus | {"meteor": 0.0},
+        per_image=scores.per_image | {"meteor": dict.fromkeys(scores.images, 0.0)},
+    )
+    after = said("a red disk", "in", "a wall")
+    assert examples(whole, after, 3)["most gained"] == ["0"]
+    rows = of_examples(subject, "KT Tab. 10", {"most gained": ["0"]}, {"base": whole, "kt": after})
+    assert {row.metric for row in rows} == {"rouge_l"}
