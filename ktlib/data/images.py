@@ -61,6 +61,20 @@ def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
         ValueError: it is not a picture, it is cut short or too large, the system does not open it, its EXIF data
             cannot be read, or its pixels are floating point or 32-bit.
     """
+    return _to_rgb(decoded(path, upright=upright), Path(path))
+
+
+def decoded(path: str | Path, *, upright: bool = False) -> Image.Image:
+    """One picture with the values that its file holds: grey, coloured, or the numbers of a palette.
+
+    Args:
+        path: as in `read_image`.
+        upright: as in `read_image`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a picture, or it is cut short.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a picture at {path}, found {_kind(path)}; check the path")
@@ -68,6 +82,7 @@ def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
         with Image.open(path) as opened:
             opened.load()  # PIL reads lazily; here a file that was cut short raises
             turn = _turn(opened, path) if upright else None
+            return opened if turn is None else opened.transpose(turn)
     except _ExifError:
         raise
     except UnidentifiedImageError as error:
@@ -93,7 +108,6 @@ def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
             f"expected a complete picture, found {path} ({path.stat().st_size:,} bytes), which cannot be decoded "
             f"({error}); it was probably cut short when it was copied: fetch it again"
         ) from error
-    return _to_rgb(opened if turn is None else opened.transpose(turn), path)
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:

@@ -33,17 +33,19 @@ def text(file: Path) -> str:
         ) from error
 
 
-def rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def rows(file: Path, columns: Sequence[str], *, padded: bool = False) -> list[dict[str, str]]:
     """The rows of a CSV file, by the names in its head.
 
     Args:
         file: UTF-8; a byte-order mark, which spreadsheets write, is passed over.
         columns: that must be there; others may be.
+        padded: pass over spaces behind commas, which some files have in their head, too.
 
     Raises:
         ValueError: a column is missing or occurs twice, or a row has more or fewer fields than the head.
     """
-    reader, found = csv.DictReader(io.StringIO(text(file), newline=""), strict=True), []
+    lines = io.StringIO(text(file), newline="")
+    reader, found = csv.DictReader(lines, strict=True, skipinitialspace=padded), []
     try:
         names = list(reader.fieldnames or ())
         if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
