@@ -5,15 +5,17 @@ Whose picture it is stands in the file too. Nothing of that is read.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.errors import InvalidDicomError
 from pydicom.pixels import apply_modality_lut
 
 AIR = -1024.0  # Hounsfield units: nothing is thinner; what lies below was never measured
+GREYS = ("MONOCHROME1", "MONOCHROME2")  # small numbers are white, or black
+USED = ("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept")
 INVERTED = "pictures stored with black for white (MONOCHROME1): turned"
 
 Grey = npt.NDArray[np.uint8]
@@ -56,9 +58,11 @@ def hounsfield(path: Path) -> npt.NDArray[np.float32]:
         ValueError: as for `film`, or the file does not say how its numbers become Hounsfield units.
     """
     data, pixels = _read(path)
-    if "RescaleSlope" not in data or "RescaleIntercept" not in data:
+    told = [data.get(tag) for tag in USED[1:]]
+    if not all(isinstance(one, float) and math.isfinite(one) for one in told):
+        found = "none" if None in told else ", ".join(map(str, told))
         raise ValueError(
-            f"expected RescaleSlope and RescaleIntercept in {path}, found none: its numbers cannot be turned into "
+            f"expected RescaleSlope and RescaleIntercept in {path}, found {found}: its numbers cannot be turned into "
             "Hounsfield units; export the slice again, or take it away"
         )
     if data.get("PhotometricInterpretation") == "MONOCHROME1":
@@ -78,7 +82,10 @@ def _read(path: Path) -> tuple[pydicom.FileDataset, npt.NDArray]:
         raise FileNotFoundError(f"expected a DICOM file at {path}, found nothing; check the path")
     try:
         data = pydicom.dcmread(path)
-    except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        syntax = data.file_meta.get("TransferSyntaxUID")
+        for tag in USED:
+            data.get(tag)  # a tag is read when it is asked for
+    except Exception as error:  # pydicom throws whatever a damaged file leads it to
         raise ValueError(
             f"expected a DICOM file, found {path} ({path.stat().st_size:,} bytes), which is none ({error}); it was "
             "probably cut short or is of another format: fetch it again"
@@ -87,9 +94,9 @@ def _read(path: Path) -> tuple[pydicom.FileDataset, npt.NDArray]:
         raise ValueError(f"expected a picture in {path}, found a DICOM file without pixel data; fetch it again")
     try:
         pixels = data.pixel_array
-    except (AttributeError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
-        syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
-        why = f"{'no transfer syntax' if syntax is None else syntax.name}: {' '.join(str(error).split())}"
+    except Exception as error:  # and so do its decoders
+        named = "no transfer syntax" if syntax is None else getattr(syntax, "name", syntax)
+        why = f"{named}: {' '.join(str(error).split())}"
         raise ValueError(
             f"expected a picture that can be decoded in {path}, found one that cannot ({why}); it was cut "
             "short: fetch it again; or it needs a decoder: pip install pylibjpeg[all]"
@@ -99,4 +106,6 @@ def _read(path: Path) -> tuple[pydicom.FileDataset, npt.NDArray]:
             f"expected one grey picture in {path}, found an array of {' x '.join(map(str, pixels.shape))}: it is in "
             "colour or has several frames; export it as one grey picture, or take it away"
         )
+    if (grey := data.get("PhotometricInterpretation")) not in GREYS:
+        raise ValueError(f"expected {' or '.join(GREYS)} in {path}, found {grey!r}; export it as a grey picture")
     return data, pixels

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from huggingface_hub import try_to_load_from_cache
 
 from ktlib import places
+from ktlib.data import tables
 from ktlib.places import MANIFESTS
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -139,11 +142,15 @@ def dataset(name: str) -> Dataset:
 
     Raises:
         KeyError: there is no such manifest; the message names those there are.
+        ValueError: it is damaged.
     """
     file = places.manifests() / "datasets" / f"{name}.json"
     if not file.is_file():
         raise KeyError(f"no dataset manifest {name!r}; there are {', '.join(datasets())}")
-    facts = json.loads(file.read_text(encoding="utf-8"))
+    return _facts(file, lambda text: _dataset(json.loads(text)))
+
+
+def _dataset(facts: Mapping[str, Any]) -> Dataset:
     kt: dict[str, Any] = {key[3:]: value for key, value in facts.items() if key.startswith("kt:")}
     return Dataset(
         name=facts["name"],
@@ -185,10 +192,33 @@ def checkpoint(name: str) -> Checkpoint:
 
 
 def checkpoints() -> dict[str, Checkpoint]:
-    """Every described checkpoint by name."""
-    entries = yaml.safe_load((places.manifests() / "checkpoints.yaml").read_text(encoding="utf-8"))
+    """Every described checkpoint by name.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    return _facts(places.manifests() / "checkpoints.yaml", _checkpoints)
+
+
+def _checkpoints(text: str) -> dict[str, Checkpoint]:
+    entries = yaml.safe_load(text)
     frozen = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in e.items()} for name, e in entries.items()}
     return {name: Checkpoint(**{"name": name, **facts}) for name, facts in frozen.items()}
+
+
+def _facts(file: Path, read: Callable[[str], T]) -> T:
+    """What a file of the repository says.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return read(tables.text(file))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"expected {file} as it is in the repository, found something else ({type(error).__name__}: "
+            f"{' '.join(str(error).split())}); restore it: git checkout -- {file.name}"
+        ) from error
 
 
 def missing(

@@ -11,13 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import openpyxl
 import torch
 from jaxtyping import Bool
-from openpyxl.utils.exceptions import InvalidFileException
 from PIL import Image
 from torch import Tensor
 
@@ -354,7 +352,7 @@ def _kinds(file: Path) -> dict[str, str]:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         head, *rows = book.worksheets[0].iter_rows(values_only=True)
         book.close()
-    except (BadZipFile, InvalidFileException, KeyError, OSError, ValueError, IndexError) as error:
+    except Exception as error:  # openpyxl throws whatever a damaged file leads it to
         raise ValueError(
             f"expected a workbook with the columns Image and Type in {file}, found something else "
             f"({type(error).__name__}: {error}); fetch it again, or take it away: kinds are then not known"

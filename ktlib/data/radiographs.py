@@ -7,6 +7,7 @@ damaged when it is read, or at once by `LabelledImages.readable`.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections import Counter
@@ -94,9 +95,9 @@ def chexpert_5x200(root: str | Path | None = None, *, partial: bool = False) -> 
 def _from_json(file: Path) -> dict[str, int | str]:
     """The label of each film, or why it has none."""
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
+        entries = json.loads(tables.text(file))
         return _once(((entry["image_path"], entry["label"]) for entry in entries.values()), file)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (json.JSONDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"expected image_path and label of every film in {file}, found something else "
             f"({type(error).__name__}: {error}); it was cut short or is another file: fetch it again"
@@ -185,7 +186,7 @@ def jsrt_table(root: str | Path | None = None) -> tuple[dict[str, Nodule], dict[
         raise FileNotFoundError(f"expected CLNDAT_EN.txt in {home}, found nothing; {files.how_to_get('jsrt')}")
     found: dict[str, Nodule] = {}
     bad: dict[str, str] = {}
-    for record in _RECORD.split(file.read_text(encoding="latin-1")):
+    for record in _RECORD.split(file.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")):
         name, *cells = (cell.strip() for cell in record.split("\t"))
         if not name:
             continue

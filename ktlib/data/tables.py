@@ -15,22 +15,36 @@ from typing import Any
 import numpy as np
 import scipy.io
 
+from ktlib.data import matlab as structure
+
 
 def text(file: Path) -> str:
     """A text file, UTF-8 with or without a byte-order mark.
 
     Raises:
-        ValueError: it is written in another encoding.
+        FileNotFoundError: there is no such file.
+        ValueError: it is written in another encoding, or the system does not open it.
     """
-    content = file.read_bytes()
     try:
-        return content.decode("utf-8-sig")
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"expected a text in {file}, found that the system refuses: {error.strerror}") from error
+    try:
+        found = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
         raise ValueError(
             f"expected UTF-8 in {file}, found byte {content[error.start]:#04x} at place {error.start}: it is written "
             f"in {'UTF-16' if wide else 'another encoding, such as Latin-1 or cp1252'}; save it as UTF-8"
         ) from error
+    if "\0" in found:
+        raise ValueError(
+            f"expected a text in {file}, found a zero byte at place {content.index(0)}: it is damaged, or written in "
+            "UTF-16 or UTF-32; save it as UTF-8"
+        )
+    return found
 
 
 def rows(file: Path, columns: Sequence[str], *, padded: bool = False) -> list[dict[str, str]]:
@@ -116,7 +130,9 @@ def matlab(
     """
     load: Callable[..., dict[str, Any]] = scipy.io.loadmat
     try:
-        return np.atleast_1d(load(str(file), squeeze_me=True)[variable])
+        content = file.read_bytes()
+        structure.check(content)
+        return np.atleast_1d(load(io.BytesIO(content), squeeze_me=True)[variable])
     except NotImplementedError as error:
         raise ValueError(
             f"expected {what or variable} in {file}, found a file of MATLAB 7.3 (HDF5), which is not the published "

@@ -8,9 +8,7 @@ that a slice looks as a radiologist sees it: the face up, the patient's right on
 from __future__ import annotations
 
 import functools
-import gzip
 import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from nibabel.affines import obliquity
-from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import inv_ornt_aff, io_orientation
-from nibabel.spatialimages import HeaderDataError
 from PIL import Image
 
 from ktlib.data import dicom, files
@@ -158,7 +154,9 @@ def _readable(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     def wrapped(path: Path) -> Any:
         try:
             return read(path)
-        except (ImageFileError, HeaderDataError, EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+        except Exception as error:  # nibabel throws whatever a damaged file leads it to
+            if type(error) is ValueError and str(path) in str(error):
+                raise  # ours
             raise ValueError(
                 f"expected a volume in NIfTI, found {path} ({path.stat().st_size:,} bytes), which cannot be read "
                 f"({type(error).__name__}: {' '.join(str(error).split())}); it was probably cut short: fetch it again"

@@ -139,7 +139,12 @@ def read(file: Path) -> dict[str, Tensor]:
     with reading(file):
         if file.suffix == ".safetensors":
             return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # the unpickler throws whatever a damaged file leads it to
+            raise pickle.UnpicklingError(str(error)) from error
 
 
 @contextlib.contextmanager

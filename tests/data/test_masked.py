@@ -162,7 +162,13 @@ def test_a_dicom_file_that_is_no_grey_picture_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"one grey picture in .*a\.dcm, found an array of 2 x 8 x 24"):
         dicom.film(path)
     damaged(fixtures.slice_of_ct(path, grey.astype(np.int16)), RescaleIntercept=None)
-    with pytest.raises(ValueError, match=r"expected RescaleSlope and RescaleIntercept in .*a\.dcm"):
+    with pytest.raises(ValueError, match=r"expected RescaleSlope and RescaleIntercept in .*a\.dcm, found none"):
+        dicom.hounsfield(path)
+    damaged(fixtures.film(path, grey), PhotometricInterpretation="PALETTE COLOR")
+    with pytest.raises(ValueError, match=r"expected MONOCHROME1 or MONOCHROME2 in .*a\.dcm, found 'PALETTE COLOR'"):
+        dicom.film(path)
+    damaged(fixtures.slice_of_ct(path, grey.astype(np.int16)), RescaleSlope="nan")
+    with pytest.raises(ValueError, match=r"expected RescaleSlope and RescaleIntercept in .*a\.dcm, found nan"):
         dicom.hounsfield(path)
 
 

@@ -1,5 +1,6 @@
 """CheXpert-5x200 and JSRT: what the lists and the table say, the bytes of a film, and every kind of damage named."""
 
+import codecs
 import json
 import re
 
@@ -236,3 +237,11 @@ def test_a_set_without_a_table_or_a_usable_film_is_an_error(tmp_path):
     (home / "CLNDAT_EN.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"expected CLNDAT_EN\.txt in .*jsrt\.json says how to get it"):
         read(home)
+
+
+def test_a_byte_order_mark_is_no_film(tmp_path):
+    home = fixtures.jsrt(tmp_path)
+    right = radiographs.jsrt_table(tmp_path)
+    table = home / "CLNDAT_EN.txt"
+    table.write_bytes(codecs.BOM_UTF8 + table.read_bytes())
+    assert radiographs.jsrt_table(tmp_path) == right

@@ -84,3 +84,10 @@ def test_a_mat_of_another_format_is_named_as_what_it_is(tmp_path):
     file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + b"\0" * 500)
     with pytest.raises(ValueError, match=r"expected ids in .*a\.mat, found a file of MATLAB 7\.3 \(HDF5\)"):
         tables.matlab(file, "ids")
+
+
+def test_a_zero_byte_is_no_text(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("one", encoding="utf-16-le")  # without a mark it could be taken for UTF-8
+    with pytest.raises(ValueError, match=r"expected a text in .*a\.txt, found a zero byte at place 1: .* UTF-16"):
+        tables.text(file)
