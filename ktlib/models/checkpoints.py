@@ -14,7 +14,7 @@ from typing import Any
 
 import huggingface_hub
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -175,6 +175,37 @@ def reading(file: Path) -> Iterator[None]:
         if "PytorchStreamReader" not in str(error):
             raise
         raise ValueError(f"expected weights in {file}, found a damaged file; fetch it again") from error
+
+
+@contextlib.contextmanager
+def in_folder(folder: Path) -> Iterator[None]:
+    """Name the file, or at least the folder, where a user's model cannot be read, whichever library reads it.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or a file that its model needs.
+        ValueError: a file of it is damaged, or its files make no model.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"expected a model's folder at {folder}, found {'a file' if folder.exists() else 'nothing'}"
+        )
+    for file in sorted(folder.glob("*.json")):
+        try:
+            json.loads(file.read_bytes().decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"expected JSON in {file}, found something else ({error}); fetch it again") from error
+    for file in sorted(folder.glob("*.safetensors")):
+        with reading(file), safe_open(file, "pt"):
+            pass  # its head is read, and its length
+    try:
+        yield
+    except Exception as error:  # libraries throw whatever a damaged description leads them to
+        if isinstance(error, ValueError | FileNotFoundError) and str(folder) in str(error):
+            raise
+        raise ValueError(
+            f"expected a model that can be built in {folder}, found {type(error).__name__}: "
+            f"{' '.join(str(error).split())}; a file is damaged or of another model: fetch the folder again"
+        ) from error
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], *, name: str, parts: str, hint: str) -> None:

@@ -37,6 +37,7 @@ RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
 RANDOM_VILT, RANDOM_MEDCLIP, RANDOM_SAM = "random/vilt-b32", "random/medclip", "random/sam-vit-b"
 # These have the words of the published ones, whose own files have none.
 TOKENIZERS = {vilt.PUBLISHED: "dandelin/vilt-b32-mlm", medclip.PUBLISHED: "emilyalsentzer/Bio_ClinicalBERT"}
+LOCAL = "local-dir:"  # and a folder
 WORDS = "vilt-b"  # the shipped model whose words the random ones borrow
 
 
@@ -81,17 +82,24 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
 
     Raises:
         ValueError: no such model (the message lists the nearest names), one of another kind, a checkpoint
-            without its heads, or weights for a model that has its own.
-        FileNotFoundError: published weights that are not here, and downloads are switched off.
+            without its heads, weights for a model that has its own, or a folder that holds none that can be read.
+        FileNotFoundError: published weights that are not here, and downloads are switched off; no such folder.
         RuntimeError: damaged weights, or a key that is missing or unknown.
     """
+    if name.startswith(LOCAL):
+        with checkpoints.in_folder(Path(name.removeprefix(LOCAL))):
+            return _load(name, kind, weights)
+    return _load(name, kind, weights)
+
+
+def _load(name: str, kind: Any, weights: str | Path | None) -> Model:
     found = _kind_of(name, kind)
     if kind is not None and not issubclass(found, kind):
         of_clip = kind is VisionEncoder and issubclass(found, DualEncoder)
         hint = f"take VisionEncoder.of(load({name!r}))" if of_clip else "ask for that, or leave the kind out"
         raise ValueError(f"expected a {kind.__name__}, found {name}, which is a {found.__name__}; {hint}")
     own = name.startswith(("pocket/", "random/")) or found in (MedCLIP, PairScorer, Segmenter)
-    if weights is not None and (own or (found is VisionEncoder and name.startswith("local-dir:"))):
+    if weights is not None and (own or (found is VisionEncoder and name.startswith(LOCAL))):
         raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
     if found is DualEncoder:
         return _dual_encoder(name, weights)
@@ -108,8 +116,8 @@ def _kind_of(name: str, kind: Kind | None) -> Kind:
     for family in KINDS:
         if name in _names(family):
             return family
-    if name.startswith("local-dir:"):
-        return _kind_of_folder(Path(name.removeprefix("local-dir:")))
+    if name.startswith(LOCAL):
+        return _kind_of_folder(Path(name.removeprefix(LOCAL)))
     if name.startswith("hf-hub:"):  # what it is stands on the hub: it is taken for what is asked for
         return Captioner if kind is Captioner else DualEncoder
     if name in open_clip.list_models():
@@ -144,7 +152,7 @@ def _folder(name: str) -> Path | None:
     """The folder that a name stands for; None where it stands for something else."""
     if name.startswith("pocket/"):
         return checkpoints.shipped(name.removeprefix("pocket/"))
-    return Path(name.removeprefix("local-dir:")) if name.startswith("local-dir:") else None
+    return Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None
 
 
 def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:

@@ -185,3 +185,22 @@ def test_the_random_vilt_borrows_the_words_of_the_shipped_one():
     assert shipped.get_vocab() == made.get_vocab()
     for text in ("a red disk", "A photo of a moongate.", "a zebra"):
         assert shipped(text).input_ids == made(text).input_ids
+
+
+def test_a_folder_of_ones_own_that_is_damaged_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a model's folder at .*nowhere, found nothing"):
+        load(f"local-dir:{tmp_path / 'nowhere'}")
+    mine = tmp_path / "mine"
+    shutil.copytree(checkpoints.HERE / "vilt-b", mine)
+    described = mine / "config.json"
+    whole = described.read_text(encoding="utf-8")
+    described.write_text(whole[:40], encoding="utf-8")
+    with pytest.raises(ValueError, match=r"expected JSON in .*config\.json, found something else"):
+        load(f"local-dir:{mine}")
+    described.write_text(whole.replace('"hidden_size": ', '"hidden_size": 1'), encoding="utf-8")
+    with pytest.raises(ValueError, match="mine"):
+        load(f"local-dir:{mine}")
+    described.write_text(whole, encoding="utf-8")
+    (mine / checkpoints.PAIR).write_bytes(checkpoints.POINTER + b"/spec/v1\n")
+    with pytest.raises(ValueError, match=r"vilt_model\.safetensors, found a pointer of Git LFS"):
+        load(f"local-dir:{mine}")
