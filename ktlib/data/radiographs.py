@@ -190,7 +190,7 @@ def jsrt_table(root: str | Path | None = None) -> tuple[dict[str, Nodule], dict[
         name, *cells = (cell.strip() for cell in record.split("\t"))
         if not name:
             continue
-        film = name.upper().removesuffix(".IMG")
+        film = name.upper().removesuffix(".IMG") or name
         try:
             if film in found:
                 raise ValueError("a second row")
