@@ -96,6 +96,7 @@ def calibrate(arguments: Arguments) -> None:
     from ktlib.models import DualEncoder, PairScorer, load  # when chosen
 
     gate = {one.name: one for one in (calibration.CLIP, calibration.ZOOM_SHOT, calibration.VILT)}[arguments.gate]
+    calibration.unfrozen(gate)
     if gate is calibration.VILT:
         hundred = imagenet.hundred()
         pairs = {name: load("dandelin/vilt-b32-mlm-itm", PairScorer) for name in gate.targets}
@@ -218,9 +219,16 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is there anything to flush at exit
         return 0
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {_told(error)}", file=sys.stderr)
         return 1
+
+
+def _told(error: Exception) -> str:
+    """An error in a sentence; what the system refuses has none of its own."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"expected to read or write {error.filename or 'a file'}, found: {error.strerror}"
+    return str(error)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -20,9 +20,17 @@ def folder(variable: str, default: Path) -> Path:
     Args:
         variable: its name, `KT_DATA`; `~` is expanded, a relative path counts from the working directory.
         default: where the variable says nothing.
+
+    Raises:
+        ValueError: it begins with a `~` that stands for nobody's home.
     """
     named = os.environ.get(variable)
-    return Path(named).expanduser().absolute() if named else default
+    try:
+        return Path(named).expanduser().absolute() if named else default
+    except RuntimeError as error:
+        raise ValueError(
+            f"expected a folder in {variable}, found {named!r}, which names a home that is not known; write it out"
+        ) from error
 
 
 def moved() -> dict[str, str]:

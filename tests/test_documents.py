@@ -66,6 +66,19 @@ def test_every_linked_file_exists(path):
         assert (path.parent / target).exists(), target
 
 
+def test_every_test_that_a_document_names_is_there():
+    named = 0
+    for path in DOCUMENTS:
+        file = ""
+        for one in re.findall(r"`(tests/[\w/]+\.py|test_\w+)`", path.read_text(encoding="utf-8")):
+            if one.startswith("tests/"):
+                file = (ROOT / one).read_text(encoding="utf-8")
+            else:
+                assert f"def {one}(" in file, f"{path.name}: {one}"
+                named += 1
+    assert named > 50
+
+
 def exists(name):
     """Whether a file of the package, or a name in one of its modules, exists."""
     if "/" in name or name.endswith(".py"):

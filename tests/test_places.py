@@ -49,3 +49,9 @@ def test_a_package_without_the_repository_says_what_it_lacks(monkeypatch, tmp_pa
     monkeypatch.setattr(places, "MANIFESTS", tmp_path / "data_manifests")
     with pytest.raises(FileNotFoundError, match=r"expected the repository around .* pip install --editable \."):
         places.manifests()
+
+
+def test_a_home_that_nobody_has_is_said(monkeypatch):
+    monkeypatch.setenv("KT_CACHE", "~nobody-of-that-name/kt")
+    with pytest.raises(ValueError, match="expected a folder in KT_CACHE, found '~nobody-of-that-name/kt'"):
+        places.cache()

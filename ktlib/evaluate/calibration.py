@@ -21,13 +21,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ktlib.data import tables
 from ktlib.data.imagenet import Validation
 from ktlib.data.manifests import CALIBRATIONS
 from ktlib.data.prompts import templates
 from ktlib.models.dual import DualEncoder
 from ktlib.models.scoring import SHARD, Texts, chosen_score
 from ktlib.models.vilt import PairScorer
-from ktlib.store import write_text
+from ktlib.store import prepare, write_text
 
 TARGETS: Mapping[str, float] = {"ViT-B/32": 0.5810, "ViT-L/14": 0.7079}  # KT v1 Tab. 1, baseline on ImageNet-1k
 TOLERANCE = 0.003  # a baseline further away than 0.3 points makes the transfer rows uninterpretable (ours)
@@ -218,8 +219,7 @@ def freeze(accuracies: Mapping[Cell, Mapping[str, float]], gate: Gate = CLIP, *,
         ValueError: see `choose`.
     """
     path = path or gate.file
-    if path.exists():
-        raise FileExistsError(f"expected no frozen choice, found {path}; keep it, or a choice may follow the results")
+    unfrozen(gate, path=path)
     cell = choose(accuracies, gate)
     distance = deviation(accuracies[cell], gate.targets)
     record: dict[str, Any] = {
@@ -233,6 +233,23 @@ def freeze(accuracies: Mapping[Cell, Mapping[str, float]], gate: Gate = CLIP, *,
     return cell
 
 
+def unfrozen(gate: Gate = CLIP, *, path: Path | None = None) -> None:
+    """Refuse to score cells, which takes hours, for a choice that is frozen already or could not be written down.
+
+    Args:
+        gate: what is to be chosen.
+        path: of the file; by default the gate's.
+
+    Raises:
+        FileExistsError: a choice is frozen already.
+        ValueError: nothing can be written there.
+    """
+    path = path or gate.file
+    if path.exists():
+        raise FileExistsError(f"expected no frozen choice, found {path}; keep it, or a choice may follow the results")
+    prepare(path.parent, what="a folder for the choice")
+
+
 def frozen(gate: Gate = CLIP, *, path: Path | None = None) -> Cell:
     """The frozen cell, with a warning where it misses what is published by more than the gate's tolerance.
 
@@ -242,7 +259,7 @@ def frozen(gate: Gate = CLIP, *, path: Path | None = None) -> Cell:
 
     Raises:
         FileNotFoundError: nothing was frozen yet.
-        ValueError: the file names a cell that is not one of the gate's.
+        ValueError: the file is damaged, or names a cell that is not one of the gate's.
     """
     path = path or gate.file
     if not path.is_file():
@@ -250,12 +267,19 @@ def frozen(gate: Gate = CLIP, *, path: Path | None = None) -> Cell:
             f"expected the frozen class names and prompt in {path}, found nothing; "
             f"run `python -m ktlib calibrate {gate.name}`, which scores every cell and freezes the nearest one"
         )
-    record = json.loads(path.read_text(encoding="utf-8"))
-    cell = Cell(**record["chosen"])
-    if not record.get("within_tolerance", True):
+    try:
+        record = json.loads(tables.text(path))
+        cell = Cell(**record["chosen"])
+        missed = 0.0 if record.get("within_tolerance", True) else 100 * record["deviation"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"expected a frozen choice in {path}, found something else ({type(error).__name__}: {error}); restore the "
+            "file from version control"
+        ) from error
+    if missed:
         warnings.warn(
             f"the nearest reading misses the published baseline of {', '.join(gate.targets)} by "
-            f"{100 * record['deviation']:.1f} points ({path}): nothing measured after it can be interpreted",
+            f"{missed:.1f} points ({path}): nothing measured after it can be interpreted",
             stacklevel=2,
         )
     if cell not in gate.cells:

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from ktlib import places, store
-from ktlib.companion.record import notebooks, rows
+from ktlib.companion.record import notebooks, published, rows
 from ktlib.companion.sources import generated, generated_medical
 from ktlib.data import (
     coco,
@@ -34,6 +34,7 @@ from ktlib.data import (
     tables,
     volumes,
 )
+from ktlib.evaluate import calibration
 from ktlib.models import checkpoints, load
 from tests.rows import row
 
@@ -141,6 +142,23 @@ def _every_manifest(root):
         return [manifests.dataset(name) for name in ("cifar10", "jsrt")], manifests.checkpoints()
 
 
+def _published(root):
+    (root / "published").mkdir()
+    for name in ("results.csv", "claims.csv", "figures.csv"):
+        shutil.copyfile(places.MANIFESTS / "published" / name, root / "published" / name)
+
+
+def _all_published(root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published, "manifests", lambda: root)
+        return [table.__wrapped__() for table in (published._numbers, published.claims, published.figures)]
+
+
+def _calibration(root):
+    accuracies = {cell: {"ViT-B/32": 0.58, "ViT-L/14": 0.7} for cell in calibration.CELLS}
+    calibration.freeze(accuracies, path=root / "calibration.json")
+
+
 def _rows(root):
     rows.write([row(), row(seed=1)], seconds=1.0, command="", folder=root)
 
@@ -208,6 +226,8 @@ READERS = {
     "siim": (generated_medical.siim_pneumothorax, _films(functools.partial(masked.siim_pneumothorax, partial=True))),
     "udiat": (generated_medical.udiat, _films(functools.partial(masked.udiat, partial=True))),
     "brats": (generated_medical.brats_2023, _films(functools.partial(volumes.brats_2023, partial=True))),
+    "published": (_published, _all_published),
+    "calibration": (_calibration, lambda root: calibration.frozen(path=root / "calibration.json")),
     "rows": (_rows, lambda root: rows.read("pocket", folder=root)),
     "notebook": (_notebook, lambda root: dataclasses.replace(notebooks.read(next(root.glob("*.ipynb"))), path=root)),
     "kept": (_tensors, _kept),

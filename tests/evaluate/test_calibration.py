@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ktlib.__main__ import main
 from ktlib.companion.sources import generated as fixtures
 from ktlib.data import imagenet
 from ktlib.evaluate import calibration
@@ -77,6 +78,8 @@ def test_a_choice_is_frozen_once_with_all_that_was_measured(tmp_path: Path) -> N
     record = json.loads(path.read_text())
     assert record["within_tolerance"] is True
     assert len(record["measured"]) == 8
+    with pytest.raises(FileExistsError, match="expected no frozen choice, found .*keep it"):
+        calibration.unfrozen(path=path)
     with pytest.raises(FileExistsError, match="expected no frozen choice, found .*keep it"):
         calibration.freeze(scores(cell_0=(0.5810, 0.7079)), path=path)
     assert calibration.frozen(path=path) == CELLS[3]
@@ -215,3 +218,12 @@ def test_the_gates_run_on_generated_files_and_random_weights(tmp_path: Path) -> 
     found = calibration.score_pairs({"ViLT-B/32": load("random/vilt-b32", PairScorer)}, hundred, cells)
     assert calibration.freeze(found, vilt, path=tmp_path / "vilt.json") in cells
     assert all(0 <= value <= 1 for one in found.values() for value in one.values())
+
+
+def test_a_frozen_choice_is_looked_for_before_any_cell_is_scored(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(calibration.Gate, "file", tmp_path / "clip.json")
+    (tmp_path / "clip.json").write_text("{}", encoding="utf-8")
+    assert main(["calibrate", "clip"]) == 1
+    assert "expected no frozen choice" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"expected a frozen choice in .*clip\.json, found something else \(KeyError"):
+        calibration.frozen()

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from ktlib.companion.record import notebooks
 from ktlib.companion.record.rows import Row, select, stem
 from ktlib.data import tables
 from ktlib.places import NOTEBOOKS, manifests
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,17 +90,29 @@ def item_name(paper: str, version: str, item: str) -> str:
     return f"{paper} {item}" if version == "v1" else f"{paper} {version} {item}"
 
 
+def _lines(name: str, columns: Sequence[str], make: Callable[[dict[str, str]], T]) -> list[T]:
+    """What a table of the papers says.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    file = manifests() / "published" / name
+    try:
+        return [make(line) for line in tables.rows(file, columns)]
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"expected {file} as it is in the repository, found something else ({error}); restore it with git"
+        ) from error
+
+
+def _number(line: dict[str, str]) -> Number:
+    item = item_name(line.pop("paper"), line.pop("version"), line.pop("item"))
+    return Number(item=item, printed=line["value"], value=float(line.pop("value")), **line)
+
+
 @functools.cache
 def _numbers() -> tuple[Number, ...]:
-    return tuple(
-        Number(
-            item=item_name(line.pop("paper"), line.pop("version"), line.pop("item")),
-            printed=line["value"],
-            value=float(line.pop("value")),
-            **line,
-        )
-        for line in tables.rows(manifests() / "published" / "results.csv", ("paper", "version", "item", "value"))
-    )
+    return tuple(_lines("results.csv", ("paper", "version", "item", "value"), _number))
 
 
 def numbers(item: str | None = None) -> list[Number]:
@@ -108,13 +123,13 @@ def numbers(item: str | None = None) -> list[Number]:
 @functools.cache
 def claims() -> dict[str, Claim]:
     """The claims of both papers by their ids, in the order of `claims.csv`."""
-    return {line["id"]: Claim(**line) for line in tables.rows(manifests() / "published" / "claims.csv", ("id",))}
+    return {claim.id: claim for claim in _lines("claims.csv", ("id",), lambda line: Claim(**line))}
 
 
 @functools.cache
 def figures() -> dict[str, str]:
     """What each figure that shows results shows, in the order of `figures.csv`."""
-    lines = tables.rows(manifests() / "published" / "figures.csv", ("paper", "version", "item", "shows"))
+    lines = _lines("figures.csv", ("paper", "version", "item", "shows"), dict)
     return {item_name(line["paper"], line["version"], line["item"]): line["shows"] for line in lines}
 
 

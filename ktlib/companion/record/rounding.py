@@ -62,7 +62,7 @@ def read(folder: Path) -> dict[str, list[Repetition]]:
         for line in json.loads(path.read_text(encoding="utf-8")):
             estimate = None if line["estimate"] is None else Estimate(*line["estimate"])
             found.setdefault(line["claim"], []).append(Repetition(**line | {"estimate": estimate}))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: expected repetitions of verdicts, found {error!r}; delete it, then `python -m ktlib rounding`"
         ) from error
