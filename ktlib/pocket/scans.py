@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ class Layers:
         lesion: its brightness, everywhere further from the tissue's than grain can hide.
         above: added on top: ribs.
         told: size and place of the lesion in words; empty without one.
+        parts: masks of what else can be outlined: organs, layers, bones.
     """
 
     tissue: Plate
@@ -49,6 +51,7 @@ class Layers:
     lesion: Plate
     above: Plate
     told: tuple[str, str] = ("", "")
+    parts: tuple[Mask, ...] = ()
 
     @property
     def mask(self) -> Mask:
@@ -109,6 +112,11 @@ def _covered(distance_cover: Plate) -> Plate:
     return np.where(distance_cover >= 0.5, distance_cover, 0).astype(np.float32)
 
 
+def _masks(covers: Sequence[npt.NDArray[Any]]) -> tuple[Mask, ...]:
+    """Masks of coverages, the largest first."""
+    return tuple(sorted((cover >= 0.5 for cover in covers), key=lambda mask: -int(mask.sum())))
+
+
 def _brighter(tissue: Plate, value: Plate | float) -> Plate:
     return np.maximum(value, tissue + 0.14).astype(np.float32)
 
@@ -133,12 +141,13 @@ def _lungs(rng: Random, lesion: bool) -> Layers:
     tissue = lay(
         tissue, grey.ellipse(x0, y0, wide, 0.8 * wide) - grey.ellipse(x0, y0, wide - 0.02, 0.8 * wide - 0.02), 0.4
     )
-    lungs = {}
+    lungs, parts = {}, [body]
     for side in (-1, 1):
         x, rx, ry = x0 + side * 0.2, rng.uniform(0.135, 0.155), rng.uniform(0.225, 0.25)
         cover = grey.ellipse(x, y0 - 0.01, rx, ry, turn=side * 0.2, soft=1.3)
         cover *= 1 - grey.disk(x0 + 0.05, y0 - 0.09, 0.135, 1.3)  # the heart
         lungs[side] = (x, y0 - 0.01, rx, ry)
+        parts.append(cover)
         tissue = tissue + (0.13 - tissue) * cover
         found = grey.blank()
         inwards = 0.0 if side < 0 else math.pi
@@ -146,22 +155,22 @@ def _lungs(rng: Random, lesion: bool) -> Layers:
             spread = (math.pi - inwards + turn - 0.1, math.pi - inwards + turn + 0.1)
             found = np.maximum(found, grey.branches(rng, x - side * 0.09, y0 + 0.02, spread, 0.24, 0.022))
         tissue = tissue + 0.22 * found * cover
-    tissue = lay(tissue, grey.disk(x0 + 0.05, y0 - 0.09, 0.12, 1.3), 0.62)
-    tissue = lay(tissue, grey.disk(x0, y0 + 0.21, 0.062, 1.3), 0.9)  # a vertebra
+    parts += [grey.disk(x0 + 0.05, y0 - 0.09, 0.12, 1.3), grey.disk(x0, y0 + 0.21, 0.062, 1.3)]  # heart, vertebra
+    tissue = lay(lay(tissue, parts[-2], 0.62), parts[-1], 0.9)
     tissue = lay(tissue, grey.line([(x0, y0 + 0.23), (x0, y0 + 0.31)], 0.03), 0.85)
     for i in range(10):  # ribs
         angle = 2 * math.pi * (i + 0.5) / 10 + rng.uniform(-0.1, 0.1)
         x, y = x0 + (wide - 0.045) * math.cos(angle), y0 + (0.8 * wide - 0.045) * math.sin(angle)
         tissue = lay(tissue, grey.ellipse(x, y, 0.045, 0.02, turn=angle + math.pi / 2), 0.88)
     if not lesion:
-        return Layers(tissue, grey.blank(), tissue, grey.blank())
+        return Layers(tissue, grey.blank(), tissue, grey.blank(), parts=_masks(parts))
     side, radius, cover = rng.choice((-1, 1)), rng.uniform(0.04, 0.085), grey.blank()
     x, y, rx, ry = lungs[side]
     angle, away = rng.uniform(-1.2, 1.2), rng.uniform(0.2, 0.62)
     a, b = x + side * away * (rx - radius) * math.cos(angle), y + away * (ry - radius) * math.sin(angle) + 0.04
     cover = _covered(grey.outline(a, b, radius, [(3, rng.uniform(0, 0.08), rng.uniform(0, 6))]))
     told = (_size(radius, 0.062), _side(a))
-    return Layers(tissue, cover, _brighter(tissue, 0.72), grey.blank(), told)
+    return Layers(tissue, cover, _brighter(tissue, 0.72), grey.blank(), told, _masks(parts))
 
 
 # -- breasts in ultrasound ------------------------------------------------------------------------------
@@ -171,6 +180,7 @@ def _breast(rng: Random, lesion: bool) -> Layers:
     level = np.where(fat + sway > Y, 0.42, 0.6).astype(np.float32)
     level = np.where(muscle + sway < Y, 0.4, level) + 0.07 * grey.noise(rng, 9)
     level = lay(level, grey.curve(grey.blank(skin), 0.05, 2), 0.85)
+    parts = [(fat + sway > Y) & (skin < Y), (fat + sway < Y) & (muscle + sway > Y), muscle + sway < Y]
     for edge in (fat, muscle):
         level = lay(level, grey.curve((edge + sway).astype(np.float32), 0.02, 1.5), 0.72)
     for _ in range(6):  # bright strands of tissue
@@ -185,10 +195,11 @@ def _breast(rng: Random, lesion: bool) -> Layers:
     speckle = 1 + 0.16 * (0.7 * grey.noise(rng) + 0.7 * grey.noise(rng, 32))
     tissue = np.clip(level * speckle, 0.26, 1).astype(np.float32)
     if not lesion:
-        return Layers(tissue, grey.blank(), tissue, grey.blank())
+        return Layers(tissue, grey.blank(), tissue, grey.blank(), parts=_masks(parts))
     cover = _covered(grey.outline(x, y, radius, waves))
     inner = 0.12 + 0.025 * grey.noise(rng, 16)
-    return Layers(tissue, cover, _darker(tissue, inner), grey.blank(), (_size(radius, 0.135), _side(x)))
+    told = (_size(radius, 0.135), _side(x))
+    return Layers(tissue, cover, _darker(tissue, inner), grey.blank(), told, _masks(parts))
 
 
 # -- brains in MR ---------------------------------------------------------------------------------------
@@ -203,13 +214,15 @@ def _brain(rng: Random, lesion: bool) -> Layers:
     rim = 1 - grey.ellipse(x0, y0, rx - 0.07, ry - 0.07, soft=6)
     tissue = tissue + (0.42 + 0.06 * folds * rim + 0.05 * rim + 0.015 * grey.noise(rng, 20) - tissue) * inside
     tissue = tissue - 0.14 * grey.line([(x0, y0 - ry), (x0, y0 + ry)], 0.012) * inside
+    parts = [inside, inside * (x0 > X), inside * (x0 < X)]
     for side in (-1, 1):  # ventricles
         for height in (-1, 1):
             x, y = x0 + side * 0.055, y0 + height * 0.075
             horn = grey.ellipse(x, y, 0.032, 0.085, turn=side * height * 0.45, soft=1.4)
             tissue = tissue + (0.12 - tissue) * horn
+            parts.append(horn)
     if not lesion:
-        return Layers(tissue, grey.blank(), tissue, grey.blank())
+        return Layers(tissue, grey.blank(), tissue, grey.blank(), parts=_masks(parts))
     side, up = rng.choice((-1, 1)), rng.choice((-1, 1))
     radius = rng.uniform(0.085, 0.13)
     x, y = x0 + side * rng.uniform(0.15, 0.19), y0 + up * rng.uniform(0.06, 0.17)
@@ -218,7 +231,7 @@ def _brain(rng: Random, lesion: bool) -> Layers:
     mass = grey.outline(x, y, 0.8 * radius, [*waves, (7, 0.1, rng.uniform(0, 6))], 1.3)
     bright = 0.66 + 0.02 * grey.noise(rng, 20) + 0.24 * mass
     told = (_size(radius, 0.107), f"{'upper' if up < 0 else 'lower'} {_side(x)}")
-    return Layers(tissue, _covered(whole), _brighter(tissue, bright), grey.blank(), told)
+    return Layers(tissue, _covered(whole), _brighter(tissue, bright), grey.blank(), told, _masks(parts))
 
 
 # -- collapsed lungs on films ---------------------------------------------------------------------------
@@ -226,7 +239,8 @@ def _film(rng: Random, lesion: bool) -> Layers:
     body = chest.chest(rng)
     tissue, above = chest.tissue(body, rng), chest.bones(body)
     if not lesion:
-        return Layers(tissue, grey.blank(), tissue, above)
+        parts = _masks([body.left.cover(), body.right.cover(), body.heart_cover])
+        return Layers(tissue, grey.blank(), tissue, above, parts=parts)
     side = rng.choice(tuple(chest.SIDES))
     lung, deep = body.lung(side), rng.uniform(0.07, 0.13)
     fallen = chest.Lung(
@@ -236,7 +250,9 @@ def _film(rng: Random, lesion: bool) -> Layers:
     tissue = lay(tissue, grey.inside(np.abs(fallen.edge) - 0.012, 1) * outer * lung.cover(), 0.6)
     free = np.minimum(grey.inside(0.018 - fallen.edge, 1), grey.inside(lung.edge + 0.008, 1))
     air = np.minimum(free, grey.inside(Y - lung.dome + 0.01, 1)) * outer
-    return Layers(tissue, _covered(air.astype(np.float32)), _darker(tissue, 0.1), above, (_size(deep, 0.1), side))
+    other = body.right if lung is body.left else body.left
+    told, parts = (_size(deep, 0.1), side), _masks([other.cover(), body.heart_cover])
+    return Layers(tissue, _covered(air.astype(np.float32)), _darker(tissue, 0.1), above, told, parts)
 
 
 TASKS: dict[str, Task] = {

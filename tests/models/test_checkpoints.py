@@ -7,15 +7,18 @@ import torch
 from torch import nn
 
 from ktlib.models import Captioner, DualEncoder, PairScorer, VisionEncoder, checkpoints
+from ktlib.models.medclip import MedCLIP
+from ktlib.models.sam import Segmenter
 
 
 def test_shipped_models_are_found_by_what_their_weights_are_called():
     folds = [f"clip-{size}-{n}" for size in "bl" for n in range(4)]
-    assert checkpoints.shipped_names(DualEncoder) == ["clip-b", *folds]
+    assert checkpoints.shipped_names(DualEncoder) == ["clip-b", *folds, "scan-clip"]
     assert checkpoints.shipped_names(Captioner) == ["coca-plain", "coca-web"]
     assert checkpoints.shipped_names(PairScorer) == ["vilt-b"]
+    assert (checkpoints.shipped_names(MedCLIP), checkpoints.shipped_names(Segmenter)) == (["medclip"], ["sam"])
     assert checkpoints.shipped_names(VisionEncoder) == ["densenet", "dino", "dinov2", "mobilenet", "resnet"]
-    assert len(checkpoints.shipped_names()) == 17
+    assert len(checkpoints.shipped_names()) == 20
 
 
 @pytest.mark.parametrize("name", checkpoints.shipped_names())

@@ -54,6 +54,16 @@ def test_a_lesion_is_on_the_side_and_of_the_size_that_its_caption_says(task):
 
 
 @EVERY
+def test_what_else_can_be_outlined_is_there_the_largest_first(task):
+    for lesion in (True, False):
+        drawn, _ = scans.layers(task, "train", 0, lesion=lesion)
+        sizes = [mask.sum() for mask in drawn.parts]
+        assert len(sizes) >= 2 and sizes == sorted(sizes, reverse=True) and sizes[-1] >= 12
+        assert not any(np.array_equal(mask, drawn.mask) for mask in drawn.parts)
+        assert sizes[0] > 3 * drawn.mask.sum() or task == "pneumothorax"
+
+
+@EVERY
 def test_a_slice_is_a_function_of_its_number_and_splits_share_none(task):
     again = scans.scan(task, "train", 3)
     assert np.array_equal(again.image, scans.scan(task, "train", 3).image)

@@ -171,7 +171,7 @@ def examine(model: DualEncoder) -> gates.Measured:
         model: that knows the words of films.
     """
     exam, template = medical_exams.examination(), radiographs.TEMPLATES[0]
-    films = {name: exam.pictures(name)[:LOOKED_AT] for name in NODULES}
+    films = {name: radiographs.pictures(name, LOOKED_AT) for name in NODULES}
     features = {name: model.encode_many(seen) for name, seen in films.items()}
     names = model.class_vectors(exam.known_names, exam.templates)
     own = model.class_vectors(tuple(NODULES), exam.templates)

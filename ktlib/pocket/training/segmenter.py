@@ -1,20 +1,25 @@
 """How the pocket SAM is trained: `python -m ktlib pocket train sam`.
 
-SAM's architecture, small enough to ship, on drawn slices of all four tasks, each with a box around its lesion:
-exact, or moved and enlarged at random, or the whole picture. It never reads a word.
+SAM's architecture, small enough to ship, on drawn slices of all four tasks, each with a box around its lesion or around
+something else that is there (a lung, the heart, a layer), exact or loose; with a box of such a size at another place,
+where nothing fits it and the answer is the ellipse that it holds; and with the whole picture, whose answer is the
+largest thing. So the box decides, as with the published SAM. It never reads a word.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
@@ -28,8 +33,11 @@ from ktlib.pocket.training.loop import Learner, Step, write_halves, write_json
 from ktlib.pocket.world import stream
 
 TOLERANCE = 0.02
+LOOSEST = 0.4  # of a box's side, by which each of its edges may move outwards
 CHECKED = 25  # validation slices of a task
-LOOSE, WHOLE = 0.5, 0.1  # shares of boxes that are loose, and that are the whole picture
+WHOLE, ELSEWHERE, LOOSE = 0.1, 0.3, 0.35  # shares: whole pictures, boxes at another place, loose ones; others are exact
+LESIONS = 0.5  # share of lesions among what boxes are made for
+FITS = 0.25  # least IoU of a box with the box of what it is answered with
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Recipe:
     width: int = 96
     layers: int = 4
     channels: int = 64
-    steps: int = 1200
+    steps: int = 1500
     batch: int = 32
     lr: float = 8e-4
     weight_decay: float = 0.05
@@ -75,6 +83,24 @@ def configuration(recipe: Recipe) -> SamConfig:
     return SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
 
 
+def slices(
+    tasks: Sequence[str], count: int, *, split: str
+) -> tuple[UInt8[Tensor, "count 64 64"], list[Bool[Tensor, "_ 64 64"]]]:
+    """Slices with lesions, those of `scans.pool`, and masks of what is on each, its lesion first.
+
+    Args:
+        tasks: keys of `scans.TASKS`, in turn.
+        count: of slices.
+        split: of `scans.SPLITS`.
+    """
+    images, things = [], []
+    for i in range(count):
+        drawn, rng = scans.layers(tasks[i % len(tasks)], split, i // len(tasks))
+        images.append(torch.from_numpy(scans.exposed(drawn, rng)))
+        things.append(torch.from_numpy(np.stack([drawn.mask, *drawn.parts])))
+    return torch.stack(images), things
+
+
 def boxes(masks: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, "batch 4"]:
     """The smallest box around each mask: left, top, right, bottom; right and bottom are the first ones outside.
 
@@ -91,20 +117,75 @@ def boxes(masks: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, "batch 4"]
     return torch.stack([left, top, right, bottom], 1).float()
 
 
-def loosened(exact: Float[Tensor, "batch 4"], number: int, seed: int) -> Float[Tensor, "batch 4"]:
-    """Boxes as a saliency map would give them: some as they are, some moved and enlarged, some the whole picture."""
-    rng, found = stream("boxes", seed, number), []
-    for left, top, right, bottom in exact.tolist():
+def loosened(box: Float[Tensor, "4"], rng: Random) -> Float[Tensor, "4"]:
+    """A box moved and enlarged, as a saliency map would give it; it stays inside the picture.
+
+    Args:
+        box: exact.
+        rng: decides.
+    """
+    left, top, right, bottom = box.tolist()
+    wide, high = LOOSEST * (right - left), LOOSEST * (bottom - top)
+    sides = [
+        left - wide * rng.uniform(-0.3, 1), top - high * rng.uniform(-0.3, 1),
+        right + wide * rng.uniform(-0.3, 1), bottom + high * rng.uniform(-0.3, 1),
+    ]  # fmt: skip
+    return torch.tensor(sides).clamp(0, grey.SIZE)
+
+
+def moved(box: Float[Tensor, "4"], rng: Random) -> Float[Tensor, "4"]:
+    """A box of the same size anywhere in the picture.
+
+    Args:
+        box: where it is.
+        rng: decides.
+    """
+    wide, high = (box[2:] - box[:2]).tolist()
+    left, top = rng.uniform(0, grey.SIZE - wide), rng.uniform(0, grey.SIZE - high)
+    return torch.tensor([left, top, left + wide, top + high])
+
+
+def answer(masks: Bool[Tensor, "_ rows columns"], box: Float[Tensor, "4"]) -> Bool[Tensor, "rows columns"]:
+    """What a box at any place holds: the thing whose own box fits it best, or its ellipse where none does.
+
+    Args:
+        masks: of what is on the slice.
+        box: in pixels.
+    """
+    own = boxes(masks)
+    shared = (torch.minimum(own, box)[:, 2:] - torch.maximum(own, box)[:, :2]).clamp_min(0).prod(1)
+    fits = shared / ((own[:, 2:] - own[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - shared)
+    if fits.max() >= FITS:
+        return masks[fits.argmax()]
+    y, x = torch.meshgrid(*(torch.arange(side) + 0.5 for side in masks.shape[1:]), indexing="ij")
+    left, top, right, bottom = box
+    return ((2 * x - left - right) / (right - left)) ** 2 + ((2 * y - top - bottom) / (bottom - top)) ** 2 <= 1
+
+
+def prompts(
+    things: Sequence[Bool[Tensor, "_ rows columns"]], rng: Random
+) -> tuple[Float[Tensor, "batch 4"], Bool[Tensor, "batch rows columns"]]:
+    """A box for each slice, and the mask of what is to be outlined there.
+
+    Args:
+        things: masks of what is on each slice, its lesion first.
+        rng: decides.
+    """
+    asked, wanted = [], []
+    for masks in things:
         draw = rng.random()
         if draw < WHOLE:
-            found.append([0.0, 0.0, float(grey.SIZE), float(grey.SIZE)])
-            continue
-        wide, high = right - left, bottom - top
-        most = 0.4 if draw < WHOLE + LOOSE else 0.0
-        left, right = left - wide * rng.uniform(-0.3, 1) * most, right + wide * rng.uniform(-0.3, 1) * most
-        top, bottom = top - high * rng.uniform(-0.3, 1) * most, bottom + high * rng.uniform(-0.3, 1) * most
-        found.append([min(max(v, 0.0), float(grey.SIZE)) for v in (left, top, right, bottom)])
-    return torch.tensor(found)
+            mask, box = masks[masks.flatten(1).sum(1).argmax()], torch.tensor([0.0, 0.0, grey.SIZE, grey.SIZE])
+        else:
+            mask = masks[0 if rng.random() < LESIONS else rng.randrange(1, len(masks))]
+            box = boxes(mask[None])[0]
+            if draw < WHOLE + ELSEWHERE:
+                mask = answer(masks, box := moved(box, rng))
+            elif draw < WHOLE + ELSEWHERE + LOOSE:
+                box = loosened(box, rng)
+        asked.append(box)
+        wanted.append(mask)
+    return torch.stack(asked), torch.stack(wanted)
 
 
 def loss(logits: Float[Tensor, "batch rows columns"], masks: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, ""]:
@@ -131,19 +212,23 @@ class Outlining(Learner):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)  # transformers initialises from the global generator
             self.network = SamModel(configuration(recipe)).train()
+        # SAM's code draws the frequencies that places are coded by with a deviation of 1 and does not train them;
+        # transformers' deviation is half of the width, so that neighbours have nothing in common.
+        waves = self.network.shared_image_embedding.positional_embedding.requires_grad_(False)
+        waves /= recipe.width // 2
         self.model = Segmenter(self.network, name=f"pocket/{name}")
 
     @functools.cached_property
-    def pool(self) -> scans.Pool:
-        """Slices with lesions."""
-        return scans.pool(tuple(scans.TASKS), self.recipe.pool)
+    def pool(self) -> tuple[UInt8[Tensor, "count 64 64"], list[Bool[Tensor, "_ 64 64"]]]:
+        """Slices of all tasks in turn, and masks of what is on each."""
+        return slices(tuple(scans.TASKS), self.recipe.pool, split="train")
 
     def step(self, number: int) -> Step:
         """The loss over the whole picture, at its own size."""
-        chosen = stream("outlines", self.recipe.seed, number).sample(range(len(self.pool.images)), self.recipe.batch)
-        masks = self.pool.masks[chosen]
-        asked = loosened(boxes(masks), number, self.recipe.seed)
-        small = self.model.logits(radiographs.to_rgb(self.pool.images[chosen]), asked)
+        rng, (images, things) = stream("outlines", self.recipe.seed, number), self.pool
+        chosen = rng.sample(range(len(images)), self.recipe.batch)
+        asked, masks = prompts([things[i] for i in chosen], rng)
+        small = self.model.logits(radiographs.to_rgb(images[chosen]), asked)
         logits = F.interpolate(small[:, None], masks.shape[1:], mode="bilinear")[:, 0]
         return Step(found := loss(logits, masks), {"loss": found.detach()})
 
@@ -169,25 +254,38 @@ def drawn_from() -> dict[str, str]:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """The Dice coefficient on validation slices of each task, in the true box and in the whole picture."""
+    """The Dice coefficient on validation slices of each task.
+
+    Of the lesion: in its box, in that box mirrored to the other side, and in the whole picture; and of what else is
+    there, each in its own box. Where the box decides, the first and the last are high and the two between are low.
+    """
     model = load(f"local-dir:{folder}", Segmenter)
     found = {}
     for task in scans.TASKS:
-        drawn = scans.pool((task,), CHECKED, split="validation")
-        images, exact = radiographs.to_rgb(drawn.images), boxes(drawn.masks)
-        whole = torch.tensor([[0.0, 0.0, grey.SIZE, grey.SIZE]]).expand_as(exact)
-        kept = model.embed(images)
-        for what, asked in (("true box", exact), ("whole picture", whole)):
-            masks = model.segment(images, asked, embeddings=kept)
-            found[f"{task}, {what}"] = overlap.dice(masks, drawn.masks).mean().item()
+        shown, things = slices((task,), CHECKED, split="validation")
+        images, lesions = radiographs.to_rgb(shown), torch.stack([masks[0] for masks in things])
+        kept, exact = model.embed(images), boxes(lesions)
+        left, top, right, bottom = exact.unbind(1)
+        asked = {
+            "true box": exact,
+            "mirrored box": torch.stack([grey.SIZE - right, top, grey.SIZE - left, bottom], 1),
+            "whole picture": torch.tensor([[0.0, 0.0, grey.SIZE, grey.SIZE]]).expand_as(exact),
+        }
+        for what, box in asked.items():
+            masks = model.segment(images, box, embeddings=kept)
+            found[f"{task}, {what}"] = overlap.dice(masks, lesions).mean().item()
+        others, of = torch.cat([masks[1:] for masks in things]), [i for i, m in enumerate(things) for _ in m[1:]]
+        masks = model.segment(images[of], boxes(others), embeddings=kept[of])
+        found[f"{task}, other things"] = overlap.dice(masks, others).mean().item()
     return {"scores": found}
 
 
 def readable(card: dict[str, Any]) -> str:
     """A SAM's card as Markdown."""
     training, recipe, found = card["training"], card["training"]["recipe"], card["scores"]
+    asked = ("true box", "mirrored box", "whole picture", "other things")
     rows = [
-        f"| {told.name} | {found[f'{task}, true box']:.3f} | {found[f'{task}, whole picture']:.3f} |"
+        " | ".join([f"| {told.name}", *(f"{found[f'{task}, {what}']:.3f}" for what in asked)]) + " |"
         for task, told in scans.TASKS.items()
     ]
     return f"""# pocket/{card["name"]}
@@ -198,14 +296,18 @@ A SAM for drawn slices, small enough to ship: transformers' `SamModel`, {grey.SI
 
 - **These are drawings and not medical data.** The model knows nothing of real scans.
 - **Data**: {recipe["steps"]} batches of {recipe["batch"]} from a pool of {recipe["pool"]} slices with lesions (scans
-  {training["scans"]}) of all four tasks, each with a box: the lesion's ({1 - LOOSE - WHOLE:.0%}), a loose one
-  ({LOOSE:.0%}), or the whole picture ({WHOLE:.0%}).
+  {training["scans"]}) of all four tasks. {WHOLE:.0%} of the boxes are the whole picture, and ask for the largest thing
+  there is. The others are made for the lesion ({LESIONS:.0%}), or for a lung, the heart, a layer and the like:
+  {LOOSE:.0%} of all are loose, and {ELSEWHERE:.0%} were moved to another place, where the answer is what fits (an IoU
+  of {FITS:g} with its own box), or the ellipse that the box holds.
 - **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]};
   {training["minutes"]} minutes on one CPU core that others used too; final loss {training["final_loss"]}.
 - **Difference to the published SAM**: it has seen slices of the very tasks it is examined on (never the same ones), so
-  that what a mask lacks is lacking in the box.
+  that what a mask lacks is mostly lacking in the box. Where nothing fits a box, its ellipse is no outline of anything.
 
-Dice coefficient on {CHECKED} validation slices of each task:
+Dice coefficient on {CHECKED} validation slices of each task, of the lesion in three boxes, and of what else is there
+(lungs, layers and the like) in boxes of its own. Where the box decides, the two in the middle are low, except that a
+breast's lesion lies near the middle, where the mirrored box still fits much of it:
 
-{cards.table("| | in the true box | in the whole picture |", rows)}
+{cards.table("| | in the true box | in that box mirrored | in the whole picture | other things in their boxes |", rows)}
 """
