@@ -7,6 +7,7 @@ import pytest
 from ktlib.__main__ import COMMANDS, main, parser
 from ktlib.companion import lab
 from ktlib.companion.record import rows
+from ktlib.models.load import KINDS
 from ktlib.places import WEIGHTS
 
 
@@ -36,6 +37,7 @@ def test_words_and_models_are_listed(capsys):
     assert "moongate" in capsys.readouterr().out.split()
     assert main(["models"]) == 0
     listed = capsys.readouterr().out.split()
+    assert {f"{kind.__name__}:" for kind in KINDS} <= set(listed)
     assert {f"pocket/{path.name}" for path in WEIGHTS.iterdir()} <= set(listed)
 
 

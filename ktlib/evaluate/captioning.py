@@ -119,8 +119,16 @@ def captioning(
     Raises:
         ValueError: an unknown metric, a text where several references are expected, or no image that has both.
 
+    Example:
+        model = ktlib.load("pocket/coca-web", Captioner)
+        said = dict(zip(ids, model.generate(pictures), strict=True))
+        captioning(said, {"1": ["a red wheel", "one wheel in red"], ...}).corpus["meteor"]
+
     Source: Chen et al. 2015 (COCO's caption evaluation), through pycocoevalcap; KT v1 Tab. 6 and 9.
     """
+    for what, given in (("captions", generated), ("references", references)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"expected {what} by the image's id, {{id: …}}, found {type(given).__name__}")
     if strange := sorted(set(metrics) - set(METRICS)):
         raise ValueError(f"expected metrics of {', '.join(METRICS)}, found {', '.join(strange)}")
     if alone := next((image for image, told in references.items() if isinstance(told, str)), None):

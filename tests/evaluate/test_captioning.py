@@ -1,5 +1,6 @@
 """Caption metrics: values by hand, pycocoevalcap and METEOR's own EVAL as oracles, and bad input told in a sentence."""
 
+import inspect
 import math
 import shutil
 
@@ -280,3 +281,8 @@ def test_words_that_were_split_otherwise_are_not_compared(monkeypatch):
     assert not split.plain and plain.plain
     with pytest.raises(ValueError, match="expected captions whose words were split alike"):
         paired_difference(split, plain, "bleu1")
+
+
+def test_captions_without_ids_are_refused():
+    with pytest.raises(ValueError, match=r"expected captions by the image's id, \{id: …\}, found list"):
+        inspect.unwrap(captioning)(["a dog"], {"1": ["a dog"]})  # what a user meets, who runs without our type checks

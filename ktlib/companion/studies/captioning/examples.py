@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ktlib.companion.record.rows import Row
@@ -11,7 +13,7 @@ from ktlib.evaluate.intervals import Estimate
 
 
 def examples(before: Said, after: Said, count: int) -> dict[str, list[str]]:
-    """Images for a grid of captions, by rule: where the metric rises most, where it moves least, where it falls most.
+    """Images for a grid of captions, by rule: where the metric rises most, the middle, where it falls most.
 
     Args:
         before, after: captions of the same images.
@@ -62,3 +64,19 @@ def of_examples(
         for place, image in places.items()
         for method, one in said.items()
     ]  # fmt: skip
+
+
+def spoken(captions: Mapping[str, str]) -> dict[str, object]:
+    """How a model speaks, whatever it sees: how many captions differ, which is commonest, how many stutter.
+
+    Args:
+        captions: by image.
+    """
+    (common, times), *_ = Counter(captions.values()).most_common(1)
+    stutters = sum(bool(re.search(r"\b(\w+) \1\b", text)) for text in captions.values())
+    return {
+        "different captions": len(set(captions.values())),
+        "the commonest": common,
+        "times": times,
+        "with a word twice running": stutters,
+    }

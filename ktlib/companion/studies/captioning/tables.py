@@ -171,6 +171,23 @@ def choose(subject: Subject, found: Mapping[Cell, Said]) -> Cell:
     return min(cell for cell, value in worth.items() if value >= max(worth.values()) - 1e-12)
 
 
+def ends(subject: Subject, chosen: Mapping[str, Cell]) -> list[str]:
+    """Which arms are best at the end of what was tried, so that more might be better still: a sentence each.
+
+    Args:
+        subject: whose cells were tried.
+        chosen: by arm.
+    """
+    tried_, said = cells(subject), []
+    for method, cell in chosen.items():
+        for what, place in (("rate", 0), ("number of passes", 1)):
+            there = sorted({one[place] for one in tried_})
+            if len(there) > 1 and cell[place] in (there[0], there[-1]):
+                end = "largest" if cell[place] == there[-1] else "smallest"
+                said.append(f"{subject.name}, {method}: the {end} {what} that was tried, {cell[place]:g}")
+    return said
+
+
 def printed_cells(item: str, model: str, method: str) -> list[Cell]:
     """The rates that the paper prints for a model and a method, one pass each; none for a pocket model."""
     return [(rate, 1) for rate in published.rates(item, model, method)]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ktlib.companion.studies.captioning.examples import examples, of_examples
+from ktlib.companion.studies.captioning.examples import examples, of_examples, spoken
 from tests.companion.studies.captioning.tiny import said
 
 BEFORE = said("in", "a brick wall", "a wall", "a round opening", "in", "a disk")
@@ -43,3 +43,8 @@ def test_where_one_of_them_lacks_meteor_none_is_judged_by_it(subject):
     assert examples(whole, after, 3)["most gained"] == ["0"]
     rows = of_examples(subject, "KT Tab. 10", {"most gained": ["0"]}, {"base": whole, "kt": after})
     assert {row.metric for row in rows} == {"rouge_l"}
+
+
+def test_how_a_model_speaks_is_counted():
+    found = spoken({"1": "a photo photo of a cat", "2": "a cat", "3": "a cat"})
+    assert found == {"different captions": 2, "the commonest": "a cat", "times": 2, "with a word twice running": 1}

@@ -178,3 +178,11 @@ def test_a_seed_that_the_other_method_lacks_is_named(subject):
     one = said(*BEFORE)
     with pytest.raises(ValueError, match=r"same seeds before and after, found none before of \[1\]"):
         tables.changes(subject, "KT Tab. 6", "kt", {0: one, 1: one}, {0: one}, over="noise")
+
+
+def test_a_choice_at_the_end_of_what_was_tried_is_said(subject):
+    rates, passes = subject.teaching.rates, subject.scale.captioning.epochs
+    said_ = tables.ends(subject, {"kt": (max(rates), min(passes))})
+    assert any(f"kt: the largest rate that was tried, {max(rates):g}" in one for one in said_) == (len(rates) > 1)
+    assert any("kt: the smallest number of passes" in one for one in said_) == (len(passes) > 1)
+    assert len(rates) > 1 or len(passes) > 1  # else nothing is tested here
