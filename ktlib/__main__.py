@@ -29,12 +29,7 @@ class Command:
 
 def models(_: Arguments) -> None:
     """List what `load` takes."""
-<<<<<<< HEAD
     from ktlib.models.load import KINDS, available  # when chosen
-=======
-    from ktlib.models import available  # when chosen
-    from ktlib.models.load import KINDS  # when chosen
->>>>>>> main
 
     for kind in KINDS:
         print(f"{kind.__name__}:", *available(kind), sep="\n  ")
