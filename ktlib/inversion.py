@@ -237,7 +237,7 @@ def invert(
     Source: KT v1, Eq. 3 and 4; Sec. 4.3 for pair scorers.
     """
     settings = settings or InversionSettings()
-    seeds = [seed] * len(descriptions) if isinstance(seed, int) else list(seed)
+    seeds = list(seed) if isinstance(seed, Sequence) else [seed] * len(descriptions)
     if not descriptions or isinstance(descriptions, str) or len(seeds) != len(descriptions):
         raise ValueError(
             f"expected a list of descriptions and one seed each, found {descriptions!r} and {len(seeds)} seeds"

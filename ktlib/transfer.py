@@ -238,10 +238,10 @@ def transfer(
     if told and not settings.tells:
         raise ValueError(f"expected nothing told for {type(settings).__name__}: pass CaptioningSettings, or no told")
     check_seed(seed)
-    if images is not None:
-        inputs.check_images(images, pixels=getattr(settings, "layer", None) is None)
     if not (count := len(told if images is None else images)):
         raise ValueError("expected images, or texts to tell without any, found none: there is nothing to learn from")
+    if images is not None:
+        inputs.check_images(images, pixels=getattr(settings, "layer", None) is None)
     texts = [captions] * count if isinstance(captions, str) else list(captions)
     if len(texts) != count:
         raise ValueError(f"expected one caption or one an image, found {len(texts)} for {count} images")

@@ -1,6 +1,7 @@
 """Inversion: it climbs, it repeats itself, it does not care about its neighbours, it resumes."""
 
 import dataclasses
+import inspect
 import math
 
 import pytest
@@ -268,3 +269,8 @@ def test_steps_that_the_sizes_do_not_fit_are_refused(steps):
         InversionSettings(steps=steps)
     InversionSettings().stretched(steps)
     InversionSettings(steps=steps, layer=1)  # activations do not grow
+
+
+def test_a_seed_that_is_no_whole_number_is_said(model):
+    with pytest.raises(ValueError, match="expected a seed of 64 bits, .* found 1.5"):
+        inspect.unwrap(invert)(model, ["a window"], seed=1.5, progress=False)

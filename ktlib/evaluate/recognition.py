@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ktlib.bounds import COUNT
 from ktlib.data.images import read_folder
 from ktlib.data.prompts import PLAIN
 from ktlib.models.dual import DualEncoder
@@ -40,6 +41,8 @@ def zero_shot(
     Raises:
         ValueError: names or templates that are no lists, a template without its `{}`, or pictures that are none.
     """
+    if not COUNT.holds(top):
+        raise ValueError(f"expected top to be {COUNT}, found {top!r}")
     _warn_of_twins(names)
     if not isinstance(pictures, Tensor):
         pictures = read_folder(Path(pictures), size=model.image_size)
@@ -106,11 +109,13 @@ def recognition(
             it as ViLT's code does, for a benchmark's names. One of the concept is refused.
 
     Raises:
-        ValueError: the concept is a known name already, or a label has no name.
+        ValueError: the concept is a known name already, a label has no name, or there are no known pictures.
 
     Source: protocol of KT v1, Tab. 1: target among known names plus concept, retention on the
         known names alone (D8).
     """
+    if not isinstance(concept, str) or not concept.strip():
+        raise ValueError(f"expected the name of a concept, found {concept!r}")
     if twins := [name for name in known_names if _folded(name) == _folded(concept)]:
         raise ValueError(
             f"expected a concept beside the known names, found {concept!r} among them as {twins[0]!r}, which comes "
@@ -125,6 +130,11 @@ def recognition(
     chosen = scored(pictures).argmax(1)
     alone, beside = [], []
     for images, labels in known:
+        if labels.shape != images.shape[:1] or labels.is_floating_point():
+            raise ValueError(
+                f"expected one whole number for each of {len(images)} known pictures, found labels of the shape "
+                f"{tuple(labels.shape)} and {labels.dtype}"
+            )
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(known_names):
             found = f"{int(labels.min())} to {int(labels.max())}"
             raise ValueError(f"expected labels of the {len(known_names)} known names, from 0 on, found {found}")
@@ -132,6 +142,8 @@ def recognition(
         labels = labels.to(scores.device)
         alone.append(scores[:, :-1].argmax(1) == labels)
         beside.append(scores.argmax(1) == labels)
+    if not alone:
+        raise ValueError("expected known pictures, found none: what the model still knows cannot be said without any")
     return Recognition(
         target=(chosen == len(known_names)).cpu(),
         retained=torch.cat(alone).cpu(),

@@ -140,11 +140,15 @@ def read(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         try:
-            return torch.load(file, map_location="cpu", weights_only=True)
+            found = torch.load(file, map_location="cpu", weights_only=True)
         except (OSError, MemoryError):
             raise
         except Exception as error:  # the unpickler throws whatever a damaged file leads it to
             raise pickle.UnpicklingError(str(error)) from error
+    if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()):
+        kind = type(found).__name__ if not isinstance(found, Mapping) else f"{', '.join(map(str, list(found)[:3]))}, …"
+        raise ValueError(f"expected tensors by name in {file}, found {kind}; save the model's state_dict alone")
+    return dict(found)
 
 
 @contextlib.contextmanager
@@ -154,6 +158,7 @@ def reading(file: Path) -> Iterator[None]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is a pointer of Git LFS, is damaged, or holds more than tensors.
+        RuntimeError: it holds the weights of another model.
     """
     if not file.is_file():
         raise FileNotFoundError(f"expected weights in {file}, found {'a folder' if file.is_dir() else 'nothing'}")
@@ -173,7 +178,8 @@ def reading(file: Path) -> Iterator[None]:
         raise ValueError(f"expected weights in {file}, found a damaged file ({error}); fetch it again") from error
     except RuntimeError as error:
         if "PytorchStreamReader" not in str(error):
-            raise
+            what = " ".join(str(error).split())
+            raise RuntimeError(f"expected the weights of this model in {file}, found others: {what}") from error
         raise ValueError(f"expected weights in {file}, found a damaged file; fetch it again") from error
 
 

@@ -146,9 +146,9 @@ class DualEncoder(nn.Module):
         """The visual tower from a block on, whose images are activations (KT v1, Eq. 4).
 
         Raises:
-            ValueError: the visual tower is no vision transformer.
+            ValueError: the visual tower is no vision transformer, or has no such block.
         """
-        self._vision_transformer()
+        self._blocks(block)
         return InnerBlocks(self, block)
 
     def inner(
@@ -157,7 +157,7 @@ class DualEncoder(nn.Module):
         """Activations that enter transformer block `block` of the visual tower (KT v1, Eq. 4)."""
         tower = self._vision_transformer()
         x = tower._embeds(self._prepare(images))
-        for layer in tower.transformer.resblocks[:block]:
+        for layer in self._blocks(block)[:block]:
             x = layer(x)
         return x
 
@@ -166,7 +166,7 @@ class DualEncoder(nn.Module):
     ) -> Float[Tensor, "batch dim"]:
         """Unit vectors of activations that enter block `block`: the visual tower from there on."""
         tower, x = self._vision_transformer(), tokens
-        for layer in tower.transformer.resblocks[block:]:
+        for layer in self._blocks(block)[block:]:
             x = layer(x)
         pooled, _ = tower._pool(x)
         return self._finish(pooled if tower.proj is None else pooled @ tower.proj, normalize)
@@ -251,6 +251,13 @@ class DualEncoder(nn.Module):
         if not hasattr(self.visual, "_embeds"):
             raise ValueError(f"inner layers need a vision transformer; {self.name} has {type(self.visual).__name__}")
         return self.visual
+
+    def _blocks(self, block: int) -> Any:
+        """The blocks of the visual tower, one of which is asked for."""
+        blocks = self._vision_transformer().transformer.resblocks
+        if not 0 <= block < len(blocks):
+            raise ValueError(f"expected a block of {self.name}, 0 to {len(blocks) - 1}, found {block}")
+        return blocks
 
     @staticmethod
     def _finish(features: Tensor, normalize: bool) -> Tensor:

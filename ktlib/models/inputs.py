@@ -24,8 +24,11 @@ def check_images(images: Tensor, *, pixels: bool = True) -> None:
         pixels: whether they are pictures; activations need only be finite numbers.
 
     Raises:
-        ValueError: another layout, no pixel, 8-bit pixels, another range, or numbers that are not finite.
+        ValueError: no tensor, another layout, no image, no pixel, 8-bit pixels, another range, or numbers that are not
+            finite.
     """
+    if not isinstance(images, Tensor):
+        raise ValueError(f"expected images as a tensor, found {type(images).__name__}; make one (torch.from_numpy)")
     shape = tuple(images.shape)
     if images.ndim == 5:
         raise ValueError(f"expected images of one concept (batch, 3, height, width), found {shape}: pass images[0]")
@@ -35,7 +38,9 @@ def check_images(images: Tensor, *, pixels: bool = True) -> None:
         raise ValueError(f"expected images of a pixel at least, found {shape}")
     if not images.is_floating_point():
         raise ValueError(f"expected float images in [0, 1], found {images.dtype}: divide by 255")
-    if images.requires_grad or not images.numel():
+    if not len(images):
+        raise ValueError(f"expected images, found an empty batch, {shape}")
+    if images.requires_grad:
         return
     low, high = (bound.item() for bound in images.aminmax())
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -77,13 +82,16 @@ def prepare(images: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor) ->
 
 
 def check_texts(texts: Sequence[str]) -> None:
-    """Refuse one string where a list is expected: its letters would be taken for texts.
+    """Refuse one string where a list is expected, for its letters would be taken for texts, and texts that say nothing.
 
     Raises:
-        ValueError: it is a string.
+        ValueError: it is a string, has no text, or one of them is empty or none at all.
     """
     if isinstance(texts, str):
         raise ValueError(f"expected a list of texts, found one string: write [{texts!r}]")
+    if not len(texts) or (odd := [text for text in texts if not isinstance(text, str) or not text.strip()]):
+        found = f"{odd[0]!r} among {len(texts)}" if len(texts) else "none"
+        raise ValueError(f"expected texts that say something, found {found}; leave it out, or write it")
 
 
 def prompts(names: Sequence[str], templates: Sequence[str]) -> list[str]:
@@ -100,6 +108,8 @@ def prompts(names: Sequence[str], templates: Sequence[str]) -> list[str]:
         if isinstance(texts, str) or not len(texts) or not all(isinstance(text, str) for text in texts):
             hint = f": write [{texts!r}]" if isinstance(texts, str) else ""
             raise ValueError(f"expected a list of {what}, found {texts!r}{hint}")
+    if list(names) != [""] and not all(name.strip() for name in names):
+        raise ValueError(f"expected names, found an empty one among {list(names)!r}; write it, or leave it out")
     if list(names) != [""] and (odd := [text for text in templates if text.count("{}") != 1]):
         raise ValueError(f"expected one {{}} for the name in every template, found {odd[0]!r}")
     return [template.replace("{}", name) for name in names for template in templates]

@@ -86,6 +86,8 @@ def load(name: str, kind: Any = None, *, weights: str | Path | None = None) -> M
         FileNotFoundError: published weights that are not here, and downloads are switched off; no such folder.
         RuntimeError: damaged weights, or a key that is missing or unknown.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"expected a model's name, found {name!r}; for a folder write '{LOCAL}{name}'")
     if name.startswith(LOCAL):
         with checkpoints.in_folder(Path(name.removeprefix(LOCAL))):
             return _load(name, kind, weights)
@@ -101,6 +103,8 @@ def _load(name: str, kind: Any, weights: str | Path | None) -> Model:
     own = name.startswith(("pocket/", "random/")) or found in (MedCLIP, PairScorer, Segmenter)
     if weights is not None and (own or (found is VisionEncoder and name.startswith(LOCAL))):
         raise ValueError(f"expected no weights for {name}, which has its own, found {weights}")
+    if weights is not None and found in (DualEncoder, Captioner):
+        _check_weights(name, weights)
     if found is DualEncoder:
         return _dual_encoder(name, weights)
     if found is Captioner:
@@ -110,6 +114,17 @@ def _load(name: str, kind: Any, weights: str | Path | None) -> Model:
     if found is Segmenter:
         return _segmenter(name)
     return _pair_scorer(name) if found is PairScorer else _vision_encoder(name, weights)
+
+
+def _check_weights(name: str, weights: str | Path) -> None:
+    """Refuse what is neither a file nor a tag of an architecture of open_clip."""
+    architecture = PUBLISHED.get(name, CAPTIONERS.get(name, name))
+    if not Path(weights).is_file() and str(weights) not in (
+        tags := open_clip.list_pretrained_tags_by_model(architecture)
+    ):
+        raise ValueError(
+            f"expected a file, or one of {name}'s tags ({', '.join(tags) or 'it has none'}), found {str(weights)!r}"
+        )
 
 
 def _kind_of(name: str, kind: Kind | None) -> Kind:

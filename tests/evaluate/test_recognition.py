@@ -1,5 +1,7 @@
 """Zero-shot accuracy: a hand-made model, ties, templates, and an oracle."""
 
+import inspect
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +10,7 @@ from torchvision.utils import save_image
 
 from ktlib.data.prompts import PLAIN
 from ktlib.evaluate.recognition import recognition, zero_shot
+from ktlib.models import load
 from ktlib.models.dual import DualEncoder
 from ktlib.models.protocols import Prompts, Recogniser
 from ktlib.models.scoring import MATCH
@@ -175,3 +178,28 @@ def test_a_benchmark_s_names_may_be_cut_and_the_user_s_concept_may_not(pairs):
         recognition(scorer, "rod", pictures[3:], known, [*NAMES[:2], long], too_long="cut")
     with pytest.raises(ValueError, match="expected at most 40 tokens"):
         recognition(scorer, long, pictures[3:], known, NAMES, too_long="cut")
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ([], "expected known pictures, found none"),
+        ([(torch.rand(2, 3, 64, 64), torch.tensor([0]))], "for each of 2 known pictures, found labels of the shape"),
+        ([(torch.rand(1, 3, 64, 64), torch.tensor([0.0]))], "found labels of the shape .* and torch.float32"),
+    ],
+)
+def test_known_pictures_without_a_label_each_are_refused(known, said):
+    model = load("pocket/clip-b")
+    with pytest.raises(ValueError, match=said):
+        inspect.unwrap(recognition)(model, "moongate", torch.rand(2, 3, 64, 64), known, ["window", "tunnel"])
+
+
+@pytest.mark.parametrize("concept", ["", " ", ["moongate"], None])
+def test_a_concept_without_a_name_is_refused(concept):
+    with pytest.raises(ValueError, match="expected the name of a concept, found"):
+        inspect.unwrap(recognition)(load("pocket/clip-b"), concept, torch.rand(2, 3, 64, 64), [], ["window"])
+
+
+def test_no_name_at_all_cannot_be_the_likeliest(model, images):
+    with pytest.raises(ValueError, match="expected top to be a whole number of 1 or more, found 0"):
+        zero_shot(model, images, ["a", "b"], top=0)

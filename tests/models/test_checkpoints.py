@@ -147,3 +147,10 @@ def test_weights_that_cannot_be_read_are_named_with_the_cause(tmp_path, name, co
     assert "weights_only" not in str(caught.value)
     with pytest.raises(FileNotFoundError, match="expected weights in .*, found nothing"):
         checkpoints.read(tmp_path / "absent.pth")
+
+
+def test_what_is_no_tensors_by_name_is_refused(tmp_path):
+    for found, said in (([1], "found list"), ({"model": {"a": torch.ones(1)}, "epoch": 3}, "found model, epoch, …")):
+        torch.save(found, tmp_path / "a.pth")
+        with pytest.raises(ValueError, match=rf"expected tensors by name in .*a\.pth, {said}; save the model's state"):
+            checkpoints.read(tmp_path / "a.pth")

@@ -100,3 +100,11 @@ def test_a_tower_that_is_no_transformer_has_no_block_to_begin_with(model):
     model.clip.visual = torch.nn.Identity()
     with pytest.raises(ValueError, match="inner layers need a vision transformer; tiny has Identity"):
         model.from_block(1)
+
+
+def test_a_block_that_the_tower_does_not_have_is_refused(model, images):
+    for block in (99, -1):
+        with pytest.raises(ValueError, match=rf"expected a block of .*, 0 to \d+, found {block}"):
+            model.inner(images, block)
+        with pytest.raises(ValueError, match="expected a block of"):
+            model.from_block(block)

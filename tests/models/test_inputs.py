@@ -1,5 +1,6 @@
 """What enters a model is checked and prepared in one place, and every adapter goes through it."""
 
+import inspect
 from types import SimpleNamespace
 
 import pytest
@@ -156,3 +157,25 @@ def test_a_text_that_would_be_cut_off_is_refused():
 def test_a_picture_without_pixels_is_named():
     with pytest.raises(ValueError, match=r"expected images of a pixel at least, found \(2, 3, 0, 5\)"):
         inputs.check_images(torch.rand(2, 3, 0, 5))
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [([], "found none"), ([""], "found ''"), (["a", "  "], "found '  ' among 2"), ([None], "found None")],
+)
+def test_texts_that_say_nothing_are_refused(texts, said):
+    with pytest.raises(ValueError, match=f"expected texts that say something, {said}"):
+        inspect.unwrap(inputs.check_texts)(texts)
+
+
+def test_a_name_that_is_empty_is_refused_save_where_the_templates_say_all():
+    assert inputs.prompts([""], ["a moongate"]) == ["a moongate"]
+    with pytest.raises(ValueError, match="expected names, found an empty one"):
+        inputs.prompts(["window", " "], ["a {}"])
+
+
+def test_no_images_and_no_tensor_are_refused():
+    with pytest.raises(ValueError, match=r"expected images, found an empty batch, \(0, 3, 4, 4\)"):
+        inputs.check_images(torch.rand(0, 3, 4, 4))
+    with pytest.raises(ValueError, match="expected images as a tensor, found ndarray"):
+        inspect.unwrap(inputs.check_images)(torch.rand(1, 3, 4, 4).numpy())

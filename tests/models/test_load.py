@@ -1,6 +1,7 @@
 """One loader: every name, every kind, and errors that help."""
 
 import importlib
+import inspect
 import json
 import shutil
 
@@ -204,3 +205,17 @@ def test_a_folder_of_ones_own_that_is_damaged_is_named(tmp_path):
     (mine / checkpoints.PAIR).write_bytes(checkpoints.POINTER + b"/spec/v1\n")
     with pytest.raises(ValueError, match=r"vilt_model\.safetensors, found a pointer of Git LFS"):
         load(f"local-dir:{mine}")
+
+
+def test_weights_that_are_neither_a_file_nor_a_tag_are_refused_before_anything_is_built(tmp_path):
+    for weights in ("nosuchtag", tmp_path / "absent.pt"):
+        with pytest.raises(ValueError, match=r"expected a file, or one of ViT-B-32's tags \(openai, .*\), found '"):
+            load("ViT-B-32", weights=weights)
+    torch.save({"a": torch.ones(1)}, tmp_path / "other.pt")
+    with pytest.raises(RuntimeError, match=r"expected the weights of this model in .*other\.pt, found others"):
+        load("openai/ViT-B-32", weights=tmp_path / "other.pt")
+
+
+def test_a_path_is_no_name(tmp_path):
+    with pytest.raises(ValueError, match="expected a model's name, found .*; for a folder write 'local-dir:"):
+        inspect.unwrap(load)(tmp_path)
