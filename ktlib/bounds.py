@@ -40,7 +40,8 @@ class Bound:
             return False
         if not self.whole and not math.isfinite(value):
             return self.infinite and value == math.inf
-        return self.least <= value <= self.most and not (self.above and value == self.least)
+        number = int(value) if isinstance(value, Integral) else float(value)
+        return self.least <= number <= self.most and not (self.above and number == self.least)
 
 
 COUNT = Bound(1, whole=True)
@@ -79,5 +80,5 @@ def check_seed(seed: Any) -> None:
     Raises:
         ValueError: it is no whole number of 64 bits.
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= int(seed) < 2**64:
         raise ValueError(f"expected a seed of 64 bits, a whole number from 0 to 2**64 - 1, found {seed!r}")

@@ -55,3 +55,12 @@ def test_a_finished_model_is_not_replaced_unless_told(tmp_path):
 def test_a_training_without_steps_is_refused(tmp_path, steps):
     with pytest.raises(ValueError, match=f"expected steps to be a whole number of 1 or more, found {steps}"):
         training.train("clip-b", tmp_path, steps=steps)
+
+
+def test_what_cannot_be_or_cannot_be_written_is_refused_before_the_first_step(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="expected a folder for the model at .*file, found that it is not"):
+        training.train("clip-b", tmp_path / "file", steps=1)
+    with pytest.raises(ValueError, match="expected familiarity to be a finite number of 0 or more, found nan"):
+        training.train("clip-b", tmp_path, familiarity=float("nan"))
+    assert not list(tmp_path.glob("*.json"))

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ktlib.bounds import COUNT
+from ktlib import store
+from ktlib.bounds import COUNT, NOT_NEGATIVE
 from ktlib.pocket.training import captioner, cards, clip, encoders, loop, medical, scan_clip, segmenter, vilt
 
 FAMILIES: tuple[cards.Family, ...] = (clip, encoders, vilt, captioner, medical, scan_clip, segmenter)
@@ -44,7 +45,7 @@ def train(name: str, folder: Path, *, save_every: int = 100, replace: bool = Fal
 
     Raises:
         ValueError: there is no such recipe, it does not have what should be changed, nothing would be trained, or a
-            finished model is in the folder.
+            finished model is in the folder, or nothing can be written there.
     """
     chosen, recipe = family(name), RECIPES[name]
     wanted = {what: value for what, value in changes.items() if value is not None}
@@ -53,6 +54,8 @@ def train(name: str, folder: Path, *, save_every: int = 100, replace: bool = Fal
         raise ValueError(
             f"expected a change of {', '.join(known)} for {name}, found {', '.join(unknown)}; leave it out"
         )
+    if "familiarity" in wanted and not NOT_NEGATIVE.holds(wanted["familiarity"]):
+        raise ValueError(f"expected familiarity to be {NOT_NEGATIVE}, found {wanted['familiarity']}")
     for what in ("steps", "batch"):
         if what in wanted and not COUNT.holds(wanted[what]):
             raise ValueError(f"expected {what} to be {COUNT}, found {wanted[what]}: nothing would be trained")
@@ -61,6 +64,7 @@ def train(name: str, folder: Path, *, save_every: int = 100, replace: bool = Fal
             f"expected no finished model in {folder}, found one; train into another folder (--out), or put it in the "
             "place of this one (--replace)"
         )
+    store.prepare(folder, what="a folder for the model")
     learner = chosen.learner(name, dataclasses.replace(recipe, **wanted))
     loop.train(learner, folder, save_every=save_every, drawn_from=chosen.drawn_from())
     cards.write(chosen, name, folder)
