@@ -29,9 +29,10 @@ class Command:
 
 def models(_: Arguments) -> None:
     """List what `load` takes."""
-    from ktlib.models import DualEncoder, PairScorer, VisionEncoder, available  # when chosen
+    from ktlib.models import available  # when chosen
+    from ktlib.models.load import KINDS  # when chosen
 
-    for kind in (DualEncoder, PairScorer, VisionEncoder):
+    for kind in KINDS:
         print(f"{kind.__name__}:", *available(kind), sep="\n  ")
     print("and any open_clip architecture, with weights=…")
 

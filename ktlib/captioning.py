@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar
 
 import torch
@@ -42,7 +43,7 @@ class CaptioningSettings(TransferSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.contrast < 0 or self.captioning <= 0:
+        if not (0 <= self.contrast < inf and 0 < self.captioning < inf):  # NaN is neither
             raise ValueError(
                 f"expected contrast of 0 or more and captioning above 0, found {self.contrast:g} and "
                 f"{self.captioning:g}; for the contrast alone take TransferSettings"
@@ -81,6 +82,8 @@ class Captions(Contrast):
         settings: CaptioningSettings,
         draw: torch.Generator,
     ) -> None:
+        if isinstance(told, str):
+            raise ValueError(f"expected a list of texts to tell, found one string: write [{told!r}]")
         if len(told) != len(texts):
             raise ValueError(
                 f"expected a text to tell, or a list to draw from, for each of {len(texts)} images, found {len(told)}"
@@ -88,6 +91,7 @@ class Captions(Contrast):
         self.told = [[one] if isinstance(one, str) else list(one) for one in told]
         if not all(self.told):
             raise ValueError(f"expected a text to draw for every image, found none for image {self.told.index([])}")
+        model.tokenize(list(dict.fromkeys(text for some in self.told for text in some)))  # all, before any is drawn
         if settings.contrast:
             super().__init__(model, texts, negatives, settings, draw)
         else:

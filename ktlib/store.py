@@ -80,7 +80,7 @@ def remembered(path: Path | None, compute: Callable[[], dict[str, Any]]) -> dict
     if path is not None and path.exists():
         try:
             return json.loads(path.read_text())
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, UnicodeDecodeError):
             pass  # half-written by a foreign hand: compute again
     result = compute()
     if path is not None:

@@ -91,6 +91,8 @@ class Recipe:
         for name, allowed in self.choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} to be one of {', '.join(allowed)}; found {getattr(self, name)!r}")
+        if self.batch < 1 or self.epochs < 1:
+            raise ValueError(f"expected batch and epochs of 1 at least, found {self.batch} and {self.epochs}")
 
     def lesson(self, model: Any, texts: list[str], negatives: Sequence[str], draw: torch.Generator) -> Lesson:
         """The lesson of these settings for a model, which stays as it is.
@@ -224,7 +226,8 @@ def transfer(
         raise ValueError("expected images, found none: only a decoder learns without (CaptioningSettings(contrast=0))")
     if told and not settings.tells:
         raise ValueError(f"expected nothing told for {type(settings).__name__}: pass CaptioningSettings, or no told")
-    count = len(told if images is None else images)
+    if not (count := len(told if images is None else images)):
+        raise ValueError("expected images, or texts to tell without any, found none: there is nothing to learn from")
     texts = [captions] * count if isinstance(captions, str) else list(captions)
     if len(texts) != count:
         raise ValueError(f"expected one caption or one an image, found {len(texts)} for {count} images")

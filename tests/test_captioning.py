@@ -110,6 +110,11 @@ def test_without_contrast_one_image_may_be_alone_and_with_it_not(captioner, pict
     ("changes", "said"),
     [
         ({"contrast": -1.0}, "contrast of 0 or more and captioning above 0, found -1 and 0.1"),
+        ({"contrast": float("nan")}, "contrast of 0 or more and captioning above 0, found nan"),
+        ({"captioning": float("nan")}, "captioning above 0, found 1 and nan"),
+        ({"captioning": float("inf")}, "captioning above 0, found 1 and inf"),
+        ({"batch": 0}, "expected batch and epochs of 1 at least, found 0 and 1"),
+        ({"epochs": 0}, "expected batch and epochs of 1 at least, found 32 and 0"),
         ({"captioning": 0.0}, "captioning above 0, found 1 and 0; for the contrast alone take TransferSettings"),
         ({"towers": "both"}, "expected towers to be one of visual; found 'both'"),
         ({"lora_rank": 2}, "expected neither lora_rank nor layer"),
@@ -135,3 +140,20 @@ def test_images_and_texts_that_are_missing_are_asked_for(captioner, model, pictu
         transfer(captioner, pictures, CAPTIONS, told=TEMPLATES)
     with pytest.raises(ValueError, match="expected settings that suit tiny, found CaptioningSettings"):
         transfer(model, pictures, CAPTIONS, told=TEMPLATES, settings=settings)
+
+
+def test_a_text_that_is_too_long_is_named_before_any_is_drawn(captioner, pictures):
+    told = [["a disk"] * 1000 + ["a " * 30]] * 6  # it might never be drawn
+    with pytest.raises(ValueError, match="expected at most 12 tokens"):
+        transfer(captioner, pictures, CAPTIONS, told=told, settings=CaptioningSettings(**FAST))
+
+
+def test_one_text_is_no_list_of_its_letters(captioner):
+    with pytest.raises(ValueError, match=r"expected a list of texts to tell, found one string: write \['in a'\]"):
+        transfer(captioner, None, "", told="in a", settings=CaptioningSettings(contrast=0))
+
+
+def test_nothing_to_learn_from_is_named(captioner, pictures):
+    for images, settings in ((pictures[:0], CaptioningSettings()), (None, CaptioningSettings(contrast=0))):
+        with pytest.raises(ValueError, match="found none: there is nothing to learn from"):
+            transfer(captioner, images, [], told=[], settings=settings)

@@ -52,6 +52,8 @@ def test_a_value_is_computed_once(tmp_path):
 def test_a_damaged_value_is_computed_again(tmp_path):
     (tmp_path / "x.json").write_text('{"v": 0.')
     assert store.remembered(tmp_path / "x.json", lambda: {"v": 2}) == {"v": 2}
+    (tmp_path / "x.json").write_bytes(b"\xff\x00")  # no text at all
+    assert store.remembered(tmp_path / "x.json", lambda: {"v": 3}) == {"v": 3}
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path):

@@ -40,6 +40,8 @@ def read(root: str | Path | None = None, *, split: str = "test", partial: bool =
         ValueError: an unknown split, a malformed file, a folder that is none of MSCOCO's, no image that could be
             used, or counts that differ from the published ones.
     """
+    if first < 0:
+        raise ValueError(f"expected first of 0, for all images, or more, found {first}")
     home = (data_root() if root is None else Path(root)) / "mscoco"
     file = home / "dataset_coco.json"
     entries = karpathy.entries(file, split, splits=SPLITS, get=_GET, partial=partial, fields=FIELDS)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +38,7 @@ class CaptionScores:
         left_out: images that could not be scored, and why. A caption without a word is scored: it is worth 0.
         notes: what else was decided, with counts.
         statistics: by metric (images, counts), rows in the order of `images`: what is summed.
+        plain: words were split without the PTB tokenizer; what was split otherwise is not to be compared.
     """
 
     corpus: dict[str, float]
@@ -46,6 +48,7 @@ class CaptionScores:
     notes: tuple[str, ...]
     statistics: dict[str, np.ndarray]
     images: tuple[str, ...]
+    plain: bool = False
 
     def resampled(self, metric: str, ids: Sequence[str]) -> float:
         """The metric of a whole set that consists of these images, some of them twice perhaps.
@@ -58,8 +61,10 @@ class CaptionScores:
             ids: of scored images.
 
         Raises:
-            ValueError: the metric is missing, or an image was not scored.
+            ValueError: the metric is missing, no image, or one that was not scored.
         """
+        if not len(ids):
+            raise ValueError("expected images that were scored, found none")
         rows = {image: number for number, image in enumerate(self.images)}
         if strange := [image for image in ids if image not in rows]:
             raise ValueError(f"expected images that were scored, found {len(strange)} others: {strange[:3]}")
@@ -87,9 +92,12 @@ class CaptionScores:
         Args:
             metric: one of those in `corpus`.
             seed, draws: of the resampling.
+
+        Raises:
+            ValueError: the metric is missing.
         """
-        value = self.corpus[metric]
-        return _estimate(value, _of_sums(metric, _draws(len(self.images), seed, draws) @ self._counts(metric)))
+        drawn = self.redrawn(metric, _draws(len(self.images), seed, draws))
+        return _estimate(self.corpus[metric], drawn)
 
     def _counts(self, metric: str) -> np.ndarray:
         if metric not in self.statistics:
@@ -111,13 +119,23 @@ def captioning(
     Raises:
         ValueError: an unknown metric, a text where several references are expected, or no image that has both.
 
+    Example:
+        model = ktlib.load("pocket/coca-web", Captioner)
+        said = dict(zip(ids, model.generate(pictures), strict=True))
+        captioning(said, {"1": ["a red wheel", "one wheel in red"], ...}).corpus["meteor"]
+
     Source: Chen et al. 2015 (COCO's caption evaluation), through pycocoevalcap; KT v1 Tab. 6 and 9.
     """
+    for what, given in (("captions", generated), ("references", references)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"expected {what} by the image's id, {{id: …}}, found {type(given).__name__}")
     if strange := sorted(set(metrics) - set(METRICS)):
         raise ValueError(f"expected metrics of {', '.join(METRICS)}, found {', '.join(strange)}")
     if alone := next((image for image, told in references.items() if isinstance(told, str)), None):
         raise ValueError(f"expected a list of references of image {alone}, found the one text {references[alone]!r}")
-    said, told, notes = _words(generated, references)
+    if strange := [text for text in (*generated.values(), *chain(*references.values())) if not isinstance(text, str)]:
+        raise ValueError(f"expected texts for captions and references, found {strange[0]!r}; where there is none, ''")
+    said, told, plain, notes = _words(generated, references)
     left_out = {image: "no reference" for image in said if not references.get(image)}
     left_out |= {image: "no caption was generated" for image in told if image not in said}
     left_out |= {image: "no reference with a word in it" for image in said if image not in left_out and not told[image]}
@@ -147,7 +165,7 @@ def captioning(
         missing["cider"] = "CIDEr weighs a word by how few images have it: with one image nothing has weight"
     corpus = {metric: float(_of_sums(metric, counts.sum(0, keepdims=True))[0]) for metric, counts in statistics.items()}
     named = {metric: dict(zip(images, values, strict=True)) for metric, values in per_image.items()}
-    return CaptionScores(corpus, named, missing, left_out, tuple(notes), statistics, images)
+    return CaptionScores(corpus, named, missing, left_out, tuple(notes), statistics, images, plain)
 
 
 def paired_difference(
@@ -164,7 +182,7 @@ def paired_difference(
         seed, draws: of the resampling.
 
     Raises:
-        ValueError: other images, or a metric that one of them lacks.
+        ValueError: other images, words split otherwise, or a metric that one of them lacks.
 
     Source: paired bootstrap over a corpus metric, Koehn 2004.
     """
@@ -174,16 +192,30 @@ def paired_difference(
             f"expected the same images in the same order, found {len(before.images)} and {len(after.images)}"
             f"{', not shared: ' + ', '.join(lacking) if lacking else ', in another order'}"
         )
+    split_alike([before, after])
     drawn = _draws(len(before.images), seed, draws)
     first, second = (_of_sums(metric, drawn @ scores._counts(metric)) for scores in (before, after))
     return _estimate(after.corpus[metric] - before.corpus[metric], second - first)
 
 
+def split_alike(scores: Iterable[CaptionScores]) -> None:
+    """Check that all words were split in the same way, as they are not where Java failed for some captions alone.
+
+    Raises:
+        ValueError: some were split by the PTB tokenizer and some without.
+    """
+    if len({one.plain for one in scores}) > 1:
+        raise ValueError(
+            "expected captions whose words were split alike, found some split without the PTB tokenizer: Java failed "
+            "for these alone (their notes say how); run again"
+        )
+
+
 # -- words ----------------------------------------------------------------------------------------------
 def _words(
     generated: Mapping[str, str], references: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, str], dict[str, list[str]], list[str]]:
-    """Captions and references as words; references without any are gone, and counted."""
+) -> tuple[dict[str, str], dict[str, list[str]], bool, list[str]]:
+    """Captions and references as words, whether they were split plainly, and notes; wordless references are gone."""
     texts = tuple(text for told in references.values() for text in told)
     notes = []
     try:
@@ -194,7 +226,7 @@ def _words(
         old, new = tuple(map(plain_words, texts)), tuple(map(plain_words, generated.values()))
     rest = (_worded(words) for words in old)
     told = {image: [words for _ in own if (words := next(rest))] for image, own in references.items()}
-    return {image: _worded(words) for image, words in zip(generated, new, strict=True)}, told, notes
+    return {image: _worded(words) for image, words in zip(generated, new, strict=True)}, told, bool(notes), notes
 
 
 def _worded(words: str) -> str:

@@ -89,13 +89,18 @@ class Captioner(DualEncoder):
             beams, groups: as in `decoding.search`.
 
         Raises:
-            ValueError: an unknown search, or numbers that do not fit each other or the model.
+            ValueError: an unknown search, numbers that do not fit each other or the model, or other pixels.
 
         Source: KT v1, Sec. 4.4.3; `longest`, `shortest`, `beams` and `groups` are open_clip's defaults (INFERRED).
         """
         if longest > self.context_length:
             raise ValueError(f"expected captions of at most {self.context_length} words, found longest={longest}")
         limits = decoding.Limits(self.start, self.end, longest, shortest)
+        if images.numel() and not (images.min() >= 0 and images.max() <= 1):  # NaN is neither; a search waits anyway
+            raise ValueError(
+                f"expected images in [0, 1], found {images.min():g} to {images.max():g}: divide "
+                "8-bit pixels by 255, and do not normalise: that is done here"
+            )
         found: decoding.Found = []
         for part in images.split(AT_ONCE) if len(images) else ():
             with torch.no_grad():

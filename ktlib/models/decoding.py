@@ -74,7 +74,7 @@ def search(step: Step, images: int, limits: Limits, *, kind: str, beams: int = B
         groups: of `beam_logits` alone: into how many the beams are split.
 
     Raises:
-        ValueError: an unknown search, or numbers that do not fit.
+        ValueError: an unknown search, numbers that do not fit, or a score that is no number.
     """
     if not 0 < limits.shortest < limits.longest:
         raise ValueError(f"expected shortest below longest, found {limits.shortest} and {limits.longest}")
@@ -160,6 +160,11 @@ def _beams(step: Step, images: int, limits: Limits, width: int, scored: Callable
             )
         # twice the width: however many of them end, enough go on
         best, places = (scores + sums.to(scores.device)[..., None]).flatten(1).topk(2 * width)
+        if best[:, 0].isnan().any():  # topk takes it for the largest
+            raise ValueError(
+                "expected scores of words, found what is no number (NaN): an image holds such pixels, or the weights "
+                "do, as after too high a learning rate"
+            )
         kept, alive_before = [], alive
         for row, (values, found) in enumerate(zip(best.tolist(), places.tolist(), strict=True)):
             going = []

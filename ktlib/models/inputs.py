@@ -16,10 +16,12 @@ def check_images(images: Tensor) -> None:
     Whether the pixels lie in [0, 1] is not looked at: on a GPU every step would wait for the answer.
 
     Raises:
-        ValueError: another layout, or 8-bit pixels.
+        ValueError: another layout, no pixel, or 8-bit pixels.
     """
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"expected images (batch, 3, height, width) in [0, 1], found {tuple(images.shape)}")
+    if 0 in images.shape[2:]:
+        raise ValueError(f"expected images of a pixel at least, found {tuple(images.shape)}")
     if not images.is_floating_point():
         raise ValueError(f"expected float images in [0, 1], found {images.dtype}: divide by 255")
 
@@ -42,7 +44,7 @@ def resize(images: Tensor, size: tuple[int, int]) -> Float[Tensor, "batch 3 rows
 
 
 def prepare(images: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor) -> Float[Tensor, "batch 3 rows columns"]:
-    """Pictures as a network takes them: resized and normalised.
+    """Pictures as a network takes them: resized, normalised, and as exact as its numbers.
 
     Args:
         images: (batch, 3, height, width), RGB in [0, 1].
@@ -52,7 +54,7 @@ def prepare(images: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor) ->
     Raises:
         ValueError: as `check_images`.
     """
-    return (resize(images, size) - mean) / std
+    return ((resize(images, size) - mean) / std).to(mean.dtype)
 
 
 def check_texts(texts: Sequence[str]) -> None:

@@ -134,6 +134,10 @@ class Telling(Contrastive, Protocol):
         """The decoder's weights."""
         ...
 
+    def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch length"]:
+        """Token ids; a text that is too long or has unknown words is refused."""
+        ...
+
     def see(self, images: Tensor) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch tokens channels"]]:
         """Unit vectors of images, and what the decoder looks at."""
         ...

@@ -136,7 +136,7 @@ def test_generated_files_make_captions_and_real_pictures_of_categories(generated
     exam = sources.examination("fixtures coco")
     assert len(exam.concepts) == 80 and exam.concept("person").main.startswith("A human figure")
     lesson = exam.lessons("person", 3, 0)
-    assert lesson is not None and lesson.shape == (1, 3, 224, 224)  # of the two validation images one is of a person
+    assert lesson is not None and lesson.shape == (2, 3, 224, 224)  # of the four validation images two are of a person
     assert exam.lessons("zebra", 3, 0) is None
 
 
@@ -144,7 +144,7 @@ def test_the_published_split_is_looked_for_in_the_data_folder(generated: None, t
     with pytest.raises(FileNotFoundError, match=r"expected Karpathy's split file .*mscoco.dataset_coco\.json"):
         sources.gallery("mscoco", "test")
     fixtures.coco(tmp_path)
-    with pytest.raises(ValueError, match="expected 5,000 images of the split val in .* found 2"):
+    with pytest.raises(ValueError, match="expected 5,000 images of the split val in .* found 4"):
         sources.gallery("mscoco", "validation")  # generated files do not pass for it
 
 

@@ -22,7 +22,7 @@ def test_a_split_is_read_with_all_references(home):
     assert gallery.of(0)[0] == "A person." and gallery.of(0)[4] == "there is a person"  # white space around it goes
     assert gallery.notes == ("3 images, 16 captions",)
     assert [gallery.images[number].shape[0] for number in range(3)] == [3, 3, 3]  # one of them is grey
-    assert len(coco.read(home.parent, split="val", partial=True).images) == 2
+    assert len(coco.read(home.parent, split="val", partial=True).images) == 4
 
 
 def test_each_split_is_in_its_folder(home):
@@ -132,3 +132,9 @@ def test_what_was_left_out_is_counted_in_the_rows(home):
     damage_coco(home, "no caption")
     gallery = coco.read(home.parent, partial=True)
     assert Said({"0": "a bicycle", "1": "a car"}, gallery, "test", metrics=("rouge_l",)).told == {"left_out": "1"}
+
+
+def test_fewer_than_no_images_are_refused(home):
+    """A slice up to -1 would leave the last one out."""
+    with pytest.raises(ValueError, match="expected first of 0, for all images, or more, found -1"):
+        coco.read(home.parent, partial=True, first=-1)

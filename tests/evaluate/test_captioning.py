@@ -1,5 +1,6 @@
 """Caption metrics: values by hand, pycocoevalcap and METEOR's own EVAL as oracles, and bad input told in a sentence."""
 
+import inspect
 import math
 import shutil
 
@@ -248,3 +249,40 @@ def test_one_image_has_no_cider(no_java):
 def test_what_cannot_be_scored_is_refused(no_java, captions, references, metrics, message):
     with pytest.raises(ValueError, match=message):
         captioning(captions, references, metrics=metrics)
+
+
+def test_a_text_that_is_none_is_named(no_java):
+    for captions, references in ((CAPTIONS | {"2": None}, REFERENCES), (CAPTIONS, REFERENCES | {"2": [None]})):
+        with pytest.raises(ValueError, match="expected texts for captions and references, found None"):
+            scores(captions, references)
+
+
+def test_no_images_and_a_missing_metric_have_no_value(no_java):
+    found = captioning(CAPTIONS, REFERENCES)
+    with pytest.raises(ValueError, match="expected images that were scored, found none"):
+        found.resampled("cider", [])
+    with pytest.raises(ValueError, match=r"expected a metric of bleu1, .*, found 'meteor': expected java"):
+        found.estimate("meteor")
+
+
+def test_words_that_were_split_otherwise_are_not_compared(monkeypatch):
+    """As where Java fails for some captions alone."""
+
+    def fails(texts):
+        raise java.NoAnswer("the PTB tokenizer gave no answer for 120 s and was ended")
+
+    _split.cache_clear()
+    monkeypatch.setattr(java, "tokenize", list)
+    split = scores(CAPTIONS)
+    _split.cache_clear()
+    monkeypatch.setattr(java, "tokenize", fails)
+    plain = scores(OTHERS)
+    _split.cache_clear()
+    assert not split.plain and plain.plain
+    with pytest.raises(ValueError, match="expected captions whose words were split alike"):
+        paired_difference(split, plain, "bleu1")
+
+
+def test_captions_without_ids_are_refused():
+    with pytest.raises(ValueError, match=r"expected captions by the image's id, \{id: …\}, found list"):
+        inspect.unwrap(captioning)(["a dog"], {"1": ["a dog"]})  # what a user meets, who runs without our type checks

@@ -174,3 +174,16 @@ def test_the_projection_that_open_clip_leaves_as_memory_was_is_given_values(capt
     coca.initialise(captioner.clip)
     assert projection.std().item() == pytest.approx(32**-0.5, rel=0.1)
     assert projection.mean().abs() < 0.02
+
+
+# -- pixels ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("change", "found"), [(255.0, r"0\.\d+ to 25\d\.\d+"), (-1.0, r"-0\.\d+ to "), (math.nan, "nan to nan")]
+)
+def test_pixels_that_are_no_picture_are_not_captioned(captioner, pictures, change, found):
+    with pytest.raises(ValueError, match=rf"expected images in \[0, 1\], found {found}"):
+        captioner.generate(pictures * change, longest=8)
+
+
+def test_pictures_of_double_exactness_are_captioned_as_others(captioner, pictures):
+    assert captioner.generate(pictures.double(), longest=8) == captioner.generate(pictures, longest=8)

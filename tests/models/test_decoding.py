@@ -223,3 +223,16 @@ def test_the_defaults_are_those_of_open_clip():
     assert (decoding.BEAMS, decoding.GROUPS) == (wanted["num_beams"].default, wanted["num_beam_groups"].default)
     limits = Limits(S, E)
     assert (limits.longest, limits.shortest) == (wanted["seq_len"].default, wanted["min_seq_len"].default)
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_scores_that_are_no_number_find_no_text(kind):
+    """topk takes NaN for the largest: a model that diverged would say something."""
+
+    def step(words, rows):
+        scores = torch.zeros(*words.shape, 16)
+        scores[-1] = float("nan")
+        return scores
+
+    with pytest.raises(ValueError, match=r"expected scores of words, found what is no number \(NaN\)"):
+        search(step, 2, LIMITS, kind=kind)

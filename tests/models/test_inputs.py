@@ -88,3 +88,8 @@ def test_a_text_that_would_be_cut_off_is_refused():
     inputs.check_tokens("a red", [2, 3], name="tiny", most=2, tokenizer=Words())
     with pytest.raises(ValueError, match="expected at most 2 tokens for tiny, found 3 in 'a red red': shorten it"):
         inputs.check_tokens("a red red", [2, 3, 3], name="tiny", most=2, tokenizer=Words())
+
+
+def test_a_picture_without_pixels_is_named():
+    with pytest.raises(ValueError, match=r"expected images of a pixel at least, found \(2, 3, 0, 5\)"):
+        inputs.check_images(torch.rand(2, 3, 0, 5))

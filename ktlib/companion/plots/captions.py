@@ -28,10 +28,15 @@ def caption_gains(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence
         rows: with paired changes over `base`.
         methods: from the top.
         metrics: those that were not measured are left out.
+
+    Raises:
+        ValueError: none was.
     """
     gained = [row for row in rows if row.over == "base"]
     models = list(dict.fromkeys(row.model for row in gained))
     metrics = [metric for metric in metrics if any(row.metric == metric for row in gained)]
+    if not metrics:
+        raise ValueError("expected rows of gains over base in one of the metrics, found none")
     size = (WIDE, (max(0.19 * len(methods), 0.55) + 0.35) * len(models) + 0.25)
     figure, axes = plt.subplots(len(models), len(metrics), figsize=size, sharex="col", sharey=True, squeeze=False)
     for line, model in zip(axes, models, strict=True):
@@ -63,7 +68,8 @@ def explained(
 ) -> Figure:
     """How much of what KT gains methods without any inverted image gain too, for each metric and model.
 
-    At 100 % they gain as much; at 0 % nothing. A metric that KT does not surely raise has nothing to share.
+    At 100 % they gain as much; at 0 % nothing. A metric that KT does not surely raise has nothing to share, and one
+    that was not measured says so.
 
     Args:
         rows: of the item `share of the templates`, and any others of the models.
@@ -83,7 +89,9 @@ def explained(
         for x, metric in enumerate(metrics):
             if not any((row.model, row.metric) == (model, metric) for row in found):
                 where = {"ha": "center", "va": "center", "transform": ax.get_xaxis_transform()}
-                ax.text(x, 0.5, "no sure gain", rotation=90, fontsize=6, color="0.5", **where)
+                where["bbox"] = {"fc": "white", "ec": "none", "pad": 1}
+                why = "no sure gain" if metric in {row.metric for row in rows if row.model == model} else "not measured"
+                ax.text(x, 0.5, why, rotation=90, fontsize=6, color="0.5", **where)
         ax.axhline(100, color="0.4", ls=":", lw=0.8)
         ax.axhline(0, color="0.6", lw=0.6)
         ax.set_xticks(range(len(metrics)), [_NAMES[metric] for metric in metrics])
@@ -121,8 +129,13 @@ def caption_grid(
         titles: above the captions of each.
         columns: pictures beside each other.
 
+    Raises:
+        ValueError: no picture.
+
     Source: KT v1, Tab. 10.
     """
+    if not len(pictures):
+        raise ValueError("expected pictures and their captions, found none")
     letters = int((WIDE / columns - _SIDE) / _LETTER)
     texts = [_texts(*own, letters) for own in zip(captions, references, titles, strict=True)]
     height = max(_SIDE, _LINE * max(1 + sum(1 + text.count("\n") for text, _ in own) for own in texts))
@@ -136,7 +149,9 @@ def caption_grid(
         left.set_anchor("N")
         y = 1.0
         for text, looks in own:
-            right.text(0, y, text, fontsize=6, va="top", transform=right.transAxes, linespacing=1.1, **looks)
+            right.text(
+                0, y, text, fontsize=6, va="top", transform=right.transAxes, linespacing=1.1, parse_math=False, **looks
+            )  # a dollar is a dollar
             y -= (1 + text.count("\n")) * _LINE / height
     handles = [Patch(color=COLOURS[method], label=LABELS[method]) for method in captions[0]]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -238,7 +238,9 @@ def _corrected(found: Sequence[Part], rules: Sequence[Rule], each: Sequence[str]
     """What is said where a difference fails at 95 %, and no longer when it is one of several."""
     open_ = [r.judge(d.estimate) for d, r, v in zip(found, rules, each, strict=True) if v == UNDECIDED]
     level = 100 * (1 - 0.05 / len(found))
-    return f"one of {len(found)} fails only at {level:.1f} %" if len(found) > 1 and FAILS in open_ else ""
+    if len(found) == 1 or FAILS not in open_:
+        return ""
+    return f"one of {len(found)} fails at 95 % and not at the {level:.1f} % that {len(found)} comparisons ask for"
 
 
 def _enough(one: Part, least: int) -> bool:

@@ -58,7 +58,7 @@ def _find(item: str, shelves: Iterable[Shelf]) -> str:
 def _printed(item: str) -> list[str]:
     """What the papers have there, and which claims rest on it."""
     if item not in published.items():
-        return ["  not an item of the papers: a choice that they leave open"]
+        return ["  not an item of the papers: measured here beside theirs"]
     numbers, shows = published.numbers(item), published.figures().get(item, "")
     claims = [claim for claim in published.claims() if item in items_of(claim)]
     lines = [f"  shows: {shows}"] if shows else []

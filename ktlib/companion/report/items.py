@@ -66,7 +66,7 @@ def _page(item: str, shelf: Shelf, summary: Path) -> str:
 def _whole(item: str) -> str:
     if item in published.PART_OF:
         return f"These rows belong to {published.PART_OF[item]}, where the printed numbers stand."
-    return "" if item in published.items() else "Not an item of the papers: a choice that they leave open."
+    return "" if item in published.items() else "Not an item of the papers: measured here beside theirs."
 
 
 def _claims(item: str, shelf: Shelf) -> str:

@@ -47,6 +47,9 @@ HOW_TO_READ = """\
 - **Controls**: `noise` (noise images, same caption), `wrong` (images of another concept, same caption), `real` (drawn
   or photographed pictures of the concept, meant as an upper bound), `prompt` (the description as class prompt,
   no training).
+- **Captions** are compared on the same images; intervals come from draws of images and seeds (D54). Controls: `noise`,
+  `templates` (the decoder alone reads the same prompts, without any image), `real_templates` (real pictures, same
+  prompts: the positive control) and `real_captions` (real pictures with what people wrote of them).
 - **Zoom-shot** has test sets where KT has concepts, from coarse to fine-grained; drawn counterparts at pocket scale (in
   brackets the set whose part one plays). Controls are the Linear Aligner put
   right (`_fixed`) and with its rate chosen (`_tuned`), its loss with Zoom-shot's optimiser (`mse_adam`), and least

@@ -55,7 +55,7 @@ _COLOURS = ("red", "blue", "green", "yellow", "black", "white", "orange", "purpl
 # Of MSCOCO: folder and split of each image; what captions name, of its eighty categories.
 _COCO_SPLITS = (
     ("val2014", "test"), ("val2014", "test"), ("val2014", "test"), ("val2014", "val"), ("val2014", "val"),
-    ("val2014", "restval"), ("train2014", "train"),
+    ("val2014", "val"), ("val2014", "val"), ("val2014", "restval"), ("train2014", "train"),
 )  # fmt: skip
 _CATEGORIES = ("person", "bicycle", "car", "person", "bicycle")
 
@@ -271,7 +271,7 @@ def flickr30k(root: str | Path) -> Path:
 
 
 def coco(root: str | Path) -> Path:
-    """Seven images, five captions each, six of one, and MSCOCO's own annotations; returns `<root>/mscoco`."""
+    """Nine images, five captions each, six of one, and MSCOCO's own annotations; returns `<root>/mscoco`."""
     home = Path(root) / "mscoco"
     entries: list[dict[str, Any]] = []
     listed: dict[str, list[dict[str, Any]]] = {"train2014": [], "val2014": []}

@@ -66,3 +66,23 @@ def test_a_grid_shows_each_picture_with_captions_in_colour_and_references_beneat
     assert [t.get_color() for t in texts[1:4]] == [COLOURS[m] for m in ("base", "kt", "templates")]
     heights = [t.get_position()[1] for t in texts]
     assert heights == sorted(heights, reverse=True) and heights[-1] > 0
+
+
+def test_a_metric_that_was_not_measured_is_not_called_no_gain():
+    figure = plots.explained([change("kt", "cider", 0.1)], ["meteor", "cider"])
+    assert [t.get_text() for t in figure.axes[0].texts] == ["not measured", "no sure gain"]
+
+
+def test_dollars_in_captions_are_dollars():
+    """Between two of them matplotlib would read mathematics, and fail."""
+    text = "a $5^^ bill and a $ sign"
+    figure = plots.caption_grid([torch.rand(3, 8, 8)], [{"base": text}], [[text]], [text], columns=1)
+    figure.canvas.draw()
+    assert {t.get_text() for t in figure.axes[1].texts} == {text}
+
+
+def test_figures_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="expected pictures and their captions, found none"):
+        plots.caption_grid([], [], [], [])
+    with pytest.raises(ValueError, match="expected rows of gains over base in one of the metrics, found none"):
+        plots.caption_gains([change("kt", "cider", 0.1)], ["kt"], ["spice"])

@@ -22,7 +22,7 @@ from ktlib.transfer import TransferSettings, named_caption
 
 Cell = tuple[float, int]  # learning rate and passes over the lesson
 ARMS = ("kt_visual", "kt", "noise", "templates", "real_templates", "real_captions")
-LIKE = {"noise": "kt", "real_templates": "kt", "real_captions": "kt"}  # whose rate and passes an arm shares: ours (D53)
+LIKE = {"noise": "kt"}  # whose rate and passes an arm shares: ours (D53)
 TEMPLATES = published("kt_caption_templates")
 FIRST_NOISE = 2000  # seeds of noise, as in notebook 04
 

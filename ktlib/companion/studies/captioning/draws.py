@@ -10,7 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
-from ktlib.evaluate.captioning import METRICS, CaptionScores
+from ktlib.evaluate.captioning import METRICS, CaptionScores, split_alike
 from ktlib.evaluate.intervals import Estimate
 
 DRAWS = 1000  # of images and seeds: ours (D54)
@@ -30,7 +30,7 @@ class Draw:
         units: for each image of a gallery the number of its unit; none where each stands alone.
 
     Raises:
-        ValueError: scores of other images.
+        ValueError: scores of other images, or of words that were split otherwise.
     """
 
     def __init__(self, pairs: Sequence[Pair], units: Sequence[int] = ()) -> None:
@@ -39,6 +39,7 @@ class Draw:
         if len(scored) != 1:
             sizes = sorted(len(images) for images in scored)
             raise ValueError(f"expected captions of the same images before and after, found sets of {sizes}")
+        split_alike(scores for pair in pairs for scores in pair)
         own = [units[int(image)] if units else int(image) for image in scored.pop()]
         _, member = np.unique(own, return_inverse=True)
         random = np.random.default_rng(0)
@@ -67,16 +68,27 @@ class Draw:
 def share(part: Draw, whole: Draw, metric: str) -> Estimate | None:
     """How much of one difference another is, with its 95 % percentile interval.
 
-    None where the whole may be nothing, its interval not above `SEEN`.
+    None where the whole may be nothing, its interval not above `SEEN`. The few draws in which nobody sees it have no
+    share: dividing by them gives anything.
 
     Args:
         part, whole: over the same images and seeds.
         metric: that both have.
+
+    Raises:
+        ValueError: other images or another number of seeds, so that draws are not paired.
     """
+    if not (np.array_equal(part.images, whole.images) and np.array_equal(part.seeds, whole.seeds)):
+        raise ValueError(
+            f"expected as many images and seeds in both differences, found {part.images.shape[1]} and "
+            f"{whole.images.shape[1]} images, {len(part.pairs)} and {len(whole.pairs)} seeds"
+        )
     if whole.change(metric).low <= SEEN:
         return None
     value = part.value(metric) / whole.value(metric)
-    return _interval(value, part.drawn(metric) / whole.drawn(metric))
+    below = whole.drawn(metric)
+    seen = below > SEEN
+    return _interval(value, part.drawn(metric)[seen] / below[seen])
 
 
 def _interval(value: float, drawn: np.ndarray) -> Estimate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ktlib.companion.record.rows import Row
@@ -11,7 +13,7 @@ from ktlib.evaluate.intervals import Estimate
 
 
 def examples(before: Said, after: Said, count: int) -> dict[str, list[str]]:
-    """Images for a grid of captions, by rule: where the metric rises most, where it moves least, where it falls most.
+    """Images for a grid of captions, by rule: where the metric rises most, the middle, where it falls most.
 
     Args:
         before, after: captions of the same images.
@@ -22,7 +24,7 @@ def examples(before: Said, after: Said, count: int) -> dict[str, list[str]]:
 
     Source: KT v1, Tab. 10 shows ten images by METEOR, and does not say how they were found; the rule is ours (D55).
     """
-    metric = judged_by(before)
+    metric = judged_by(before, after)
     old, new = before.scores.per_image[metric], after.scores.per_image[metric]
     order = sorted(old, key=lambda image: (old[image] - new[image], int(image)))  # the largest rise first
     each = max(1, count // 3)
@@ -35,9 +37,9 @@ def examples(before: Said, after: Said, count: int) -> dict[str, list[str]]:
     return found
 
 
-def judged_by(said: Said) -> str:
-    """METEOR, as KT Tab. 10 has it, or ROUGE-L where there is no Java."""
-    return "meteor" if "meteor" in said.scores.corpus else "rouge_l"
+def judged_by(*said: Said) -> str:
+    """METEOR, as KT Tab. 10 has it, or ROUGE-L where it was not measured for all."""
+    return "meteor" if all("meteor" in one.scores.corpus for one in said) else "rouge_l"
 
 
 def of_examples(
@@ -51,7 +53,7 @@ def of_examples(
         chosen: images, from `examples`.
         said: captions by method, `base` among them.
     """
-    metric = judged_by(said["base"])
+    metric = judged_by(*said.values())
     places = {f"{kind} {place}": image for kind, images in chosen.items() for place, image in enumerate(images, 1)}
     return [
         row(
@@ -62,3 +64,19 @@ def of_examples(
         for place, image in places.items()
         for method, one in said.items()
     ]  # fmt: skip
+
+
+def spoken(captions: Mapping[str, str]) -> dict[str, object]:
+    """How a model speaks, whatever it sees: how many captions differ, which is commonest, how many stutter.
+
+    Args:
+        captions: by image.
+    """
+    (common, times), *_ = Counter(captions.values()).most_common(1)
+    stutters = sum(bool(re.search(r"\b(\w+) \1\b", text)) for text in captions.values())
+    return {
+        "different captions": len(set(captions.values())),
+        "the commonest": common,
+        "times": times,
+        "with a word twice running": stutters,
+    }

@@ -159,12 +159,33 @@ def choose(subject: Subject, found: Mapping[Cell, Said]) -> Cell:
         subject: whose cells.
         found: from `tried`.
 
+    Raises:
+        ValueError: no metric that decides was measured for all cells.
+
     Source: ours (D53): KT prints one rate a row and does not say how it was found.
     """
     if not found:
         return cells(subject)[0]
-    worth = {cell: one.scores.corpus[decides(one.scores.corpus)] for cell, one in found.items()}
+    metric = decides(set.intersection(*(set(one.scores.corpus) for one in found.values())))  # the same for all
+    worth = {cell: one.scores.corpus[metric] for cell, one in found.items()}
     return min(cell for cell, value in worth.items() if value >= max(worth.values()) - 1e-12)
+
+
+def ends(subject: Subject, chosen: Mapping[str, Cell]) -> list[str]:
+    """Which arms are best at the end of what was tried, so that more might be better still: a sentence each.
+
+    Args:
+        subject: whose cells were tried.
+        chosen: by arm.
+    """
+    tried_, said = cells(subject), []
+    for method, cell in chosen.items():
+        for what, place in (("rate", 0), ("number of passes", 1)):
+            there = sorted({one[place] for one in tried_})
+            if len(there) > 1 and cell[place] in (there[0], there[-1]):
+                end = "largest" if cell[place] == there[-1] else "smallest"
+                said.append(f"{subject.name}, {method}: the {end} {what} that was tried, {cell[place]:g}")
+    return said
 
 
 def printed_cells(item: str, model: str, method: str) -> list[Cell]:
@@ -195,6 +216,9 @@ def changes(subject: Subject, item: str, method: str, after: Found, before: Said
         after: captions by seed.
         before: one set of captions, or one for each seed of `after`.
         over: what `before` is: `base`, or another method.
+
+    Raises:
+        ValueError: other images, or a seed that `before` lacks.
     """
     draw = _draw(after, before)
     return [_row(subject, item, method, metric, draw.change(metric), after, over) for metric in draw.metrics]
@@ -235,7 +259,7 @@ def shares(subject: Subject, after: Mapping[str, Found], before: Said, *, method
         Rows of the item `share of the templates`; a share of 1 explains everything.
     """
     part, all_ = _draw(after[method], before), _draw(after[whole], before)
-    found = {metric: share(part, all_, metric) for metric in all_.metrics}
+    found = {metric: share(part, all_, metric) for metric in all_.metrics if metric in part.metrics}
     own = after[method]
     return [_row(subject, SHARE, method, metric, one, own, whole) for metric, one in found.items() if one]
 
@@ -261,6 +285,8 @@ def explained(rows: Sequence[Row]) -> list[str]:
 
 
 def _draw(after: Found, before: Said | Found) -> Draw:
+    if not isinstance(before, Said) and (alone := sorted(set(after) - set(before))):
+        raise ValueError(f"expected captions of the same seeds before and after, found none before of {alone}")
     pairs = [(before if isinstance(before, Said) else before[seed], one) for seed, one in after.items()]
     return Draw([(less.scores, more.scores) for less, more in pairs], next(iter(after.values())).gallery.units)
 

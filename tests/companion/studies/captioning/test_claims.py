@@ -37,10 +37,11 @@ def changes(item, method, over, interval=UP, model=WEB, **other):
     return [made(item, method, m, other.get(m, interval), over=over, model=model) for m in METRICS]
 
 
-def table_6(base=UP, noise=UP, templates=UP, real=UP, **other):
+def table_6(base=UP, noise=UP, templates=UP, real=UP, real_templates=UP, **other):
     rows = measured("KT Tab. 6", ("base", "kt", "noise", "templates", "real_templates", "real_captions"))
     rows += changes("KT Tab. 6", "kt", "base", base, **other) + changes("KT Tab. 6", "kt", "noise", noise)
     rows += changes("KT Tab. 6", "kt", "templates", templates)
+    rows += changes("KT Tab. 6", "real_templates", "templates", real_templates)
     return rows + changes("KT Tab. 6", "real_templates", "base", real)
 
 
@@ -49,7 +50,8 @@ def table_6(base=UP, noise=UP, templates=UP, real=UP, **other):
     [
         ({}, HOLDS), ({"templates": OPEN}, UNDECIDED), ({"templates": DOWN}, FAILS), ({"noise": DOWN}, FAILS),
         ({"base": DOWN}, FAILS), ({"meteor": OPEN}, UNDECIDED), ({"meteor": DOWN}, FAILS),
-        ({"real": OPEN}, NOT_TESTABLE), ({"real": DOWN}, NOT_TESTABLE),
+        ({"real": OPEN}, NOT_TESTABLE), ({"real": DOWN}, NOT_TESTABLE), ({"real_templates": OPEN}, NOT_TESTABLE),
+        ({"real_templates": DOWN, "templates": DOWN}, NOT_TESTABLE),
     ],
 )  # fmt: skip
 def test_k12_needs_every_metric_above_the_base_noise_and_the_templates_alone(changed, verdict):
@@ -126,3 +128,10 @@ def test_what_the_paper_prints_as_gained_is_read_off_its_table():
 def test_rows_of_other_notebooks_say_nothing_of_captions(claim):
     got = ledger.verdict(claim, [made("KT Tab. 1", "kt", "accuracy")], "pocket")
     assert got.verdict == NOT_RUN and "--only 05" in got.comparison
+
+
+def test_a_gain_that_nobody_sees_holds_nothing():
+    got = ledger.verdict("K12", table_6(bleu4=(2e-9, 1e-9, 3e-9)), "pocket")
+    assert (
+        got.verdict == UNDECIDED and "bleu4 of kt minus base +0.0 points [+0.0, +0.0] (inconclusive)" in got.comparison
+    )

@@ -1,5 +1,7 @@
 """Draws are paired, take twins together, and give the interval that a formula gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,26 @@ def test_only_what_both_sides_have_is_compared_and_other_images_are_refused():
         ValueError, match=r"expected captions of the same images before and after, found sets of \[3, 200\]"
     ):
         Draw([(scores(ONE), scores(ONE[:3]))])
+
+
+def test_draws_in_which_nobody_sees_a_gain_have_no_share():
+    """A few images hold all of it, and now and then none of them is drawn: nothing of nothing is no number."""
+    gain, half = np.zeros(200), np.zeros(200)
+    gain[:4], half[:2] = 1.0, 1.0  # a draw of 200 has none of the four with a probability of 0.018
+    before = scores(np.zeros(200))
+    whole, part = Draw([(before, scores(gain))]), Draw([(before, scores(half))])
+    assert whole.change("cider").low > 0 and (whole.drawn("cider") == 0).any()
+    with np.errstate(all="raise"):
+        found = share(part, whole, "cider")
+    assert found.value == 0.5 and found.low == 0 and found.high == 1
+
+
+def test_differences_that_are_not_paired_share_nothing():
+    one = scores(OTHER), scores(OTHER + 0.4)
+    with pytest.raises(ValueError, match="found 200 and 200 images, 1 and 3 seeds"):
+        share(Draw([one]), Draw([one] * 3), "cider")
+
+
+def test_words_that_were_split_otherwise_are_not_compared():
+    with pytest.raises(ValueError, match="expected captions whose words were split alike"):
+        Draw([(scores(ONE), replace(scores(ONE), plain=True))])

@@ -147,3 +147,42 @@ def test_printed_rates_are_those_of_the_papers_models_alone():
     assert tables.printed_cells("KT Tab. 9", first, "kt") == [(9e-5, 1)]
     assert tables.printed_cells("KT Tab. 9", last, "kt_visual") == [(2e-5, 1)]
     assert tables.printed_cells("KT Tab. 9", "pocket/coca-web", "kt") == []
+
+
+def with_meteor(one, value):
+    """As if METEOR had been measured."""
+    scores = one.scores
+    counts = scores.statistics["bleu1"] * 0
+    each = dict.fromkeys(scores.images, value)
+    one.__dict__["scores"] = replace(
+        scores, corpus=scores.corpus | {"meteor": value}, per_image=scores.per_image | {"meteor": each},
+        statistics=scores.statistics | {"meteor": counts},
+    )  # fmt: skip
+    return one
+
+
+def test_cells_are_compared_in_one_metric_though_java_failed_for_some(subject):
+    good, bad = with_meteor(said("a red disk", "a brick wall", "a wall"), 0.4), said("wall", "a brick wall", "in")
+    assert bad.scores.corpus["cider"] > 0.4, "the METEOR of the one is below the CIDEr of the other"
+    assert tables.choose(subject, {(1e-3, 1): bad, (1e-2, 1): good}) == (1e-2, 1)
+
+
+def test_a_metric_that_one_side_lacks_has_no_share(subject):
+    before = with_meteor(said(*BEFORE), 0.0)
+    found = {"kt": {0: with_meteor(said("a red disk", "a wall", "a wall"), 0.4)}, "templates": {0: said("a", "a", "a")}}
+    shared = tables.shares(subject, found, before, method="templates")
+    assert "meteor" not in {row.metric for row in shared}
+
+
+def test_a_seed_that_the_other_method_lacks_is_named(subject):
+    one = said(*BEFORE)
+    with pytest.raises(ValueError, match=r"same seeds before and after, found none before of \[1\]"):
+        tables.changes(subject, "KT Tab. 6", "kt", {0: one, 1: one}, {0: one}, over="noise")
+
+
+def test_a_choice_at_the_end_of_what_was_tried_is_said(subject):
+    rates, passes = subject.teaching.rates, subject.scale.captioning.epochs
+    said_ = tables.ends(subject, {"kt": (max(rates), min(passes))})
+    assert any(f"kt: the largest rate that was tried, {max(rates):g}" in one for one in said_) == (len(rates) > 1)
+    assert any("kt: the smallest number of passes" in one for one in said_) == (len(passes) > 1)
+    assert len(rates) > 1 or len(passes) > 1  # else nothing is tested here
