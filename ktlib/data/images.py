@@ -38,13 +38,27 @@ def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
         FileNotFoundError: there is no such file.
         ValueError: it is not a picture, it is cut short, or its pixels are floating point or 32-bit.
     """
+    return _to_rgb(decoded(path, upright=upright), Path(path))
+
+
+def decoded(path: str | Path, *, upright: bool = False) -> Image.Image:
+    """One picture with the values that its file holds: grey, coloured, or the numbers of a palette.
+
+    Args:
+        path: as in `read_image`.
+        upright: as in `read_image`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a picture, or it is cut short.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a picture at {path}, found {_kind(path)}; check the path")
     try:
         with Image.open(path) as opened:
             opened.load()  # PIL reads lazily; here a file that was cut short raises
-            image = ImageOps.exif_transpose(opened) if upright else opened.copy()
+            return ImageOps.exif_transpose(opened) if upright else opened.copy()
     except UnidentifiedImageError as error:
         raise ValueError(
             f"expected a picture, found {path} ({path.stat().st_size:,} bytes), which no image format matches; "
@@ -55,7 +69,6 @@ def read_image(path: str | Path, *, upright: bool = True) -> Image.Image:
             f"expected a complete picture, found {path} ({path.stat().st_size:,} bytes), which cannot be decoded "
             f"({error}); it was probably cut short when it was copied: fetch it again"
         ) from error
-    return _to_rgb(image, path)
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:

@@ -1,15 +1,18 @@
-"""The few shapes that everything is examined with, drawn or from files: labelled images, examinations, galleries."""
+"""The few shapes that everything is examined with, drawn or from files: labelled or masked images, exams, galleries."""
 
 from __future__ import annotations
 
 import functools
 import os
+import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
@@ -29,6 +32,9 @@ class LabelledImages:
         names: of the classes, as they stand in prompts; empty where a set has none (Herbarium 2019).
         templates: prompts, with a `{}` for the name.
         digest: changes whenever a picture, its order or a label does.
+        files: for each picture the name of its file, where what is left out is named.
+        left_out: files that cannot be used, and why.
+        notes: what was decided about the data, with counts.
     """
 
     name: str
@@ -37,6 +43,9 @@ class LabelledImages:
     names: tuple[str, ...]
     templates: tuple[str, ...]
     digest: str
+    files: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -50,7 +59,23 @@ class LabelledImages:
             read=lambda index: self.read(indices[index]),
             labels=tuple(self.labels[index] for index in indices),
             digest=key(self.digest, indices),
+            files=tuple(self.files[index] for index in indices) if self.files else (),
         )
+
+    def readable(self) -> LabelledImages:
+        """The same set without pictures that cannot be read; each is read once to see.
+
+        Raises:
+            ValueError: none can be read.
+        """
+        good, bad = [], {}
+        for index in range(len(self)):
+            try:
+                self.read(index)
+                good.append(index)
+            except (ValueError, FileNotFoundError) as error:
+                bad[self.files[index] if self.files else f"picture {index}"] = str(error)
+        return _without(self, good, bad)
 
     def batches(self, batch_size: int, size: int, *, first: int = 0) -> Iterator[Float[Tensor, "batch 3 size size"]]:
         """The pictures in order, RGB in [0, 1]; the next batch is read while the caller works on this one.
@@ -78,6 +103,138 @@ class LabelledImages:
                 if start < len(self):
                     pending.append([pool.submit(one, i) for i in range(start, min(start + batch_size, len(self)))])
                     start += batch_size
+
+
+# -- images and masks -----------------------------------------------------------------------------------
+class Pair(NamedTuple):
+    """An image and what is to be found in it.
+
+    Attributes:
+        image: 8-bit RGB.
+        mask: as large as the image.
+        note: what was done to read the image, where that is to be counted; empty for most.
+    """
+
+    image: Image.Image
+    mask: Bool[Tensor, "height width"]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class MaskedImages:
+    """Images with masks, paired by name and read when they are needed.
+
+    Attributes:
+        name: as the papers write it, `UDIAT`.
+        files: for each image the name by which it was paired.
+        read: image and mask of an index.
+        digest: changes whenever an image, a mask or their order does.
+        kinds: for each image what its lesion is, `benign`; empty where the set does not say.
+        units: for each image the number of its patient, where one has several: they are not independent of each
+            other; empty where each stands alone.
+        left_out: images that cannot be used, and why.
+        notes: what was decided about the data, with counts.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    read: Callable[[int], Pair]
+    digest: str
+    kinds: tuple[str, ...] = ()
+    units: tuple[int, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what in (self.kinds, self.units):
+            if what and len(what) != len(self.files):
+                raise ValueError(f"expected one for each of {len(self.files)} images of {self.name}, found {len(what)}")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.files)
+
+    def take(self, indices: Sequence[int]) -> MaskedImages:
+        """Some of the images, in the order of the indices; nothing is read before it is asked for."""
+        return replace(
+            self,
+            files=tuple(self.files[index] for index in indices),
+            read=lambda index: self.read(indices[index]),
+            digest=key(self.digest, list(indices)),
+            kinds=tuple(self.kinds[index] for index in indices) if self.kinds else (),
+            units=tuple(self.units[index] for index in indices) if self.units else (),
+        )
+
+    def sample(self, count: int, *, seed: int = 0) -> MaskedImages:
+        """So many of the images, drawn without replacement, in the order of the set; all where there are no more.
+
+        Args:
+            count: of images.
+            seed: of Python's generator.
+        """
+        if count >= len(self):
+            return self
+        return self.take(sorted(random.Random(seed).sample(range(len(self)), count)))
+
+    def readable(self, *, empty: bool = False) -> MaskedImages:
+        """The same set without images that cannot be read; each is read once to see. The notes count what was done.
+
+        Args:
+            empty: keep images whose mask is empty.
+
+        Raises:
+            ValueError: none can be used.
+        """
+        good, bad, done = [], {}, Counter[str]()
+        for index, file in enumerate(self.files):
+            try:
+                pair = self.read(index)
+            except (ValueError, FileNotFoundError) as error:
+                bad[file] = str(error)
+                continue
+            if not empty and not pair.mask.any():
+                bad[file] = f"the mask of {file} is empty: there is nothing to find; give it one, or take both away"
+                continue
+            good.append(index)
+            done.update([pair.note] * bool(pair.note))
+        kept = _without(self, good, bad)
+        return replace(kept, notes=kept.notes + tuple(f"{count} {note}" for note, count in sorted(done.items())))
+
+    def batches(
+        self, batch_size: int = 8
+    ) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Bool[Tensor, "batch height width"]]]:
+        """Images in [0, 1] and their masks, in order; neighbours of one size come together.
+
+        Args:
+            batch_size: images in a batch at most.
+
+        Raises:
+            ValueError: an image or a mask is damaged; the message names the file. See `readable`.
+        """
+        waiting: list[Pair] = []
+        for index in range(len(self)):
+            pair = self.read(index)
+            if waiting and (len(waiting) == batch_size or pair.image.size != waiting[0].image.size):
+                yield _stacked(waiting)
+                waiting = []
+            waiting.append(pair)
+        if waiting:
+            yield _stacked(waiting)
+
+
+def _stacked(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    return images.to_tensor([pair.image for pair in pairs]), torch.stack([pair.mask for pair in pairs])
+
+
+_Set = TypeVar("_Set", LabelledImages, MaskedImages)
+
+
+def _without(whole: _Set, good: list[int], bad: Mapping[str, str]) -> _Set:
+    """What is left of a set."""
+    if not good:
+        why = next(iter(bad.values()), "it has none")
+        raise ValueError(f"expected images of {whole.name} that can be used, found none of {len(whole)}: {why}")
+    return replace(whole.take(good), left_out={**whole.left_out, **bad}) if bad else whole
 
 
 # -- concepts and what is known beside them ---------------------------------------------------------

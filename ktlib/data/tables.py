@@ -16,18 +16,19 @@ import scipy.io
 from scipy.io.matlab import MatReadError
 
 
-def rows(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def rows(file: Path, columns: Sequence[str], *, padded: bool = False) -> list[dict[str, str]]:
     """The rows of a CSV file, by the names in its head.
 
     Args:
         file: UTF-8; a byte-order mark, which spreadsheets write, is passed over.
         columns: that must be there; others may be.
+        padded: pass over spaces behind commas, which some files have in their head, too.
 
     Raises:
         ValueError: a column is missing.
     """
     with file.open(newline="", encoding="utf-8-sig") as text:
-        reader = csv.DictReader(text)
+        reader = csv.DictReader(text, skipinitialspace=padded)
         if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
             raise ValueError(
                 f"expected the columns {', '.join(columns)} in {file}, found {reader.fieldnames}; "

@@ -64,6 +64,14 @@ def test_exif_orientation_turns_the_picture_unless_told_otherwise(tmp_path: Path
     assert images.read_image(path, upright=False).size == (20, 10)
 
 
+def test_a_decoded_picture_keeps_the_numbers_of_its_file(tmp_path: Path) -> None:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([9, 9, 9, 200, 0, 0])
+    picture.putpixel((1, 0), 1)
+    read = images.decoded(saved(tmp_path / "a.png", picture))
+    assert read.mode == "P" and [read.getpixel((x, 0)) for x in (0, 1)] == [0, 1]
+
+
 @pytest.mark.parametrize("size", [(37, 61), (64, 48), (32, 32), (20, 90)])
 def test_resize_is_clips_transform(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)

@@ -271,7 +271,9 @@ def test_weights_without_a_hub_are_found_in_torch_s_cache(nothing: Path, monkeyp
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    with pytest.raises(KeyError, match="no dataset manifest 'cats'; there are cifar10, cifar100, .*pocket_world"):
+    with pytest.raises(
+        KeyError, match="no dataset manifest 'cats'; there are brats_2023, .*cifar10, cifar100, .*pocket_world"
+    ):
         manifests.dataset("cats")
     with pytest.raises(KeyError, match=r"no checkpoint 'cats' in checkpoints\.yaml; there are openai/ViT-B-32"):
         manifests.checkpoint("cats")

@@ -15,6 +15,14 @@ def test_rows_go_by_the_names_in_the_head_whatever_their_order_and_a_byte_order_
         tables.rows(file, ("a", "d"))
 
 
+def test_spaces_behind_commas_are_passed_over_when_a_file_is_known_to_have_them(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a, b\nx, -1\n")
+    assert tables.rows(file, ("a", "b"), padded=True) == [{"a": "x", "b": "-1"}]
+    with pytest.raises(ValueError, match="add b"):
+        tables.rows(file, ("a", "b"))
+
+
 def test_comments_and_empty_lines_are_left_out(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("# head\n\none\n  \ntwo\n")
