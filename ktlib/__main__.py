@@ -29,8 +29,7 @@ class Command:
 
 def models(_: Arguments) -> None:
     """List what `load` takes."""
-    from ktlib.models import available  # when chosen
-    from ktlib.models.load import KINDS  # when chosen
+    from ktlib.models.load import KINDS, available  # when chosen
 
     for kind in KINDS:
         print(f"{kind.__name__}:", *available(kind), sep="\n  ")
@@ -183,13 +182,13 @@ COMMANDS = {
         ],
     ),
     "pocket train": Command(
-        "train a pocket model (up to 15 minutes on 2 cores, ViLT an hour; resumes)",
+        "train a pocket model (up to 15 minutes on 2 cores, scan-clip half an hour, ViLT an hour; resumes)",
         train,
         [
             (
                 "name",
                 {
-                    "help": "clip-b-0 to -3, clip-l-0 or -1, clip-b, vilt-b, coca-web, coca-plain, medclip, scan-clip, "
+                    "help": "clip-b-0 to -3, clip-l-0 to -3, clip-b, vilt-b, coca-web, coca-plain, medclip, scan-clip, "
                     "sam, mobilenet, densenet, resnet, dino, dinov2"
                 },
             ),

@@ -98,5 +98,5 @@ def test_what_was_written_is_read_back_and_has_a_card(tmp_path, monkeypatch):
         assert torch.equal(a.half().float(), b), key
     cards.write(segmenter, "sam", tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
-    assert len(card["scores"]) == 2 * len(scans.TASKS) and all(0 <= dsc <= 1 for dsc in card["scores"].values())
+    assert len(card["scores"]) == 4 * len(scans.TASKS) and all(0 <= dsc <= 1 for dsc in card["scores"].values())
     assert "| brain tumor |" in (tmp_path / "README.md").read_text()
