@@ -95,6 +95,19 @@ class Captioning:
 
 
 @dataclass(frozen=True)
+class Films:
+    """Which films of the chest notebook 02 shows, and to whom beside a MedCLIP.
+
+    Attributes:
+        pair: a name for `sources.examination`: benign and malignant nodules, one name each (KT v1, Tab. 2).
+        outside: models that have seen no film, the small one first; each has a recipe of its own (KT v1, Sec. 8.5).
+    """
+
+    pair: str
+    outside: tuple[Teaching, ...]
+
+
+@dataclass(frozen=True)
 class ZoomShot:
     """What notebook 06 maps to what, on which pictures.
 
@@ -127,9 +140,11 @@ class Scale:
 
     Attributes:
         name: `pocket`, `rehearsal` or `paper`.
-        clip, vilt, coca: how dual encoders, pair scorers and captioners are taught (KT).
+        clip, vilt, coca, medclip: how dual encoders, pair scorers, captioners and MedCLIPs are taught (KT).
         retrieval: what notebook 04 searches.
         captioning: what notebook 05 captions.
+        films: what notebook 02 shows.
+        medical: what every figure of medical pictures says of them; empty where they are what they seem.
         zoom_shot: what notebook 06 maps (ZS).
         steps: inversion steps of the figure that varies them (KT v2, Fig. 5).
         seeds: of maps, and of what is taught before a gallery is searched.
@@ -142,9 +157,12 @@ class Scale:
     clip: Teaching
     vilt: Teaching
     coca: Teaching
+    medclip: Teaching
     retrieval: Searching
     captioning: Captioning
+    films: Films
     zoom_shot: ZoomShot
+    medical: str
     steps: tuple[int, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.02
@@ -153,10 +171,13 @@ class Scale:
 
     def shifted(self, seed: int) -> Scale:
         """The same with every seed larger by so much, for a run that repeats another."""
-        clip, vilt, coca = (
-            replace(one, seeds=tuple(seed + s for s in one.seeds)) for one in (self.clip, self.vilt, self.coca)
-        )
-        return replace(self, seeds=tuple(seed + s for s in self.seeds), clip=clip, vilt=vilt, coca=coca)
+
+        def moved(one: Teaching) -> Teaching:
+            return replace(one, seeds=tuple(seed + s for s in one.seeds))
+
+        taught = {name: moved(getattr(self, name)) for name in ("clip", "vilt", "coca", "medclip")}
+        films = replace(self.films, outside=tuple(moved(one) for one in self.films.outside))
+        return replace(self, seeds=tuple(seed + s for s in self.seeds), films=films, **taught)
 
 
 # ZS Sec. 4.1 names the architectures; which weights is ours (D25).
@@ -203,7 +224,28 @@ SCALES = {
             transfer=CaptioningSettings(),
             rates=(1e-4, 3e-4, 1e-3),
         ),
+        medclip=Teaching(
+            models=_each("pocket films", "pocket/medclip"),
+            inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+            transfer=TransferSettings(),
+            rates=(4e-5, 8e-5, 1.6e-4, 3.2e-4, 6.4e-4, 1.28e-3),
+            seeds=(0,),
+        ),
         captioning=Captioning(gallery="pocket coco", classes=12, epochs=(1, 3, 10), validation=60, test=200),
+        films=Films(
+            pair="pocket pair",
+            outside=tuple(
+                Teaching(
+                    models={name: dict.fromkeys(_folds(name), "pocket outside")},
+                    inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+                    transfer=TransferSettings(batch=batch, epochs=epochs),
+                    rates=(2e-5, 5e-5, 1e-4, 2e-4),
+                    seeds=(0,),
+                )
+                for name, batch, epochs in (("pocket/clip-b", 8, 5), ("pocket/clip-l", 4, 2))
+            ),
+        ),
+        medical="drawings, not medical data",
         retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),
         zoom_shot=ZoomShot(
             clip="pocket/clip-b",
@@ -248,7 +290,32 @@ SCALES = {
             images_per_concept=1,
             seeds=(0,),
         ),
+        medclip=Teaching(
+            models=_each("fixtures films", "random/medclip"),
+            inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
+            transfer=TransferSettings(),
+            rates=(1e-5, 2e-4),
+            rate=2e-4,
+            images_per_concept=2,
+            seeds=(0,),
+        ),
         captioning=Captioning(gallery="fixtures coco", classes=2, validation=2, test=2, shown=2),
+        films=Films(
+            pair="fixtures films",
+            outside=tuple(
+                Teaching(
+                    models=_each("fixtures outside", name),
+                    inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
+                    transfer=TransferSettings(batch=batch),
+                    rates=(rate,),
+                    rate=rate,
+                    images_per_concept=2,
+                    seeds=(0,),
+                )
+                for name, batch, rate in (("random/ViT-B-32", 8, 5e-5), ("random/ViT-B-16", 4, 1e-5))
+            ),
+        ),
+        medical="generated noise, not medical data",
         retrieval=Searching(gallery="fixtures", rates=(1e-6,), batches=(2,), everyday_images=1, everyday=2),
         zoom_shot=ZoomShot(
             clip="random/ViT-B-16",
@@ -286,7 +353,29 @@ SCALES = {
             transfer=CaptioningSettings(),
             rates=(5e-6, 2e-5, 6e-5, 8e-5, 9e-5),  # KT v1, Tab. 6 and 9: all that are printed, for both models
         ),
+        medclip=Teaching(
+            models=_each("films", "RyanWangZf/MedCLIP-ViT"),
+            inversion=InversionSettings(),
+            transfer=TransferSettings(),
+            # KT v1, Tab. 2: the first five for benign nodules, the others for malignant ones
+            rates=(1e-5, 2e-5, 3e-5, 4e-5, 5e-5, 1e-4, 2e-4, 3e-4, 4e-4, 5e-4),
+            rate=2e-4,  # there are no validation nodules; at this one the paper reads its gain (K7)
+        ),
         captioning=Captioning(gallery="mscoco", validation=500),
+        films=Films(
+            pair="films",
+            outside=tuple(
+                Teaching(
+                    models=_each("outside", name),
+                    inversion=InversionSettings(),
+                    transfer=TransferSettings(batch=batch, epochs=epochs),
+                    rates=(rate,),
+                    rate=rate,
+                )
+                for name, batch, epochs, rate in (("openai/ViT-B-32", 8, 5, 5e-5), ("openai/ViT-L-14", 4, 2, 1e-5))
+            ),
+        ),
+        medical="",
         retrieval=Searching(
             gallery="flickr30k",
             # KT v1, Tab. 8

@@ -126,7 +126,9 @@ def base_line(ax: Axes, rows: Sequence[Row], metric: str) -> None:
         ax.text(1, level, LABELS["base"], transform=place, fontsize=6, color="0.3", ha="right", va="bottom")
 
 
-def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: Path | None = None) -> Path:
+def save_figure(
+    figure: Figure, name: str, scale: str, *, command: str, note: str = "", folder: Path | None = None
+) -> Path:
     """Write `<name>.png` and its provenance; the same figure gives the same bytes.
 
     Args:
@@ -134,8 +136,11 @@ def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: 
         name: of the file, without suffix.
         scale: that it shows.
         command: that draws it again.
+        note: what is to be said of its pictures, in small letters below.
         folder: for the files; by default that of the run, or the scratch folder outside a run.
     """
+    if note:
+        figure.text(1, 0, note, ha="right", va="top", fontsize=5.5, color="0.4", style="italic")
     path = (folder or places.output(scale) / "figures") / f"{name}.png"
     # No software version and no date in the file, so that a rerun gives identical bytes.
     store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}))

@@ -15,12 +15,12 @@ from typing import TypeVar
 import torch
 
 from ktlib import places
-from ktlib.companion.sources import generated, real
+from ktlib.companion.sources import films, generated, generated_medical, real
 from ktlib.data import coco, flickr30k, prompts
 from ktlib.data.sets import Examination, Gallery, LabelledImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
-from ktlib.pocket import exams
+from ktlib.pocket import exams, medical_exams
 from ktlib.pocket import sets as drawn
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import FOLDS
@@ -87,6 +87,29 @@ def _coco80(source: str) -> Examination:
     return real.coco_classes(functools.partial(gallery, source, "validation"))
 
 
+@functools.cache
+def _films() -> Examination:
+    return films.nodules(places.data())
+
+
+@functools.cache
+def _outside() -> Examination:
+    return films.outside(places.data())
+
+
+@functools.cache
+def _generated_films() -> Examination:
+    generated_medical.jsrt(_fixtures())
+    generated_medical.chexpert_5x200(_fixtures())
+    return films.nodules(_fixtures(), dataset="fixtures", partial=True)
+
+
+@functools.cache
+def _generated_outside() -> Examination:
+    generated_medical.chexpert_5x200(_fixtures())
+    return films.outside(_fixtures(), dataset="fixtures", partial=True)
+
+
 def examination(name: str) -> Examination:
     """Concepts to be taught, and everything that should be kept.
 
@@ -95,7 +118,9 @@ def examination(name: str) -> Examination:
             measures nothing) or `imagenet` (RareConcepts and ImageNet-1k); and, where every class prompt costs
             a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37);
             and what is taught before captions are written, with nothing to be examined: `pocket coco`,
-            `fixtures coco` and `coco80` (the papers' eighty categories; KT v1, Tab. 17).
+            `fixtures coco` and `coco80` (the papers' eighty categories; KT v1, Tab. 17); and films of the chest:
+            `pocket films` (thirty-two nodules), `pocket pair`, `fixtures films` and `films` (benign and malignant
+            ones), `pocket outside`, `fixtures outside` and `outside` (the five findings, for whoever knows none).
 
     Raises:
         ValueError: there is no such one.
@@ -111,6 +136,13 @@ def examination(name: str) -> Examination:
         "imagenet": _imagenet,
         "imagenet-100": _imagenet_100,
         "coco80": functools.partial(_coco80, "mscoco"),
+        "pocket films": medical_exams.examination,
+        "pocket pair": medical_exams.pair,
+        "pocket outside": medical_exams.outside,
+        "fixtures films": _generated_films,
+        "fixtures outside": _generated_outside,
+        "films": _films,
+        "outside": _outside,
     }
     return _chosen("an examination", name, offered)()
 
