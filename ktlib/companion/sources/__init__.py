@@ -16,8 +16,10 @@ import torch
 
 from ktlib import places
 from ktlib.companion.sources import films, generated, generated_medical, real
+from ktlib.companion.sources import lesions as looked_for
+from ktlib.companion.sources.lesions import Lesion
 from ktlib.data import coco, flickr30k, prompts
-from ktlib.data.sets import Examination, Gallery, LabelledImages
+from ktlib.data.sets import Examination, Gallery, LabelledImages, MaskedImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
 from ktlib.pocket import exams, medical_exams
@@ -110,6 +112,26 @@ def _generated_outside() -> Examination:
     return films.outside(_fixtures(), dataset="fixtures", partial=True)
 
 
+@functools.cache
+def _generated_masks() -> Path:
+    for make in (
+        generated_medical.unitochest, generated_medical.siim_pneumothorax, generated_medical.udiat,
+        generated_medical.brats_2023,
+    ):  # fmt: skip
+        make(_fixtures())
+    return _fixtures()
+
+
+@functools.cache
+def _lesions() -> Examination:
+    return looked_for.examination(places.data())
+
+
+@functools.cache
+def _generated_lesions() -> Examination:
+    return looked_for.examination(_generated_masks(), dataset="fixtures", partial=True)
+
+
 def examination(name: str) -> Examination:
     """Concepts to be taught, and everything that should be kept.
 
@@ -120,7 +142,8 @@ def examination(name: str) -> Examination:
             and what is taught before captions are written, with nothing to be examined: `pocket coco`,
             `fixtures coco` and `coco80` (the papers' eighty categories; KT v1, Tab. 17); and films of the chest:
             `pocket films` (thirty-two nodules), `pocket pair`, `fixtures films` and `films` (benign and malignant
-            ones), `pocket outside`, `fixtures outside` and `outside` (the five findings, for whoever knows none).
+            ones), `pocket outside`, `fixtures outside` and `outside` (the five findings, for whoever knows none);
+            and lesions that are looked for in `masked_images`: `pocket slices`, `fixtures slices` and `lesions`.
 
     Raises:
         ValueError: there is no such one.
@@ -143,6 +166,9 @@ def examination(name: str) -> Examination:
         "fixtures outside": _generated_outside,
         "films": _films,
         "outside": _outside,
+        "pocket slices": functools.partial(medical_exams.slices, "test"),
+        "fixtures slices": _generated_lesions,
+        "lesions": _lesions,
     }
     return _chosen("an examination", name, offered)()
 
@@ -206,6 +232,41 @@ def everyday(name: str, seed: int = 0) -> dict[str, str]:
     coco = functools.partial(real.descriptions, "coco80")
     told = {"pocket": functools.partial(exams.everyday, seed), "fixtures": coco, "flickr30k": coco}
     return _chosen("a gallery", name, told)()
+
+
+# -- images with masks ----------------------------------------------------------------------------------
+def lesions(name: str) -> tuple[Lesion, ...]:
+    """What is looked for, in the order of KT v1, Tab. 4.
+
+    Args:
+        name: `pocket`, `fixtures` or `files`.
+
+    Raises:
+        ValueError: there are no such ones.
+    """
+    published = looked_for.lesions
+    return _chosen("lesions", name, {"pocket": looked_for.drawn_lesions, "fixtures": published, "files": published})()
+
+
+def masked_images(name: str, lesion: str, split: str) -> MaskedImages:
+    """Images with one of the lesions, and their masks, paired by name.
+
+    Args:
+        name: as in `lesions`.
+        lesion: its name.
+        split: `validation` (settings are chosen on it), `lesson` (real pictures to learn from) or `test`.
+
+    Raises:
+        ValueError: there is no such one.
+        FileNotFoundError: a set is absent.
+    """
+    _chosen("a split", split, dict.fromkeys(looked_for.SPLITS))
+    _chosen("a lesion", lesion, {one.name: one for one in lesions(name)})
+    if name == "pocket":
+        return looked_for.drawn_images(lesion, split)
+    generated_ = name == "fixtures"
+    root = _generated_masks() if generated_ else places.data()
+    return looked_for.read_images(root, lesion, split, partial=generated_)
 
 
 # -- sets for Zoom-shot -------------------------------------------------------------------------------
