@@ -74,7 +74,7 @@ def outside(root: Path, *, dataset: str = "chexpert", partial: bool = False) -> 
     def pictures(name: str) -> Tensor:
         return of_label(names.index(name))
 
-    concepts = _concepts({name: told[name] for name in names}, "finding")
+    concepts = _concepts({name: told[name] for name in names})
     digest = key(dataset, known.digest, told, SIDE)
     walk = _Walk(known, images.resize)
     return Examination(
@@ -88,8 +88,9 @@ def padded(film: Image.Image, side: int) -> Image.Image:
     return images.resize(ImageOps.pad(film, (whole, whole), color=0), side)
 
 
-def _concepts(told: dict[str, str], kind: str) -> tuple[Concept, ...]:
-    return tuple(Concept(name, "test", kind, text, text, text, text) for name, text in told.items())
+def _concepts(told: dict[str, str], kind: str = "") -> tuple[Concept, ...]:
+    """Concepts of a kind; each of its own by default."""
+    return tuple(Concept(name, "test", kind or name, text, text, text, text) for name, text in told.items())
 
 
 def _notes(*sets: LabelledImages) -> tuple[str, ...]:
