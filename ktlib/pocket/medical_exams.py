@@ -136,7 +136,7 @@ def outside() -> Examination:
 
     `concepts` are in the order of the findings, and `known` are their films, labelled by concept: all five are
     taught together and told apart from each other. The kind of a concept is the finding. Since nothing ties such a name
-    to a look, its phrase holds the description too (D67).
+    to a look, its phrase holds the description too (D69).
     """
     concepts = tuple(
         Concept(name, "test", kind, short, medium, long, medium)

@@ -25,6 +25,11 @@ def groups(exam: Examination, names: Sequence[str], *, phrases: bool = True) -> 
     return [Prompts([""], own[name]) if name in own else Prompts([name], exam.templates) for name in names]
 
 
+def lost(exam: Examination) -> dict[str, str]:
+    """How many files could not be used, for the rows; nothing where all could."""
+    return {"left_out": f"{len(exam.left_out)}"} if exam.left_out else {}
+
+
 def labels(exam: Examination) -> list[int]:
     """Of the known films, in the order in which they are walked through."""
     return torch.cat([own for _, own in exam.known]).tolist()

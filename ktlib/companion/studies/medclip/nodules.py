@@ -14,11 +14,12 @@ import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from ktlib.companion.record.compare import choose_rate
-from ktlib.companion.record.rows import Row
+from ktlib.companion.record.rows import Row, select
+from ktlib.companion.scales import scale as scale_of
 from ktlib.companion.studies import bench
 from ktlib.companion.studies.bench import Course, Lessons, Subject, row
 from ktlib.companion.studies.medclip import LISTS, NODULES, TABLE_2
-from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels
+from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels, lost
 from ktlib.data.sets import Concept
 from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.models import DualEncoder, PairScorer
@@ -58,20 +59,20 @@ def lessons(subject: Subject, concepts: Sequence[Concept], method: str, *, progr
     return bench.wrong(subject, inverted, concepts) if method == "wrong" else inverted
 
 
-def rates(subject: Subject, rows: Sequence[Row]) -> dict[str, float]:
-    """The learning rate of every arm: the scale's, or what validation nodules choose for each.
+def rates(rows: Sequence[Row]) -> dict[str, float]:
+    """The learning rate of every arm: the scale's, or what validation nodules choose for each, the controls too.
 
     Args:
-        subject: whose rates.
-        rows: validation rows of `NODULES`.
+        rows: of `NODULES`, of one scale and model.
 
-    Source: ours (D66): the paper prints five rates a kind, and chooses none.
+    Source: ours (D68): the paper prints five rates a kind, and chooses none.
     """
-    stated = subject.teaching.rate
-    if stated is not None:
-        return dict.fromkeys(ARMS, stated)
-    there = [method for method in ARMS if any(one.method == method for one in rows)]
-    return {method: choose_rate(rows, subject.name, subject.scale.budget, method=method) for method in there}
+    here = scale_of(rows[0].scale)
+    if here.medclip.rate is not None:
+        return dict.fromkeys(ARMS, here.medclip.rate)
+    own = select(rows, split="validation")
+    there = [method for method in ARMS if select(own, method=method)]
+    return {method: choose_rate(own, rows[0].model, here.budget, method=method) for method in there}
 
 
 def distinctness(subject: Subject, concepts: Sequence[Concept]) -> list[Row]:
@@ -84,7 +85,7 @@ def distinctness(subject: Subject, concepts: Sequence[Concept]) -> list[Row]:
         subject: before transfer.
         concepts: nodules.
 
-    Source: ours (D66), for what KT v1, Sec. 4.3.2 calls visually distinctive.
+    Source: ours (D68), for what KT v1, Sec. 4.3.2 calls visually distinctive.
     """
     rows = []
     for concept in concepts:
@@ -266,6 +267,6 @@ def _row(
     hits = one.hits[ensemble][part]
     return row(
         subject, item, method, metric, change or wilson(sum(hits), len(hits)), about=one.concept.name, split="test",
-        n=len(hits), seed=seed, over="base" if change else "", varied=told,
+        n=len(hits), seed=seed, over="base" if change else "", varied={**told, **lost(subject.exam)},
         used=one.course.used if one.course else (),
     )  # fmt: skip

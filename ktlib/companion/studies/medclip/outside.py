@@ -17,7 +17,7 @@ from ktlib.companion.record.rows import Row
 from ktlib.companion.studies import bench
 from ktlib.companion.studies.bench import Course, Fold, Lesson, Subject, row
 from ktlib.companion.studies.medclip import TABLE_3
-from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels
+from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels, lost
 from ktlib.data.sets import Examination
 from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.store import key, remembered
@@ -178,7 +178,7 @@ def choose(subject: Subject, tried: Mapping[float, Found]) -> float:
     Raises:
         ValueError: no rate, or no validation films.
 
-    Source: ours (D67): the paper prints one rate a model and not how it was found.
+    Source: ours (D69): the paper prints one rate a model and not how it was found.
     """
     if subject.teaching.rate is not None:
         return subject.teaching.rate
@@ -220,7 +220,7 @@ def reference(subject: Subject) -> list[Row]:
     return [
         row(
             subject, TABLE_3, "base", "target_accuracy" if about else "top1", wilson(int(own.sum()), len(own)),
-            about=about, split="test", n=len(own),
+            about=about, split="test", n=len(own), varied=lost(exam),
         )
         for about, own in parts.items()
     ]  # fmt: skip
@@ -301,5 +301,5 @@ def _row(
 ) -> Row:  # fmt: skip
     return row(
         subject, TABLE_3, method, metric, estimate, fold=one.trial.fold, about=about, split=split, n=count, seed=seed,
-        over=over, varied=told, used=one.course.used if one.course else (),
+        over=over, varied={**told, **lost(one.trial.fold.exam)}, used=one.course.used if one.course else (),
     )  # fmt: skip
