@@ -51,26 +51,23 @@ def kinds(rows: Sequence[Row]) -> Figure:
 
 def _along(ax: Axes, rows: Sequence[Row], method: str, fill: str) -> None:
     rates = sorted({row.lr for row in rows})
-    found = [mean([row for row in rows if row.lr == rate]) for rate in rates]
-    found = [
-        one if one.low < one.high else _of([r for r in rows if r.lr == x]) for x, one in zip(rates, found, strict=True)
-    ]
+    found = [_at([row for row in rows if row.lr == rate]) for rate in rates]
     ax.errorbar(
         rates, [one.value for one in found], errors_of(found), color=COLOURS[method], marker=MARKERS.get(method, "o"),
         ms=3, lw=0.8 if len(rates) > 1 else 0, elinewidth=0.6, fillstyle=fill,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def _of(rows: Sequence[Row]) -> Estimate:
-    """One measurement with its own interval."""
-    return Estimate(rows[0].value, rows[0].low, rows[0].high)
+def _at(rows: Sequence[Row]) -> Estimate:
+    """The mean over seeds; one measurement has its own interval."""
+    return Estimate(rows[0].value, rows[0].low, rows[0].high) if len(rows) == 1 else mean(rows)
 
 
 def class_recalls(rows: Sequence[Row], methods: Sequence[str], *, chance: float) -> Figure:
     """Recall of each finding and accuracy over all, a row a model; beside each, how often the finding is named.
 
-    Points are means over trials with their intervals, where there are several; small dashes say which share of all films
-    is given that name. A high recall beside a high dash is that of a model which says the same of every film.
+    Points are means over trials with their intervals, where there are several; small dashes say which share of all
+    films is given that name. A high recall beside a high dash is that of a model which says the same of every film.
 
     Args:
         rows: of the test films, without differences, each method at one rate.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from ktlib.companion.record.compare import choose_rate
+from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
 from ktlib.companion.studies import bench
@@ -24,6 +26,7 @@ from ktlib.data.sets import Concept
 from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.models import DualEncoder, PairScorer
 from ktlib.models.medclip import ENSEMBLES, MedCLIP
+from ktlib.pocket.training.gates import GAIN, NOISE_SHARE
 from ktlib.store import key, remembered
 from ktlib.transfer import named_caption
 
@@ -73,6 +76,36 @@ def rates(rows: Sequence[Row]) -> dict[str, float]:
     own = select(rows, split="validation")
     there = [method for method in ARMS if select(own, method=method)]
     return {method: choose_rate(own, rows[0].model, here.budget, method=method) for method in there}
+
+
+def gate(rows: Sequence[Row]) -> list[str]:
+    """Whether real films teach validation nodules, a sentence each; set before any test nodule is taught.
+
+    Args:
+        rows: of `NODULES`, of one scale and model.
+
+    Source: ours (D68), the gates of `ktlib.pocket.training.gates`.
+    """
+    own, chosen, budget = select(rows, split="validation"), rates(rows), scale_of(rows[0].scale).budget
+    if "real" not in chosen or not own:
+        return [
+            "There are no validation nodules here, or no real films to spare: nothing says that the instrument works."
+        ]
+    gained, kept = (
+        {
+            method: fmean(r.value for r in select(own, method=method, metric=metric) if r.lr in (0, chosen.get(method)))
+            for method in ("base", "real", "noise")
+        }
+        for metric in ("target_accuracy", "retention")
+    )
+    gain, noise, lost = gained["real"] - gained["base"], gained["noise"] - gained["base"], kept["base"] - kept["real"]
+    holds = "holds" if gain >= GAIN and lost <= budget else "**does not hold**"
+    less = "less than a third of that" if noise < NOISE_SHARE * gain else "**not** less than a third of that"
+    return [
+        f"Ten real films gain {points(gain)} at {chosen['real']:g}, where {points(lost)} are lost: "
+        f"the gate of {100 * GAIN:g} points within the budget {holds}.",
+        f"Noise gains {points(noise)} at {chosen['noise']:g}, {less}.",
+    ]
 
 
 def distinctness(subject: Subject, concepts: Sequence[Concept]) -> list[Row]:

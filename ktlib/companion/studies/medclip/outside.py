@@ -275,24 +275,41 @@ def changes(subject: Subject, method: str, after: Found, before: Found, *, over:
     return rows
 
 
-def more_than(
-    large: Subject, small: Subject, after: Mapping[str, Found], before: Mapping[str, Found]
-) -> list[Row]:  # fmt: skip
+def rows(subject: Subject, found: Mapping[str, Found], *, validation: bool) -> list[Row]:
+    """All rows of a model: every method, by the classes' own prompts and by bare names, and what each changes.
+
+    Args:
+        subject: whose models.
+        found: by method, `base` among them.
+        validation: whether there are validation films.
+    """
+    every = [row for method, own in found.items() for row in measured(subject, method, own)]
+    if any(trial.fold.exam.phrases for trial in trials(subject)):
+        every += [row for method, own in found.items() for row in measured(subject, method, own, prompts=NAMES)]
+    if validation:
+        every += measured(subject, "base", found["base"], split="validation")
+    for method in [method for method in ARMS if method in found]:
+        every += changes(subject, method, found[method], found["base"], over="base")
+    for other in [other for other in ("noise", "wrong") if {"kt", other} <= found.keys()]:
+        every += changes(subject, "kt", found["kt"], found[other], over=other)
+    return every
+
+
+def more_than(large: Subject, small: Subject, found: Mapping[str, Mapping[str, Found]]) -> Row:
     """A row of how much more the large model gains than the small one, paired by film and by trial.
 
     Args:
         large, small: models, pretrained equally often.
-        after, before: by name of the model.
+        found: by name of the model and method.
     """
-    gains = []
+    gains: list[Hits] = []
     for one in (large, small):
-        own = [
-            (_right(after[one.name][n], "test", ""), _right(before[one.name][n], "test", "")) for n in after[one.name]
-        ]
-        gains.append({place: [a - b for a, b in zip(*pair, strict=True)] for place, pair in enumerate(own)})
-    first = next(iter(after[large.name].values()))
+        pairs = zip(found[one.name]["kt"].values(), found[one.name]["base"].values(), strict=True)
+        own = [zip(_right(more, "test", ""), _right(less, "test", ""), strict=True) for more, less in pairs]
+        gains.append({place: [a - b for a, b in films] for place, films in enumerate(own)})
+    first = next(iter(found[large.name]["kt"].values()))
     change, count = compared(*gains), len(gains[0][0])
-    return [_row(large, "kt", "top1", "", change, first, "test", first.varied, count, None, small.name)]
+    return _row(large, "kt", "top1", "", change, first, "test", first.varied, count, None, small.name)
 
 
 def _row(
