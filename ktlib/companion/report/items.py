@@ -21,6 +21,7 @@ MARK = "†"
 _TITLES = {"transfer": "concepts", "sets": "sets"} | dict.fromkeys(
     ("recalls", "captions", "shares", "samples"), "images"
 )
+_TITLES |= dict.fromkeys(("kinds", "classes"), "films")
 
 
 def item_pages(shelf: Shelf, summary: Path) -> dict[Path, str]:

@@ -64,11 +64,12 @@ POCKET = Scale(
                 models={name: dict.fromkeys(folds(name), "pocket outside")},
                 inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
                 transfer=TransferSettings(batch=batch, epochs=epochs),
-                rates=(2e-5, 5e-5, 1e-4, 2e-4),
+                rates=(1e-4, 3e-4, 9e-4),
                 seeds=(0,),
             )
             for name, batch, epochs in (("pocket/clip-b", 8, 5), ("pocket/clip-l", 4, 2))
         ),
+        chosen_on=2,
     ),
     segmenting=Segmenting(
         lesions="pocket",

@@ -99,10 +99,12 @@ class Films:
     Attributes:
         pair: a name for `sources.examination`: benign and malignant nodules, one name each (KT v1, Tab. 2).
         outside: models that have seen no film, the small one first; each has a recipe of its own (KT v1, Sec. 8.5).
+        chosen_on: how many of the pretrainings of such a model its rate is chosen on; all by default.
     """
 
     pair: str
     outside: tuple[Teaching, ...]
+    chosen_on: int | None = None
 
 
 @dataclass(frozen=True)

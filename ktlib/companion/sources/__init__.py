@@ -103,7 +103,7 @@ def _outside() -> Examination:
 def _generated_films() -> Examination:
     generated_medical.jsrt(_fixtures())
     generated_medical.chexpert_5x200(_fixtures())
-    return films.nodules(_fixtures(), dataset="fixtures", partial=True)
+    return films.nodules(_fixtures(), dataset="fixtures", partial=True, side=generated_medical.JSRT_SIDE)
 
 
 @functools.cache

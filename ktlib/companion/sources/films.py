@@ -20,11 +20,10 @@ from ktlib.data.sets import Concept, Examination, LabelledImages
 from ktlib.store import key
 
 SIDE, AT_ONCE = 224, 50
-KINDS = {"benign nodule": "benign", "lung cancer": "malignant"}  # the papers' names, and JSRT's
 FORMS = ("{}",)  # prompts of what has no list of phrases
 
 
-def nodules(root: Path, *, dataset: str = "jsrt", partial: bool = False) -> Examination:
+def nodules(root: Path, *, dataset: str = "jsrt", partial: bool = False, side: int | None = None) -> Examination:
     """Benign and malignant nodules of JSRT, with the papers' descriptions, beside the five findings of CheXpert-5x200.
 
     Films are padded with black to squares, as MedCLIP's processor has them. Each finding is scored by its ten phrases,
@@ -34,23 +33,25 @@ def nodules(root: Path, *, dataset: str = "jsrt", partial: bool = False) -> Exam
         root: the folder that holds `jsrt` and `chexpert`.
         dataset: name, for the rows.
         partial: accept other numbers of films (generated files).
+        side: of JSRT's films in pixels (generated files).
 
     Raises:
         FileNotFoundError: a set is absent.
         ValueError: a set is another one than the published, or has no film that can be used.
     """
-    side = {"side": 32} if partial else {}
-    films, known = radiographs.jsrt(root, partial=partial, **side), radiographs.chexpert_5x200(root, partial=partial)
-    of_kind = _by_label(films, padded)
+    side = radiographs.JSRT_SIDE if side is None else side
+    films = radiographs.jsrt(root, partial=partial, side=side).readable()
+    known = radiographs.chexpert_5x200(root, partial=partial).readable()
+    names, of_kind = [name.lower() for name in films.names], _by_label(films, padded)
 
     def pictures(name: str) -> Tensor:
-        return of_kind(films.names.index(KINDS[name]))
+        return of_kind(names.index(name))
 
     told = descriptions("jsrt")
     digest = key(dataset, films.digest, known.digest, told, dict(finding_prompts.PROMPTS), FORMS, SIDE)
     return Examination(
         dataset, _concepts(told, "nodule"), known.names, _Walk(known, padded), digest, pictures, lambda *_: None, FORMS,
-        phrases=finding_prompts.PROMPTS, notes=_notes(films, known),
+        {**films.left_out, **known.left_out}, finding_prompts.PROMPTS, _notes(films, known),
     )  # fmt: skip
 
 
@@ -67,18 +68,19 @@ def outside(root: Path, *, dataset: str = "chexpert", partial: bool = False) -> 
     Raises:
         FileNotFoundError, ValueError: as `nodules`.
     """
-    known, told = radiographs.chexpert_5x200(root, partial=partial), descriptions("chexpert")
+    known, told = radiographs.chexpert_5x200(root, partial=partial).readable(), descriptions("chexpert")
     names = [name.lower() for name in known.names]
     of_label = _by_label(known, images.resize)
 
     def pictures(name: str) -> Tensor:
         return of_label(names.index(name))
 
-    concepts = _concepts({name: told[name] for name in names}, "finding")
+    concepts = _concepts({name: told[name] for name in names})
     digest = key(dataset, known.digest, told, SIDE)
     walk = _Walk(known, images.resize)
     return Examination(
-        dataset, concepts, tuple(names), walk, digest, pictures, lambda *_: None, notes=_notes(known)
+        dataset, concepts, tuple(names), walk, digest, pictures, lambda *_: None, left_out=known.left_out,
+        notes=_notes(known),
     )  # fmt: skip
 
 
@@ -88,12 +90,13 @@ def padded(film: Image.Image, side: int) -> Image.Image:
     return images.resize(ImageOps.pad(film, (whole, whole), color=0), side)
 
 
-def _concepts(told: dict[str, str], kind: str) -> tuple[Concept, ...]:
-    return tuple(Concept(name, "test", kind, text, text, text, text) for name, text in told.items())
+def _concepts(told: dict[str, str], kind: str = "") -> tuple[Concept, ...]:
+    """Concepts of a kind; each of its own by default."""
+    return tuple(Concept(name, "test", kind or name, text, text, text, text) for name, text in told.items())
 
 
 def _notes(*sets: LabelledImages) -> tuple[str, ...]:
-    return tuple(f"{one.name}: {note}" for one in sets for note in (*one.notes, *one.refused))
+    return tuple(f"{one.name}: {note}" for one in sets for note in one.notes)
 
 
 def _by_label(films: LabelledImages, cut: Callable[[Image.Image, int], Image.Image]) -> Callable[[int], Tensor]:
