@@ -45,6 +45,8 @@ COLOURS = {
     "templates": RED,
     "real_templates": GREEN,
     "real_captions": BLACK,
+    "m2ib": BLUE,
+    "grad_cam": ORANGE,
 }
 # Curves that are drawn over each other differ by more than their colour.
 MARKERS = {
@@ -76,6 +78,10 @@ LABELS = {
     "templates": "the templates alone, no image",
     "real_templates": "real pictures, same templates",
     "real_captions": "real pictures, real captions",
+    "m2ib": "information bottleneck",
+    "grad_cam": "Grad-CAM",
+    "whole_image": "SAM, the box is the image",
+    "true_box": "SAM, the box is true",
 }
 
 

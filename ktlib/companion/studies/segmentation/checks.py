@@ -112,7 +112,11 @@ def meaning(rows: list[Row]) -> list[str]:
                 if (one.subject, one.method, one.metric) == (name, method, "likeness")
             }
             floor = own["again"].low
-            known = {"wrong": "another lesion's sentence", "nonsense": "words without meaning", "weights": "shuffled weights"}
+            known = {
+                "wrong": "another lesion's sentence",
+                "nonsense": "words without meaning",
+                "weights": "shuffled weights",
+            }
             same = [known[k] for k in known if own[k].high >= floor]
             verdict = f"are not told from those of {' or '.join(same)}" if same else "differ from all three"
             said.append(f"{name}, {what}: its maps {verdict}.")

@@ -87,7 +87,9 @@ def pictures(
         for place in places:
             pair = images.read(place)
             image, truth = to_tensor([pair.image]), pair.mask
-            found = {m: segment(model, own.segmenter, image, lesion.prompt, settings=settings) for m, model in models.items()}
+            found = {
+                m: segment(model, own.segmenter, image, lesion.prompt, settings=settings) for m, model in models.items()
+            }
             shared = {m: 2 * int((one.masks[0] & truth).sum()) for m, one in found.items()}
             total = {m: int(one.masks[0].sum() + truth.sum()) for m, one in found.items()}
             shown.append(
