@@ -132,6 +132,17 @@ def look(
     ]
 
 
+def untouched(own: Instrument, split: str, settings: Mapping[str, SaliencySettings]) -> dict[str, Found]:
+    """What the model finds of each lesion before any course.
+
+    Args:
+        own: what looks and what outlines.
+        split: `validation` or `test`.
+        settings: of the maps, by the lesion's name.
+    """
+    return {one.name: look(own, one, split, [None], settings[one.name])[0] for one in own.lesions}
+
+
 def _look(
     own: Instrument,
     lesion: Lesion,
