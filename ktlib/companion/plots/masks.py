@@ -139,9 +139,8 @@ def mask_rates(
                 ax, [row.lr for row in there], estimates, colour=COLOURS[method], label=LABELS[method],
                 marker=MARKERS.get(method, "o"), style="-",
             )  # fmt: skip
-        ax.set(xscale="log", title=name, ylim=(-0.03, 1.03))
+        ax.set(xscale="log", xlabel="learning rate", title=name, ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel(NAMES[metric])
-    figure.supxlabel("learning rate", fontsize=7.5)
     handles = [Line2D([], [], color=COLOURS[m], marker=MARKERS.get(m, "o"), ms=3, label=LABELS[m]) for m in methods]
     handles.append(Line2D([], [], color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"]))
     if bounds:
@@ -151,7 +150,7 @@ def mask_rates(
 
 
 def map_checks(rows: Sequence[Row]) -> Figure:
-    """How like maps are to maps that should be others, a panel a lesion; where all are equally like, they say nothing.
+    """How like maps are to that of the lesion's sentence, a panel a lesion; where all are alike, they say nothing.
 
     Args:
         rows: with the metric `likeness`.
@@ -169,17 +168,16 @@ def map_checks(rows: Sequence[Row]) -> Figure:
         ax.axvline(0, color="0.6", lw=0.6)
         for method, (colour, marker, shift) in styles.items():
             there = {row.varied["to"]: row for row in select(own, subject=name, method=method)}
-            found = [Estimate(there[one].value, there[one].low, there[one].high) for one in what]
-            places = [number + shift for number in range(len(what))]
+            found = [Estimate(there[one].value, there[one].low, there[one].high) for one in what if one in there]
+            places = [number + shift for number, one in enumerate(what) if one in there]
             ax.errorbar(
                 [one.value for one in found], places, xerr=errors_of(found), color=colour, marker=marker, ms=3.5, ls="",
                 elinewidth=1, label=LABELS[method],
             )  # fmt: skip
-        ax.set(title=name, xlim=(-0.6, 1.08))
+        ax.set(title=name, xlabel="rank correlation", xlim=(-0.6, 1.08))
         ax.tick_params(axis="y", length=0)
     axes[0, 0].set_yticks(range(len(what)), [labels[one] for one in what])
     axes[0, 0].set_ylim(len(what) - 0.5, -0.5)
-    figure.supxlabel("rank correlation with the map of the lesion's sentence", fontsize=7.5)
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2)
     return figure

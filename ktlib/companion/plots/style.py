@@ -147,9 +147,10 @@ def save_figure(
     """
     if note:
         figure.text(1, 0, note, ha="right", va="top", fontsize=5.5, color="0.4", style="italic")
+    room = {"bbox_inches": "tight", "pad_inches": 0.04} if note else {}  # the note lies below the figure
     path = (folder or places.output(scale) / "figures") / f"{name}.png"
     # No software version and no date in the file, so that a rerun gives identical bytes.
-    store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}))
+    store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}, **room))
     record = {"figure": path.name, "scale": scale, "command": command} | provenance()
     text = json.dumps(record, indent=2) + "\n"
     store.write_atomically(path.with_suffix(".json"), lambda p: p.write_text(text))

@@ -56,7 +56,8 @@ def _coarse(maps: Tensor, batch: Batch) -> list[float]:
 def checks(own: Instrument, lesion: Lesion, settings: SaliencySettings) -> list[Row]:
     """Rows of how like the maps of a lesion are to maps that should be others, and of how well each kind points.
 
-    The wrong sentence is the prompt of the next lesion; Grad-CAM knows no chance, so that `again` is 1.
+    The wrong sentence is the prompt of the next lesion; Grad-CAM knows no chance, so that `again` is 1. Images whose
+    map is flat are like nothing: they are left out of the likenesses, whose number of images says so.
 
     Args:
         own: what looks and what outlines, before any transfer.
@@ -77,13 +78,15 @@ def checks(own: Instrument, lesion: Lesion, settings: SaliencySettings) -> list[
         for method, explain in explanations(own, lesion, settings).items():
             kept: dict[str, list[float]] = {name: [] for name in (*AGAINST, DECIDES, COARSE)}
             for batch in batches(images):
-                here = sanity(own.model, batch.images, lesion.prompt, wrong=wrong, nonsense=NONSENSE, explain=explain)
-                maps = coarse(explain(own.model, batch.images, lesion.prompt, 0))
-                masks = outline(own.segmenter, batch.images, maps)
-                for what, values in here.items():
-                    kept[what] += values.tolist()
+                alike = sanity(own.model, batch.images, lesion.prompt, wrong=wrong, nonsense=NONSENSE, explain=explain)
+                seen = explain(own.model, batch.images, lesion.prompt, 0)
+                pointed = coarse(seen)
+                masks = outline(own.segmenter, batch.images, pointed)
+                drawn = seen.flatten(1).amax(1) > 0  # the others are flat
+                for what, values in alike.items():
+                    kept[what] += values[drawn].tolist()
                 kept[DECIDES] += dice(masks, batch.truths).tolist()
-                kept[COARSE] += dice(maps.masks, batch.truths).tolist()
+                kept[COARSE] += dice(pointed.masks, batch.truths).tolist()
             found[method] = kept
         return found
 
@@ -91,8 +94,10 @@ def checks(own: Instrument, lesion: Lesion, settings: SaliencySettings) -> list[
     rows = []
     for method, kept in remembered(path, compute).items():
         for what, values in kept.items():
+            if not values:
+                continue
             metric, varied = ("likeness", {"to": what}) if what in AGAINST else (what, {})
-            estimate = over_images([values], units=images.units)
+            estimate = over_images([values], units=images.units if len(values) == len(images) else ())
             rows.append(make(method, metric, estimate, n=len(values), varied=varied))
     return rows
 
@@ -111,13 +116,13 @@ def meaning(rows: list[Row]) -> list[str]:
                 for one in rows
                 if (one.subject, one.method, one.metric) == (name, method, "likeness")
             }
-            floor = own["again"].low
-            known = {
-                "wrong": "another lesion's sentence",
-                "nonsense": "words without meaning",
-                "weights": "shuffled weights",
-            }
-            same = [known[k] for k in known if own[k].high >= floor]
+            if not own:
+                said.append(f"{name}, {what}: every map is flat.")
+                continue
+            told = {
+                "wrong": "another lesion's sentence", "nonsense": "words without meaning", "weights": "shuffled weights",
+            }  # fmt: skip
+            same = [told[to] for to in told if own[to].high >= own["again"].low]
             verdict = f"are not told from those of {' or '.join(same)}" if same else "differ from all three"
             said.append(f"{name}, {what}: its maps {verdict}.")
     return said

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -115,8 +114,7 @@ def first(own: Instrument, lesion: Lesion, settings: SaliencySettings, split: st
     """
     pair = own.images(lesion, split).read(0)
     image = to_tensor([pair.image])
-    with torch.no_grad():
-        found = segment(own.model, own.segmenter, image, lesion.prompt, settings=settings)
+    found = segment(own.model, own.segmenter, image, lesion.prompt, settings=settings)
     return Shown(
         lesion.name, image[0], pair.mask, {"base": found.maps[0]}, {"base": found.coarse.boxes[0]},
         {"base": found.masks[0]}, {},
