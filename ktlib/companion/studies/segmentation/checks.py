@@ -22,7 +22,8 @@ from ktlib.models import DualEncoder
 from ktlib.store import key, remembered
 
 NONSENSE = "is with of a without of is with"  # words that every model here knows, and no sentence
-AGAINST = ("again", "wrong", "nonsense", "weights")
+_TOLD = {"wrong": "another lesion's sentence", "nonsense": "words without meaning", "weights": "shuffled weights"}
+AGAINST = ("again", *_TOLD)
 Explain = Callable[[DualEncoder, Tensor, str, int], Tensor]
 _VERSION = 1
 
@@ -110,19 +111,16 @@ def meaning(rows: list[Row]) -> list[str]:
     """
     said = []
     for name in dict.fromkeys(one.subject for one in rows):
-        for method, what in (("m2ib", "the bottleneck"), ("grad_cam", "Grad-CAM")):
+        for method, kind in (("m2ib", "the bottleneck"), ("grad_cam", "Grad-CAM")):
             own = {
                 one.varied["to"]: one
                 for one in rows
                 if (one.subject, one.method, one.metric) == (name, method, "likeness")
             }
             if not own:
-                said.append(f"{name}, {what}: every map is flat.")
+                said.append(f"{name}, {kind}: every map is flat.")
                 continue
-            told = {
-                "wrong": "another lesion's sentence", "nonsense": "words without meaning", "weights": "shuffled weights",
-            }  # fmt: skip
-            same = [told[to] for to in told if own[to].high >= own["again"].low]
+            same = [what for to, what in _TOLD.items() if own[to].high >= own["again"].low]
             verdict = f"are not told from those of {' or '.join(same)}" if same else "differ from all three"
-            said.append(f"{name}, {what}: its maps {verdict}.")
+            said.append(f"{name}, {kind}: its maps {verdict}.")
     return said

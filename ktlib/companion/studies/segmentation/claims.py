@@ -69,9 +69,8 @@ def masks_improve(rows: Sequence[Row]) -> Verdict:
         return verdict
     which = "all of them" if able else "any of them"
     failures = "; ".join(controls[lesion].written("lesions") for lesion in unable)
-    return judged(
-        f"the claim is about {len(lesions)} lesions, and ten real images do not surely make the masks of {which} better: {failures}"
-    )
+    why = f"ten real images do not surely make the masks of {which} better"
+    return judged(f"the claim is about {len(lesions)} lesions, and {why}: {failures}")
 
 
 CLAIMS: dict[str, Callable[[Sequence[Row]], Verdict]] = {"K9": masks_improve}
