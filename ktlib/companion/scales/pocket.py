@@ -77,8 +77,8 @@ POCKET = Scale(
         segmenter="pocket/sam",
         maps=SaliencySettings(layer=2, copies=2),  # maps nearly as of ten copies, and time for more images (D71)
         layers=(1, 2),  # of four; behind the last only the class token is read
-        validation=32,
-        test=100,
+        validation=24,
+        test=80,
     ),
     medical="drawings, not medical data",
     retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),

@@ -64,6 +64,7 @@ def drawn_images(name: str, split: str) -> MaskedImages:
     """
     task = next(task for task, told in scans.TASKS.items() if told.name == name)
 
+    @functools.cache  # a slice takes longer to draw than to keep
     def read(index: int) -> Pair:
         scan = scans.scan(task, split, index)
         return Pair(Image.fromarray(scan.image).convert("RGB"), torch.from_numpy(scan.mask))
