@@ -277,7 +277,7 @@ def choose_rate(found: Mapping[float, Seeds]) -> float:
     Source: ours (D73): KT picks the best rate of each task on its test images.
     """
     worth = {rate: _mean(one.values(), DECIDES) for rate, one in found.items()}
-    return min(rate for rate, value in worth.items() if value >= max(worth.values()) - 1e-12)
+    return min(rate for rate, value in worth.items() if value >= max(worth.values()) - 1e-6)  # scores have seven digits
 
 
 def _mean(found: Iterable[Found], metric: str) -> float:
