@@ -16,8 +16,8 @@ import torch
 
 from ktlib import places
 from ktlib.companion.sources import films, generated, generated_medical, real
-from ktlib.companion.sources import lesions as looked_for
-from ktlib.companion.sources.lesions import Lesion
+from ktlib.companion.sources import masks as looked_for
+from ktlib.companion.sources.masks import Lesion
 from ktlib.data import coco, flickr30k, prompts
 from ktlib.data.sets import Examination, Gallery, LabelledImages, MaskedImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell

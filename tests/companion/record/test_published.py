@@ -198,3 +198,17 @@ def test_an_average_over_models_stands_beside_the_rows_of_all_of_them():
     assert {(r.model, r.subject, r.varied["description"]) for r in published.beside(large, rows)} == {
         ("openai/ViT-L-14", "tonometer", "long")
     }
+
+
+def test_masks_stand_beside_numbers_of_their_set_and_the_published_nsd_is_that_of_slabs():
+    (number,) = [
+        n for n in published.numbers("KT Tab. 7")
+        if (n.dataset, n.learning_rate, n.metric) == ("SIIM Pneumothorax", "2e-5", "nsd")
+    ]  # fmt: skip
+    own = {"item": "KT Tab. 7", "model": "microsoft/BiomedCLIP", "subject": "pneumothorax", "method": "kt"}
+    there = [
+        made(**own, dataset=dataset, metric=metric, varied=f"lr={rate}")
+        for dataset in ("SIIM Pneumothorax", "UDIAT") for metric in ("nsd", "nsd_slab") for rate in ("2e-05", "3e-05")
+    ]  # fmt: skip
+    (found,) = published.beside(number, there)
+    assert (found.dataset, found.metric, found.lr) == ("SIIM Pneumothorax", "nsd_slab", 2e-5)

@@ -123,14 +123,15 @@ def divided(whole: MaskedImages, split: str, *, among: Sequence[str] = SPLITS) -
     """The images of one of several splits; no patient is in two of them.
 
     Patients are taken in an order drawn with seed 0, until a split has its number of images, at most an equal share;
-    the last split has the rest.
+    the last split has the rest. Where there are fewer patients than splits, images stand for them.
 
     Args:
         whole: all of a set.
         split: which of them.
         among: the splits there are.
     """
-    units = whole.units or tuple(range(len(whole)))
+    several = len(set(whole.units)) >= len(among)
+    units = whole.units if several else tuple(range(len(whole)))
     order = list(dict.fromkeys(units))
     random.Random(0).shuffle(order)
     own: dict[str, list[int]] = {one: [] for one in among}
