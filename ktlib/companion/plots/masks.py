@@ -159,8 +159,7 @@ def map_checks(rows: Sequence[Row]) -> Figure:
     lesions, what = (list(dict.fromkeys(found)) for found in ([r.subject for r in own], [r.varied["to"] for r in own]))
     what = [one for one in ("again", "wrong", "nonsense", "weights") if one in what]
     labels = {
-        "again": "the same again", "wrong": "another lesion's\nsentence", "nonsense": "words without\nmeaning",
-        "weights": "shuffled\nweights",
+        "again": "the same again", "wrong": "another lesion", "nonsense": "no sense", "weights": "shuffled weights"
     }  # fmt: skip
     figure, axes = plt.subplots(1, len(lesions), figsize=(WIDE, 1.7), sharey=True, sharex=True, squeeze=False)
     styles = {"m2ib": (BLUE, "o", -0.15), "grad_cam": (ORANGE, "^", 0.15)}
