@@ -13,7 +13,7 @@ from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import row
 from ktlib.companion.studies.segmentation import CHECKS, COARSE, DECIDES
-from ktlib.companion.studies.segmentation.instrument import Instrument, batches
+from ktlib.companion.studies.segmentation.instrument import Instrument
 from ktlib.evaluate.intervals import over_images
 from ktlib.evaluate.overlap import dice
 from ktlib.evaluate.saliency import SaliencySettings, grad_cam, saliency, sanity
@@ -38,7 +38,7 @@ def explanations(own: Instrument, lesion: Lesion, settings: SaliencySettings) ->
         lesion: what is looked for.
         settings: of the bottleneck.
     """
-    some = list(batches(own.images(lesion, "validation")))
+    some = list(own.batches(own.images(lesion, "validation"), embed=False))
 
     def worth(layer: int) -> float:
         return fmean(v for b in some for v in _coarse(grad_cam(own.model, b.images, lesion.prompt, layer=layer), b))
@@ -78,11 +78,11 @@ def checks(own: Instrument, lesion: Lesion, settings: SaliencySettings) -> list[
         found: dict[str, dict[str, list[float]]] = {}
         for method, explain in explanations(own, lesion, settings).items():
             kept: dict[str, list[float]] = {name: [] for name in (*AGAINST, DECIDES, COARSE)}
-            for batch in batches(images):
+            for batch in own.batches(images):
                 alike = sanity(own.model, batch.images, lesion.prompt, wrong=wrong, nonsense=NONSENSE, explain=explain)
                 seen = explain(own.model, batch.images, lesion.prompt, 0)
                 pointed = coarse(seen)
-                masks = outline(own.segmenter, batch.images, pointed)
+                masks = outline(own.segmenter, batch.images, pointed, embeddings=batch.embeddings)
                 drawn = seen.flatten(1).amax(1) > 0  # the others are flat
                 for what, values in alike.items():
                     kept[what] += values[drawn].tolist()

@@ -13,9 +13,10 @@ from ktlib.companion.studies.bench import Course
 from ktlib.companion.studies.segmentation import DECIDES
 from ktlib.companion.studies.segmentation.instrument import Instrument, taught
 from ktlib.companion.studies.segmentation.tables import Found
-from ktlib.data.images import to_tensor
 from ktlib.evaluate.saliency import SaliencySettings
-from ktlib.evaluate.segmentation import segment
+from ktlib.evaluate.segmentation import Batch, segment
+from ktlib.evaluate.segmentation import Found as OfImages
+from ktlib.models import DualEncoder
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,14 @@ def pictures(
     shown = []
     for kind, places in numbers.items():
         for place in places:
-            pair = images.read(place)
-            image, truth = to_tensor([pair.image]), pair.mask
-            found = {
-                m: segment(model, own.segmenter, image, lesion.prompt, settings=settings) for m, model in models.items()
-            }
+            (batch,) = own.batches(images.take([place]))
+            truth = batch.truths[0]
+            found = {m: _segmented(own, model, lesion, batch, settings) for m, model in models.items()}
             shared = {m: 2 * int((one.masks[0] & truth).sum()) for m, one in found.items()}
             total = {m: int(one.masks[0].sum() + truth.sum()) for m, one in found.items()}
             shown.append(
                 Shown(
-                    f"{lesion.name}: {kind}", image[0], truth,
+                    f"{lesion.name}: {kind}", batch.images[0], truth,
                     {m: one.maps[0] for m, one in found.items()},
                     {m: one.coarse.boxes[0] for m, one in found.items()},
                     {m: one.masks[0] for m, one in found.items()},
@@ -112,10 +111,15 @@ def first(own: Instrument, lesion: Lesion, settings: SaliencySettings, split: st
         settings: of the maps.
         split: `validation` or `test`.
     """
-    pair = own.images(lesion, split).read(0)
-    image = to_tensor([pair.image])
-    found = segment(own.model, own.segmenter, image, lesion.prompt, settings=settings)
+    (batch,) = own.batches(own.images(lesion, split).take([0]))
+    found = _segmented(own, own.model, lesion, batch, settings)
     return Shown(
-        lesion.name, image[0], pair.mask, {"base": found.maps[0]}, {"base": found.coarse.boxes[0]},
+        lesion.name, batch.images[0], batch.truths[0], {"base": found.maps[0]}, {"base": found.coarse.boxes[0]},
         {"base": found.masks[0]}, {},
     )  # fmt: skip
+
+
+def _segmented(
+    own: Instrument, model: DualEncoder, lesion: Lesion, batch: Batch, settings: SaliencySettings
+) -> OfImages:
+    return segment(model, own.segmenter, batch.images, lesion.prompt, settings=settings, embeddings=batch.embeddings)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+import torch
+from torch import Tensor
 
 from ktlib.companion import sources
 from ktlib.companion.scales import Segmenting
@@ -15,9 +18,11 @@ from ktlib.companion.studies.segmentation import ARMS
 from ktlib.data.sets import Concept, MaskedImages
 from ktlib.evaluate.segmentation import Batch
 from ktlib.models import DualEncoder, Segmenter, load
+from ktlib.store import key
 from ktlib.transfer import named_caption
 
 AT_ONCE = 16  # images that are read together
+ROOM = 2**30  # bytes for what SAM's image encoder made of images; a published SAM's embedding has 4 MB
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Instrument:
         subject: the model that looks, before any transfer.
         segmenter: outlines; it is never taught.
         lesions: what is looked for.
+        kept: what SAM's image encoder made of images, by their digests: most of its work, the same for every box.
     """
 
     subject: Subject
     segmenter: Segmenter
     lesions: tuple[Lesion, ...]
+    kept: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def here(self) -> Segmenting:
@@ -59,6 +66,26 @@ class Instrument:
         count = {"validation": self.here.validation, "test": self.here.test}[split]
         return whole if count is None or count >= len(whole) else whole.take(range(count))
 
+    def batches(self, images: MaskedImages, *, embed: bool = True) -> Iterator[Batch]:
+        """Images and their true masks, a few at a time, with their embeddings, which are kept while there is room.
+
+        Args:
+            images: of a split.
+            embed: whether anything will be outlined.
+        """
+        for pictures, truths in images.batches(AT_ONCE):
+            yield Batch(pictures, truths, self._embedded(pictures) if embed else None)
+
+    def _embedded(self, pictures: Tensor) -> Tensor:
+        places = [key(picture) for picture in pictures]
+        lacking = [number for number, place in enumerate(places) if place not in self.kept]
+        found = {place: self.kept[place] for place in places if place in self.kept}
+        if lacking:
+            found |= {places[n]: one for n, one in zip(lacking, self.segmenter.embed(pictures[lacking]), strict=True)}
+        if len(self.kept) * next(iter(found.values())).nbytes < ROOM:
+            self.kept.update(found)
+        return torch.stack([found[place] for place in places])
+
 
 def instrument(subject: Subject) -> Instrument:
     """What looks and what outlines, on one device.
@@ -69,11 +96,6 @@ def instrument(subject: Subject) -> Instrument:
     here = subject.scale.segmenting
     outlines = load(here.segmenter, Segmenter).to(subject.only.dual.device)
     return Instrument(subject, outlines, sources.lesions(here.lesions))
-
-
-def batches(images: MaskedImages) -> Iterable[Batch]:
-    """Images and their true masks, a few at a time."""
-    return (Batch(*both) for both in images.batches(AT_ONCE))
 
 
 # -- what is taught -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import Course, row
 from ktlib.companion.studies.segmentation import COARSE, DECIDES, METRICS, SETTINGS
-from ktlib.companion.studies.segmentation.instrument import AT_ONCE, Courses, Instrument, at, batches, taught
+from ktlib.companion.studies.segmentation.instrument import Courses, Instrument, at, taught
 from ktlib.data.sets import MaskedImages
 from ktlib.evaluate.intervals import Estimate, over_images
 from ktlib.evaluate.overlap import Scores, joined, scores
@@ -155,10 +155,11 @@ def _look(
     fine: list[list[Scores]] = [[] for _ in models]
     rough: list[list[Scores]] = [[] for _ in models]
     fell_back = [0] * len(models)
-    for batch in batches(images):
-        kept = own.segmenter.embed(batch.images, at_once=AT_ONCE)
+    for batch in own.batches(images):
         for number, model in enumerate(models):
-            found = segment(model, own.segmenter, batch.images, lesion.prompt, settings=settings, embeddings=kept)
+            found = segment(
+                model, own.segmenter, batch.images, lesion.prompt, settings=settings, embeddings=batch.embeddings
+            )
             fine[number].append(scores(found.masks, batch.truths))
             rough[number].append(scores(found.coarse.masks, batch.truths))
             fell_back[number] += int(found.coarse.fell_back.sum())
@@ -193,7 +194,7 @@ def limits(own: Instrument, lesion: Lesion, split: str) -> dict[str, Found]:
     path = own.subject.cache / "masks" / f"{key('limits', _VERSION, own.outlines, images.digest)}.json"
 
     def compute() -> dict[str, Any]:
-        return {what: _kept(one) for what, one in bounds(own.segmenter, batches(images)).items()}
+        return {what: _kept(one) for what, one in bounds(own.segmenter, own.batches(images)).items()}
 
     found = {what: _scores(kept) for what, kept in remembered(path, compute).items()}
     return {what: Found(one, one, 0, images, lesion, split, None) for what, one in found.items()}
@@ -215,8 +216,8 @@ def choice(own: Instrument, lesion: Lesion, *, rule: str = "validation", course:
 
     def compute() -> dict[str, Any]:
         found = choose(
-            taught(own.model, course), batches(images), lesion.prompt, settings=here.maps, betas=here.betas,
-            layers=here.layers, rule=rule,
+            taught(own.model, course), own.batches(images, embed=False), lesion.prompt, settings=here.maps,
+            betas=here.betas, layers=here.layers, rule=rule,
         )  # fmt: skip
         best = (found.settings.beta, found.settings.layer)
         return {"cells": [[*cell, list(each), cell == best] for cell, each in found.each.items()]}

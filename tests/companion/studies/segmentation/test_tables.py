@@ -47,7 +47,8 @@ def test_what_was_found_is_remembered_and_each_image_is_embedded_once_for_all_mo
     again = look(own, [*jobs[::-1]])[::-1]
     assert embedded == [5] and [one.of("nsd") for one in again] == [one.of("nsd") for one in first]
     look(own, [instrument.at(courses["disk", 0], 0.7)])
-    assert embedded == [5, 5]
+    tables.limits(own, DISK, "test")
+    assert embedded == [5], "nor again for other courses, nor for the bounds"
 
 
 def test_a_damaged_file_is_computed_again(own):
