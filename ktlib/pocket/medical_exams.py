@@ -90,12 +90,16 @@ def _lessons(name: str, count: int, seed: int) -> Tensor:
 
 
 @functools.cache
-def examination(beside: str = "everything") -> Examination:
+def examination(
+    beside: str = "everything", films: int = PICTURES, known_films: int = KNOWN_PICTURES, others: int = OTHER_PICTURES
+) -> Examination:
     """The thirty-two nodules, each among names that the pocket MedCLIP knows.
 
     Args:
         beside: a key of `LISTS`: `findings` are the five alone, whose films are the CheXpert-5x200-like set;
             `everything` has what nodules are mistaken for as well.
+        films: of each nodule.
+        known_films, others: of each finding, and of each thing that is no disease.
 
     Raises:
         ValueError: there is no such list.
@@ -103,9 +107,9 @@ def examination(beside: str = "everything") -> Examination:
     if beside not in LISTS:
         raise ValueError(f"expected a list of names ({', '.join(LISTS)}), found {beside!r}")
     names = LISTS[beside]
-    digest = key(radiographs.fingerprint(), beside, PICTURES, KNOWN_PICTURES, OTHER_PICTURES)
-    pictures = functools.cache(functools.partial(radiographs.pictures, count=PICTURES))
-    known = [_known(names, KNOWN_PICTURES, OTHER_PICTURES)]
+    digest = key(radiographs.fingerprint(), beside, films, known_films, others)
+    pictures = functools.cache(functools.partial(radiographs.pictures, count=films))
+    known = [_known(names, known_films, others)]
     return Examination(
         "drawn films", _concepts(), names, known, digest, pictures, _lessons, templates=radiographs.TEMPLATES
     )
