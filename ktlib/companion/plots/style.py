@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -147,7 +148,9 @@ def save_figure(
     """
     if note:
         figure.text(1, 0, note, ha="right", va="top", fontsize=5.5, color="0.4", style="italic")
-    room = {"bbox_inches": "tight", "pad_inches": 0.04} if note else {}  # the note lies below the figure
+    room: dict[str, Any] = (
+        {"bbox_inches": "tight", "pad_inches": 0.04} if note else {}
+    )  # the note lies below the figure
     path = (folder or places.output(scale) / "figures") / f"{name}.png"
     # No software version and no date in the file, so that a rerun gives identical bytes.
     store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}, **room))

@@ -152,7 +152,9 @@ def examination(root: Path, *, dataset: str = "files", partial: bool = False) ->
     """
     told = descriptions("segmentation")
     found = tuple(
-        Concept(one.name, "test", "novel" if one.novel else "known", *[told[one.name]] * 4) for one in lesions()
+        Concept(one.name, "test", "novel" if one.novel else "known", text, text, text, text)
+        for one in lesions()
+        for text in [told[one.name]]
     )
 
     def lessons(name: str, count: int, seed: int) -> Tensor:

@@ -6,7 +6,7 @@ from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import Course
 from ktlib.companion.studies.segmentation.instrument import Instrument
-from ktlib.companion.studies.segmentation.tables import changes, choice, look, measured
+from ktlib.companion.studies.segmentation.tables import Found, changes, choice, look, measured
 
 ANEW = {"searched": "anew"}  # what the rows say of it
 
@@ -24,8 +24,11 @@ def searched(
 
     Source: MedCLIP-SAMv2's `--hyper-opt`, as KT used it (D63).
     """
-    found, said, rows = {}, {}, []
-    for seed, course in {None: None, **courses}.items():
+    found: dict[int | None, Found] = {}
+    said: dict[str, str] = {}
+    rows: list[Row] = []
+    jobs: list[tuple[int | None, Course | None]] = [(None, None), *courses.items()]
+    for seed, course in jobs:
         search = choice(own, lesion, rule="published", course=course)
         found[seed] = look(own, lesion, "test", [course], search.settings, varied=ANEW, progress=False)[0]
         who = "before" if seed is None else f"after, seed {seed}"
