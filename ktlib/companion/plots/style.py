@@ -48,6 +48,8 @@ COLOURS = {
     "real_captions": BLACK,
     "m2ib": BLUE,
     "grad_cam": ORANGE,
+    "whole_image": GREY,
+    "true_box": BLACK,
 }
 # Curves that are drawn over each other differ by more than their colour.
 MARKERS = {
