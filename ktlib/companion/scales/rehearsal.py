@@ -60,7 +60,7 @@ REHEARSAL = Scale(
         models=each("fixtures slices", "random/ViT-B-16"),
         inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
         transfer=TransferSettings(),
-        rates=(1e-5, 1e-4),
+        rates=(2e-5,),
         images_per_concept=2,
         seeds=(0,),
     ),
