@@ -91,27 +91,27 @@ def _lessons(name: str, count: int, seed: int) -> Tensor:
 
 @functools.cache
 def examination(
-    beside: str = "everything", films: int = PICTURES, known_films: int = KNOWN_PICTURES, others: int = OTHER_PICTURES
+    beside: str = "everything", *, films: int | None = None, known: int | None = None, others: int | None = None
 ) -> Examination:
     """The thirty-two nodules, each among names that the pocket MedCLIP knows.
 
     Args:
         beside: a key of `LISTS`: `findings` are the five alone, whose films are the CheXpert-5x200-like set;
             `everything` has what nodules are mistaken for as well.
-        films: of each nodule.
-        known_films, others: of each finding, and of each thing that is no disease.
+        films: of each nodule; by default `PICTURES`.
+        known, others: of each finding, and of each thing that is no disease; by default as many as the constants say.
 
     Raises:
         ValueError: there is no such list.
     """
     if beside not in LISTS:
         raise ValueError(f"expected a list of names ({', '.join(LISTS)}), found {beside!r}")
-    names = LISTS[beside]
-    digest = key(radiographs.fingerprint(), beside, films, known_films, others)
-    pictures = functools.cache(functools.partial(radiographs.pictures, count=films))
-    known = [_known(names, known_films, others)]
+    names, counts = LISTS[beside], (films or PICTURES, known or KNOWN_PICTURES, others or OTHER_PICTURES)
+    digest = key(radiographs.fingerprint(), beside, *counts)
+    pictures = functools.cache(functools.partial(radiographs.pictures, count=counts[0]))
+    shown = [_known(names, *counts[1:])]
     return Examination(
-        "drawn films", _concepts(), names, known, digest, pictures, _lessons, templates=radiographs.TEMPLATES
+        "drawn films", _concepts(), names, shown, digest, pictures, _lessons, templates=radiographs.TEMPLATES
     )
 
 
