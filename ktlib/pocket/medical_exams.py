@@ -81,7 +81,7 @@ def _concepts() -> tuple[Concept, ...]:
 @functools.cache
 def _known(names: tuple[str, ...], findings: int, others: int) -> tuple[Tensor, Tensor]:
     counts = [findings if name in FINDINGS else others for name in names]
-    images = torch.cat([radiographs.pictures(name, count) for name, count in zip(names, counts, strict=True)])
+    images = torch.cat([radiographs.pictures(name, count) for name, count in zip(names, counts, strict=True) if count])
     return images, torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
 
 
@@ -100,13 +100,16 @@ def examination(
             `everything` has what nodules are mistaken for as well.
         films: of each nodule; by default `PICTURES`.
         known, others: of each finding, and of each thing that is no disease; by default as many as the constants say.
+            With no films of the others these stand on the list alone, and the findings' films are what is kept.
 
     Raises:
         ValueError: there is no such list.
     """
     if beside not in LISTS:
         raise ValueError(f"expected a list of names ({', '.join(LISTS)}), found {beside!r}")
-    names, counts = LISTS[beside], (films or PICTURES, known or KNOWN_PICTURES, others or OTHER_PICTURES)
+    names = LISTS[beside]
+    usual, wanted = (PICTURES, KNOWN_PICTURES, OTHER_PICTURES), (films, known, others)
+    counts = [most if count is None else count for most, count in zip(usual, wanted, strict=True)]
     digest = key(radiographs.fingerprint(), beside, *counts)
     pictures = functools.cache(functools.partial(radiographs.pictures, count=counts[0]))
     shown = [_known(names, *counts[1:])]

@@ -94,7 +94,7 @@ def explained(
                 ax.text(x, 0.5, why, rotation=90, fontsize=6, color="0.5", **where)
         ax.axhline(100, color="0.4", ls=":", lw=0.8)
         ax.axhline(0, color="0.6", lw=0.6)
-        ax.set_xticks(range(len(metrics)), [_NAMES[metric] for metric in metrics])
+        ax.set_xticks(range(len(metrics)), [_NAMES[metric] for metric in metrics], rotation=40, ha="right")
         ax.set(title=model, xlim=(-0.5, len(metrics) - 0.5))
     low, high = axes[0, 0].get_ylim()
     axes[0, 0].set_ylim(min(low, -20), max(high, 150))

@@ -2,7 +2,7 @@
 
 `transfer`: what was learnt against what was forgotten, of every method and rate; at equal retention; concept by
 concept. `recalls`: six recalls and their paired changes.
-`sets`: a column for each test set. `kinds` and `classes`: see `films`.
+`sets`: a column for each test set. `kinds` and `classes`: see `films`; `masks` and `checks`: see `masks`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from statistics import fmean
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.compare import at_budget, choose_rate
 from ktlib.companion.record.rows import Row, parsed, select, written
-from ktlib.companion.report import films
+from ktlib.companion.report import films, masks
 from ktlib.companion.report.markdown import NONE, described, interval, joined, mean, percent, points, unique, value
 from ktlib.companion.scales import Teaching, scale
 from ktlib.companion.sources import kinds
@@ -301,5 +301,5 @@ def _gains(rows: Sequence[Row], heads: Mapping[str, str]) -> str:
 
 LAYOUTS: dict[str, Callable[[Sequence[Row], Sequence[Row]], str]] = {
     "transfer": transfer, "recalls": recalls, "captions": captions, "shares": shares, "samples": samples, "sets": sets,
-    "kinds": films.kinds, "classes": films.classes,
+    "kinds": films.kinds, "classes": films.classes, "masks": masks.masks, "checks": masks.checks,
 }  # fmt: skip

@@ -47,14 +47,15 @@ POCKET = Scale(
         models=each("pocket films", "pocket/medclip"),
         inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
         transfer=TransferSettings(),
-        rates=(4e-5, 8e-5, 1.6e-4, 3.2e-4, 6.4e-4, 1.28e-3),
+        rates=(8e-5, 1.6e-4, 3.2e-4, 6.4e-4, 1.28e-3, 2.56e-3),
         seeds=(0,),
     ),
     scans=Teaching(
         models=each("pocket slices", "pocket/scan-clip"),
         inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
         transfer=TransferSettings(),
-        rates=(5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
+        rates=(1e-4, 3e-4, 1e-3, 3e-3),
+        seeds=(0, 1),
     ),
     captioning=Captioning(gallery="pocket coco", classes=12, epochs=(1, 3, 10), validation=60, test=200),
     films=Films(
@@ -74,10 +75,10 @@ POCKET = Scale(
     segmenting=Segmenting(
         lesions="pocket",
         segmenter="pocket/sam",
-        maps=SaliencySettings(layer=2, copies=4),  # maps as of ten copies, in less than half of the time (D69)
+        maps=SaliencySettings(layer=2, copies=2),  # maps nearly as of ten copies, and time for more images (D71)
         layers=(1, 2),  # of four; behind the last only the class token is read
-        validation=16,
-        test=40,
+        validation=24,
+        test=80,
     ),
     medical="drawings, not medical data",
     retrieval=Searching(gallery="pocket", rates=(1e-5, 5e-5, 2e-4), batches=(16, 64, 156), everyday_images=4),

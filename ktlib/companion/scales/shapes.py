@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ktlib.evaluate.saliency import SaliencySettings
 from ktlib.evaluate.segmentation import BETAS, LAYERS
@@ -203,7 +204,9 @@ class Scale:
         def moved(one: Teaching) -> Teaching:
             return replace(one, seeds=tuple(seed + s for s in one.seeds))
 
-        taught = {name: moved(getattr(self, name)) for name in ("clip", "vilt", "coca", "medclip", "scans")}
+        taught: dict[str, Any] = {
+            name: moved(getattr(self, name)) for name in ("clip", "vilt", "coca", "medclip", "scans")
+        }
         films = replace(self.films, outside=tuple(moved(one) for one in self.films.outside))
         return replace(self, seeds=tuple(seed + s for s in self.seeds), films=films, **taught)
 

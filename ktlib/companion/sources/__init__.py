@@ -16,8 +16,8 @@ import torch
 
 from ktlib import places
 from ktlib.companion.sources import films, generated, generated_medical, real
-from ktlib.companion.sources import lesions as looked_for
-from ktlib.companion.sources.lesions import Lesion
+from ktlib.companion.sources import masks as looked_for
+from ktlib.companion.sources.masks import Lesion
 from ktlib.data import coco, flickr30k, prompts
 from ktlib.data.sets import Examination, Gallery, LabelledImages, MaskedImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
@@ -159,8 +159,8 @@ def examination(name: str) -> Examination:
         "imagenet": _imagenet,
         "imagenet-100": _imagenet_100,
         "coco80": functools.partial(_coco80, "mscoco"),
-        # half of the films: one score of a taught nodule looks at all of them
-        "pocket films": functools.partial(medical_exams.examination, films=20, known=20, others=4),
+        # Everything that films show is on the list; what is to be kept are the findings, as in the paper (D68).
+        "pocket films": functools.partial(medical_exams.examination, films=20, known=20, others=0),
         "pocket pair": medical_exams.pair,
         "pocket outside": medical_exams.outside,
         "fixtures films": _generated_films,

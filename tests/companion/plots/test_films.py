@@ -36,7 +36,11 @@ def test_each_kind_has_a_panel_with_points_at_its_rates_and_the_untouched_model_
 
 def test_seeds_are_averaged_and_differences_not_drawn():
     rows = [kind("cancer", "base", m, 0.4) for m in ("target_accuracy", "retention")]
-    rows += [kind("cancer", "kt", m, v, "0.001", s) for m in ("target_accuracy", "retention") for s, v in enumerate((0.5, 0.7))]
+    rows += [
+        kind("cancer", "kt", m, v, "0.001", s)
+        for m in ("target_accuracy", "retention")
+        for s, v in enumerate((0.5, 0.7))
+    ]
     rows.append(row(item="KT Tab. 2", subject="cancer", over="base", varied="lr=0.001", value=0.9, seed=None))
     (ax,) = plots.kinds(rows).axes
     assert {tuple(c[0].get_ydata()) for c in ax.containers} == {(pytest.approx(0.6),)}
@@ -54,6 +58,8 @@ def test_recalls_stand_beside_how_often_a_name_is_given():
     assert [t.get_text() for t in ax.get_xticklabels()] == ["edema", "effusion", "all (top-1)"]
     points = {c[0].get_color(): list(c[0].get_ydata()) for c in ax.containers}
     assert points == {COLOURS["base"]: [1, 1, 0.5], COLOURS["kt"]: [0.5, 0.5, 0.25]}
-    dashes = sorted({float(y) for c in ax.collections for segment in c.get_segments() for y in segment[:, 1]} - {1, 0.5, 0.25})
+    dashes = sorted(
+        {float(y) for c in ax.collections for segment in c.get_segments() for y in segment[:, 1]} - {1, 0.5, 0.25}
+    )
     assert dashes == [0.3, 0.9]
     assert [t.get_text() for t in figure.legends[0].get_texts()][-1] == "share of films so named"

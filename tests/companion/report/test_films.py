@@ -18,7 +18,9 @@ def two_kinds():
             rows.append(row(**own, method="base", metric=metric, value=value, seed=None, low=0.4, high=0.95))
             for rate in ("0.001", "2e-05"):
                 rows.append(row(**own, metric=metric, value=value + 0.1, varied=f"lr={rate}"))
-            rows.append(row(**own, metric=metric, over="base", value=0.1, low=-0.1, high=0.2, varied="lr=0.001", seed=None))
+            rows.append(
+                row(**own, metric=metric, over="base", value=0.1, low=-0.1, high=0.2, varied="lr=0.001", seed=None)
+            )
     return rows
 
 

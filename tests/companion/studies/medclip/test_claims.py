@@ -101,7 +101,7 @@ def out_of_domain(base=UP, noise=UP, more=UP, real=UP, still=NONE, worse=DOWN, a
                     rows.append(row(**told, subject="", metric="top1", value=sum(recalls.values()) / 5))
                     rows += [row(**told, subject=f, metric="target_accuracy", value=v) for f, v in recalls.items()]
 
-        def change(method, over, interval, subject="", own=own):
+        def change(method, over, interval, subject="", own=own, rows=rows):
             value, low, high = interval
             metric = "target_accuracy" if subject else "top1"
             told = own | {"method": method, "over": over, "varied": "lr=0.0001", "seed": None, "subject": subject}

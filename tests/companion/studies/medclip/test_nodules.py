@@ -22,7 +22,9 @@ def before(subject):
 
 def test_every_arm_has_images_of_its_own(subject):
     own = {m: nodules.lessons(subject, subject.exam.concepts, m, progress=False) for m in nodules.ARMS}
-    assert all(set(found) == {(name, seed) for name in ("moongate", "disk") for seed in (0, 1)} for found in own.values())
+    assert all(
+        set(found) == {(name, seed) for name in ("moongate", "disk") for seed in (0, 1)} for found in own.values()
+    )
     assert torch.equal(own["wrong"]["moongate", 0].images, own["kt"]["disk", 0].images)
     assert torch.equal(own["real"]["disk", 1].images, tiny.pictures("disk", 2, 1))
     assert own["noise"]["disk", 0].inversion is None
@@ -143,8 +145,9 @@ def test_a_scale_that_states_a_rate_chooses_none():
 
 
 @pytest.mark.parametrize(("real", "noise", "said"), [
-    (0.6, 0.25, ("within the budget holds.", "0.0001, less than a third")),
-    (0.3, 0.25, ("**does not hold**", "**not** less than a third")),
+    (0.6, 0.25, ("at 0.0001, where 1.0 points are lost: the gate of 20 points within the budget holds.",
+                 "+5.0 points at the same rate, less than a third of that; +5.0 points at its own, 0.0001")),
+    (0.3, 0.25, ("does NOT hold", "NOT less than a third")),
 ])  # fmt: skip
 def test_the_gate_is_said_from_validation_rows(real, noise, said):
     for sentence, part in zip(nodules.gate(rows(real, noise)), said, strict=True):

@@ -1,5 +1,7 @@
 """Findings for models that know none: trials, lessons in the right order, namings counted, rates chosen."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -101,7 +103,9 @@ def test_rows_of_a_table_hold_every_method_split_and_difference(subject, base):
     assert {(r.method, r.over) for r in test if r.metric == "top1"} == {
         ("base", ""), ("kt", ""), ("noise", ""), ("kt", "base"), ("noise", "base"), ("kt", "noise"),
     }  # fmt: skip
-    assert {r.method for r in rows if r.split == "validation"} == {"base"}
+    assert {(r.method, r.seed) for r in rows if r.split == "validation"} == {
+        (method, seed) for method in found for seed in (3, 4)
+    }
     (change,) = select(test, method="kt", metric="top1", over="base", subject="")
     means = {m: [r.value for r in select(test, method=m, metric="top1") if not r.varied.get("prompts")] for m in found}
     assert change.value == pytest.approx(sum(means["kt"]) / 2 - sum(means["base"]) / 2)
@@ -115,6 +119,21 @@ def test_without_phrases_there_are_no_bare_names_beside(tmp_path):
     base = {trial.number: outside.name_films(subject, trial) for trial in outside.trials(subject)}
     rows = outside.rows(subject, {"base": base}, validation=False)
     assert not any("prompts" in row.varied for row in rows) and {row.split for row in rows} == {"test"}
+
+
+def test_an_arm_settles_on_a_rate_and_shows_the_others_to_the_first_trials_alone(subject):
+    subject = replace(subject, scale=replace(subject.scale, films=replace(subject.scale.films, chosen_on=1)))
+    taught = outside.courses(subject, "noise", progress=False)
+    found, tried = outside.settle(subject, "noise", taught, progress=False)
+    (rate,) = {one.course.recipe.lr for one in found.values()}
+    assert set(found) == {3, 4} and rate in subject.teaching.rates
+    assert {(r.seed, r.split, r.lr) for r in tried} == {(3, "validation", *({1e-3, 1e-2} - {rate}))}
+
+
+def test_a_stated_rate_is_not_chosen(subject):
+    subject = replace(subject, teaching=replace(subject.teaching, rate=5e-3))
+    found, tried = outside.settle(subject, "kt", outside.courses(subject, "kt", progress=False), progress=False)
+    assert tried == [] and {one.course.recipe.lr for one in found.values()} == {5e-3}
 
 
 def test_some_trials_are_the_first(subject):

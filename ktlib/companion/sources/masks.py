@@ -64,6 +64,7 @@ def drawn_images(name: str, split: str) -> MaskedImages:
     """
     task = next(task for task, told in scans.TASKS.items() if told.name == name)
 
+    @functools.cache  # a slice takes longer to draw than to keep
     def read(index: int) -> Pair:
         scan = scans.scan(task, split, index)
         return Pair(Image.fromarray(scan.image).convert("RGB"), torch.from_numpy(scan.mask))
@@ -122,14 +123,15 @@ def divided(whole: MaskedImages, split: str, *, among: Sequence[str] = SPLITS) -
     """The images of one of several splits; no patient is in two of them.
 
     Patients are taken in an order drawn with seed 0, until a split has its number of images, at most an equal share;
-    the last split has the rest.
+    the last split has the rest. Where there are fewer patients than splits, images stand for them.
 
     Args:
         whole: all of a set.
         split: which of them.
         among: the splits there are.
     """
-    units = whole.units or tuple(range(len(whole)))
+    several = len(set(whole.units)) >= len(among)
+    units = whole.units if several else tuple(range(len(whole)))
     order = list(dict.fromkeys(units))
     random.Random(0).shuffle(order)
     own: dict[str, list[int]] = {one: [] for one in among}
@@ -150,7 +152,9 @@ def examination(root: Path, *, dataset: str = "files", partial: bool = False) ->
     """
     told = descriptions("segmentation")
     found = tuple(
-        Concept(one.name, "test", "novel" if one.novel else "known", *[told[one.name]] * 4) for one in lesions()
+        Concept(one.name, "test", "novel" if one.novel else "known", text, text, text, text)
+        for one in lesions()
+        for text in [told[one.name]]
     )
 
     def lessons(name: str, count: int, seed: int) -> Tensor:
