@@ -81,7 +81,7 @@ def _concepts() -> tuple[Concept, ...]:
 @functools.cache
 def _known(names: tuple[str, ...], findings: int, others: int) -> tuple[Tensor, Tensor]:
     counts = [findings if name in FINDINGS else others for name in names]
-    images = torch.cat([radiographs.pictures(name, count) for name, count in zip(names, counts, strict=True)])
+    images = torch.cat([radiographs.pictures(name, count) for name, count in zip(names, counts, strict=True) if count])
     return images, torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
 
 
@@ -91,15 +91,16 @@ def _lessons(name: str, count: int, seed: int) -> Tensor:
 
 @functools.cache
 def examination(
-    beside: str = "everything", films: int = PICTURES, known_films: int = KNOWN_PICTURES, others: int = OTHER_PICTURES
+    beside: str = "everything", *, films: int | None = None, known: int | None = None, others: int | None = None
 ) -> Examination:
     """The thirty-two nodules, each among names that the pocket MedCLIP knows.
 
     Args:
         beside: a key of `LISTS`: `findings` are the five alone, whose films are the CheXpert-5x200-like set;
             `everything` has what nodules are mistaken for as well.
-        films: of each nodule.
-        known_films, others: of each finding, and of each thing that is no disease.
+        films: of each nodule; by default `PICTURES`.
+        known, others: of each finding, and of each thing that is no disease; by default as many as the constants say.
+            With no films of the others these stand on the list alone, and the findings' films are what is kept.
 
     Raises:
         ValueError: there is no such list.
@@ -107,11 +108,13 @@ def examination(
     if beside not in LISTS:
         raise ValueError(f"expected a list of names ({', '.join(LISTS)}), found {beside!r}")
     names = LISTS[beside]
-    digest = key(radiographs.fingerprint(), beside, films, known_films, others)
-    pictures = functools.cache(functools.partial(radiographs.pictures, count=films))
-    known = [_known(names, known_films, others)]
+    usual, wanted = (PICTURES, KNOWN_PICTURES, OTHER_PICTURES), (films, known, others)
+    counts = [most if count is None else count for most, count in zip(usual, wanted, strict=True)]
+    digest = key(radiographs.fingerprint(), beside, *counts)
+    pictures = functools.cache(functools.partial(radiographs.pictures, count=counts[0]))
+    shown = [_known(names, *counts[1:])]
     return Examination(
-        "drawn films", _concepts(), names, known, digest, pictures, _lessons, templates=radiographs.TEMPLATES
+        "drawn films", _concepts(), names, shown, digest, pictures, _lessons, templates=radiographs.TEMPLATES
     )
 
 

@@ -47,7 +47,7 @@ POCKET = Scale(
         models=each("pocket films", "pocket/medclip"),
         inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
         transfer=TransferSettings(),
-        rates=(4e-5, 8e-5, 1.6e-4, 3.2e-4, 6.4e-4, 1.28e-3),
+        rates=(8e-5, 1.6e-4, 3.2e-4, 6.4e-4, 1.28e-3, 2.56e-3),
         seeds=(0,),
     ),
     scans=Teaching(

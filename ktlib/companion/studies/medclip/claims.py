@@ -90,7 +90,11 @@ def _by_kind(rows: Sequence[Row]) -> Verdict:
 
     def of(method: str, concept: str, metric: str = "target_accuracy", sign: int = 1) -> Change:
         name = f"{metric.replace('_', ' ')} of {method} minus base, {concept}"
-        return _change(select(rows, subject=concept, metric=metric, over="base"), TABLE_2, method, name, rate, sign)
+        own = select(rows, item=TABLE_2, subject=concept, method=method, split="test")
+        found = [row for row in select(own, metric=metric, over="base") if row.lr == rate]
+        if not found:
+            raise NotMeasuredError(f"there are no rows of {name} beside {TABLE_2}")
+        return change(name, found[0], len({row.seed for row in own} - {None}), sign)
 
     if rate is None:
         raise NotMeasuredError(f"there is no rate to read {TABLE_2} at, stated or chosen")
@@ -104,18 +108,6 @@ def _by_kind(rows: Sequence[Row]) -> Verdict:
         "K7", rows, TABLE_2, found, how=f"at rate {rate:g}", rule=[above(), at_most(budget), within()],
         things="films", control=control,
     )  # fmt: skip
-
-
-def _change(rows: Sequence[Row], item: str, method: str, name: str, rate: float, sign: int = 1) -> Change:
-    """The paired difference of one method at one rate.
-
-    Raises:
-        NotMeasuredError: it was not measured.
-    """
-    found = [row for row in rows if (row.item, row.method, row.split) == (item, method, "test") and row.lr == rate]
-    if not found:
-        raise NotMeasuredError(f"there are no rows of {name} beside {item}")
-    return change(name, found[0], 1, sign)
 
 
 # -- K8 -----------------------------------------------------------------------------------------------
@@ -206,9 +198,10 @@ def _still(rows: Sequence[Row], model: str) -> str:
 
 
 def _worse(rows: Sequence[Row], model: str) -> str:
-    """The finding that falls most, on validation films; empty where none falls."""
+    """The finding that falls most, on validation films; empty where none falls by more than what is called zero."""
     before, after = (_recalls(rows, model, method) for method in ("base", "kt"))
-    return min((name for name in before if after[name] < before[name]), key=lambda n: after[n] - before[n], default="")
+    fallen = [name for name in before if before[name] - after[name] > ZERO]
+    return min(fallen, key=lambda name: after[name] - before[name], default="")
 
 
 CLAIMS: dict[str, Callable[[Sequence[Row]], Verdict]] = {"K7": distinctive_improves, "K8": learns_in_part}

@@ -168,6 +168,31 @@ def named(
     return found
 
 
+def settle(
+    subject: Subject, method: str, taught: Mapping[int, Course], *, progress: bool = True
+) -> tuple[dict[int, Named], list[Row]]:
+    """What films are taken for at the rate of an arm, which is chosen on validation films where none is stated.
+
+    Args:
+        subject: whose models.
+        method: for the rows.
+        taught: by number of the trial.
+        progress: show a bar.
+
+    Returns:
+        Namings of every trial at that rate, and rows of the validation films at the others, which the first
+        pretrainings have tried (`Films.chosen_on`).
+    """
+    tried: dict[float, dict[int, Named]] = {}
+    if subject.teaching.rate is None:
+        some = subject.scale.films.chosen_on
+        tried = {r: named(subject, taught, r, some=some, progress=progress) for r in subject.teaching.rates}
+    rate = choose(subject, tried)
+    rest = [own for other, own in tried.items() if other != rate]
+    rows = [row for own in rest for row in measured(subject, method, own, split="validation")]
+    return named(subject, taught, rate, progress=progress), rows
+
+
 def choose(subject: Subject, tried: Mapping[float, Found]) -> float:
     """The rate of the highest accuracy on validation films, mean over the trials; of equals the smallest.
 
@@ -281,13 +306,13 @@ def rows(subject: Subject, found: Mapping[str, Found], *, validation: bool) -> l
     Args:
         subject: whose models.
         found: by method, `base` among them.
-        validation: whether there are validation films.
+        validation: whether there are validation films, which every trial is shown at the chosen rates.
     """
     every = [row for method, own in found.items() for row in measured(subject, method, own)]
     if any(trial.fold.exam.phrases for trial in trials(subject)):
         every += [row for method, own in found.items() for row in measured(subject, method, own, prompts=NAMES)]
     if validation:
-        every += measured(subject, "base", found["base"], split="validation")
+        every += [row for method, own in found.items() for row in measured(subject, method, own, split="validation")]
     for method in [method for method in ARMS if method in found]:
         every += changes(subject, method, found[method], found["base"], over="base")
     for other in [other for other in ("noise", "wrong") if {"kt", other} <= found.keys()]:
