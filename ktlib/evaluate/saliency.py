@@ -156,11 +156,11 @@ def _let_through(
         ):  # not through the model's own `encode_image`, which answers with as many as it is asked
             features = model.clip.encode_image(pixels).unflatten(0, (len(images), settings.copies))
             cosine = F.cosine_similarity(features, target[:, None], dim=2).mean(1)
-            loss = settings.beta * gates.capacity.mean((1, 2)) - cosine  # one an image: none feels another
+            loss = (settings.beta * gates.capacity.mean((1, 2)) - cosine).sum()  # one an image: none feels another
         if step + 1 == settings.steps:
             break
         optimizer = optimizer or torch.optim.Adam([gates.alpha], lr=settings.lr)
-        (gates.alpha.grad,) = torch.autograd.grad(loss.sum(), gates.alpha)
+        (gates.alpha.grad,) = torch.autograd.grad(loss, gates.alpha)
         optimizer.step()
     side, before = grid(gates.capacity.shape[1])
     return gates.capacity.detach().nansum(2)[:, before:].unflatten(1, (side, side))

@@ -32,6 +32,8 @@ PUBLISHED = {
     "openai/ViT-B-16": ("ViT-B-16-quickgelu", "openai"),
     "openai/ViT-L-14": ("ViT-L-14-quickgelu", "openai"),
 }
+# On the hub, whose file says how the towers are put together.
+HUB = {"microsoft/BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"}
 CAPTIONERS = {
     "laion/coca-ViT-L-14": ("coca_ViT-L-14", "laion2b_s13b_b90k"),
     "laion/coca-ViT-L-14-mscoco": ("coca_ViT-L-14", "mscoco_finetuned_laion2b_s13b_b90k"),
@@ -55,7 +57,7 @@ def available(kind: Kind | None = None) -> list[str]:
 
 def _names(kind: Kind) -> list[str]:
     others = {
-        DualEncoder: [*PUBLISHED, *(f"random/{name.removeprefix('openai/')}" for name in PUBLISHED)],
+        DualEncoder: [*PUBLISHED, *HUB, *(f"random/{name.removeprefix('openai/')}" for name in PUBLISHED)],
         Captioner: [*CAPTIONERS, *RANDOM_COCA],
         MedCLIP: [medclip.PUBLISHED, RANDOM_MEDCLIP],
         PairScorer: [vilt.PUBLISHED, RANDOM_VILT],
@@ -159,7 +161,12 @@ def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
         return from_open_clip(
             architecture, pretrained=str(weights or wanted.file() or tag), name=name, kind=DualEncoder
         )
-    return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name, kind=DualEncoder)
+    if name in HUB and weights is None:
+        checkpoints.need(manifests.checkpoint(name))
+        return from_open_clip(HUB[name], name=name, kind=DualEncoder)
+    return from_open_clip(
+        HUB.get(name, name), pretrained=None if weights is None else str(weights), name=name, kind=DualEncoder
+    )
 
 
 def _captioner(name: str, weights: str | Path | None) -> Captioner:

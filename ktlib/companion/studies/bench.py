@@ -304,7 +304,7 @@ def _scored(
     def compute() -> dict[str, list[int]]:
         result = recognition(
             course(fold.model) if course else fold.model, concept.name, exam.pictures(concept.name), exam.known,
-            exam.known_names, templates=exam.templates, concept_prompts=prompts,
+            exam.known_names, templates=exam.templates, concept_prompts=prompts, known_prompts=exam.phrases or None,
         )  # fmt: skip
         hits = {
             "target_accuracy": result.target,
