@@ -27,9 +27,7 @@ ZERO = 0.05  # a recall that is no more than this is called zero: ours (D69)
 # -- K7 -----------------------------------------------------------------------------------------------
 def distinctive_improves(rows: Sequence[Row]) -> Verdict:
     """K7: distinct nodules gain, also over noise, and little is lost; those that are not so do not change."""
-    if any(row.item == NODULES and row.split == "validation" for row in rows):
-        return _by_nodule(rows)
-    return _by_kind(rows)
+    return _by_nodule(rows) if scale_of(rows[0].scale).medclip.rate is None else _by_kind(rows)
 
 
 def distinct_halves(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
@@ -47,6 +45,8 @@ def distinct_halves(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
 
 def _by_nodule(rows: Sequence[Row]) -> Verdict:
     own = select(rows, item=NODULES)
+    if not select(own, split="validation", method="kt"):
+        raise NotMeasuredError(f"there are no validation rows beside {NODULES} to choose rates on")
     chosen = rates(own)
     budget = scale_of(rows[0].scale).budget
     high, low = distinct_halves(rows)
@@ -96,8 +96,7 @@ def _by_kind(rows: Sequence[Row]) -> Verdict:
             raise NotMeasuredError(f"there are no rows of {name} beside {TABLE_2}")
         return change(name, found[0], len({row.seed for row in own} - {None}), sign)
 
-    if rate is None:
-        raise NotMeasuredError(f"there is no rate to read {TABLE_2} at, stated or chosen")
+    assert rate is not None, "where none is stated, nodules choose it"
     kept = of("kt", MALIGNANT, "retention", -1)
     found = [of("kt", MALIGNANT), replace(kept, name="loss of what was known"), of("kt", BENIGN)]
     try:

@@ -147,5 +147,6 @@ def test_the_models_are_those_of_the_scale():
     assert [next(iter(one.models)) for one in scale("pocket").films.outside] == [SMALL, LARGE]
 
 
-def test_both_claims_are_of_notebook_02():
-    assert ledger.of_notebook("02") == ("K7", "K8")
+def test_both_claims_are_of_notebook_02_and_k22_which_nothing_tests_yet():
+    assert ledger.of_notebook("02") == ("K7", "K8", "K22")
+    assert "how familiar the parts are" in ledger.verdict("K22", every_nodule(), "pocket").comparison
