@@ -41,8 +41,8 @@ def kinds(rows: Sequence[Row]) -> Figure:
     methods = [m for m in COLOURS if m != "base" and select(own, method=m)]
     handles = [Line2D([], [], color=COLOURS[m], marker=MARKERS.get(m, "o"), ms=3, label=LABELS[m]) for m in methods]
     handles += [
-        Line2D([], [], color="0.3", marker="o", ms=3, ls="", fillstyle=fill, label=label)
-        for fill, label in (("full", "on these nodules"), ("none", "on the five findings"))
+        Line2D([], [], color="0.3", marker="o", ms=3, ls="", fillstyle="full", label="on these nodules"),
+        Line2D([], [], color="0.3", marker="o", ms=3, ls="", fillstyle="none", label="on the five findings"),
     ]
     handles.append(Line2D([], [], color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"]))
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
@@ -54,7 +54,7 @@ def _along(ax: Axes, rows: Sequence[Row], method: str, fill: str) -> None:
     found = [_at([row for row in rows if row.lr == rate]) for rate in rates]
     ax.errorbar(
         rates, [one.value for one in found], errors_of(found), color=COLOURS[method], marker=MARKERS.get(method, "o"),
-        ms=3, lw=0.8 if len(rates) > 1 else 0, elinewidth=0.6, fillstyle=fill,  # type: ignore[arg-type]
+        ms=3, lw=0.8 if len(rates) > 1 else 0, elinewidth=0.6, fillstyle=fill,
     )  # fmt: skip
 
 
