@@ -285,6 +285,7 @@ def sanity(
     wrong: str,
     nonsense: str,
     explain: Explain | None = None,
+    forgotten: DualEncoder | None = None,
     seed: int = 0,
 ) -> dict[str, Float[Tensor, " images"]]:
     """How like the maps of a sentence are to maps that should be others, image by image.
@@ -300,6 +301,7 @@ def sanity(
         wrong: what is not in the images, in a sentence of the same kind.
         nonsense: words without meaning; a model with few words needs words it knows.
         explain: what makes the maps: (model, images, text, seed); by default `saliency` as it is.
+        forgotten: from `randomised`, where one is at hand.
         seed: of the noise and of the shuffling.
 
     Returns:
@@ -313,7 +315,7 @@ def sanity(
         "again": explain(model, images, text, seed + 1),
         "wrong": explain(model, images, wrong, seed),
         "nonsense": explain(model, images, nonsense, seed),
-        "weights": explain(randomised(model, seed=seed), images, text, seed),
+        "weights": explain(forgotten or randomised(model, seed=seed), images, text, seed),
     }
     return {what: likeness(maps, other) for what, other in others.items()}
 

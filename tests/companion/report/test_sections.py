@@ -22,7 +22,7 @@ def cells(text, *starts):
 
 def test_there_is_one_renderer_a_layout():
     assert set(sections.LAYOUTS) == {
-        "transfer", "recalls", "captions", "shares", "samples", "sets", "kinds", "classes",
+        "transfer", "recalls", "captions", "shares", "samples", "sets", "kinds", "classes", "masks", "checks",
     }  # fmt: skip
 
 

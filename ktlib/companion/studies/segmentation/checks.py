@@ -79,7 +79,10 @@ def checks(own: Instrument, lesion: Lesion, settings: SaliencySettings) -> list[
         for method, explain in explanations(own, lesion, settings).items():
             kept: dict[str, list[float]] = {name: [] for name in (*AGAINST, DECIDES, COARSE)}
             for batch in own.batches(images):
-                alike = sanity(own.model, batch.images, lesion.prompt, wrong=wrong, nonsense=NONSENSE, explain=explain)
+                alike = sanity(
+                    own.model, batch.images, lesion.prompt, wrong=wrong, nonsense=NONSENSE, explain=explain,
+                    forgotten=own.forgotten,
+                )  # fmt: skip
                 seen = explain(own.model, batch.images, lesion.prompt, 0)
                 pointed = coarse(seen)
                 masks = outline(own.segmenter, batch.images, pointed, embeddings=batch.embeddings)

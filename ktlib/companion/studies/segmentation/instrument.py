@@ -16,6 +16,7 @@ from ktlib.companion.studies import bench
 from ktlib.companion.studies.bench import Course, Lessons, Subject
 from ktlib.companion.studies.segmentation import ARMS
 from ktlib.data.sets import Concept, MaskedImages
+from ktlib.evaluate.saliency import randomised
 from ktlib.evaluate.segmentation import Batch
 from ktlib.models import DualEncoder, Segmenter, load
 from ktlib.store import key
@@ -55,6 +56,11 @@ class Instrument:
     def outlines(self) -> str:
         """Digest of the model that outlines."""
         return self.segmenter.digest()
+
+    @cached_property
+    def forgotten(self) -> DualEncoder:
+        """The model that looks with its weights shuffled."""
+        return randomised(self.model)
 
     def concept(self, lesion: Lesion) -> Concept:
         """A lesion as it is taught."""
