@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ktlib.companion.sources.real import descriptions
 from ktlib.data import masked, volumes
-from ktlib.data.images import resize, to_tensor
+from ktlib.data.images import to_tensor
 from ktlib.data.prompts import published
 from ktlib.data.sets import Concept, Examination, MaskedImages, Pair
 from ktlib.pocket import scans
@@ -160,7 +160,8 @@ def examination(root: Path, *, dataset: str = "files", partial: bool = False) ->
     def lessons(name: str, count: int, seed: int) -> Tensor:
         there = read_images(root, name, "lesson", partial=partial)
         chosen = there.sample(count, seed=seed)
-        return to_tensor([resize(chosen.read(index).image, SIDE) for index in range(len(chosen))])
+        shown = [chosen.read(index).image for index in range(len(chosen))]  # stretched, as models stretch what they see
+        return to_tensor([image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in shown])
 
     def pictures(name: str) -> Tensor:
         raise NotImplementedError(f"{name} is looked for in images with masks; nothing is named here")
