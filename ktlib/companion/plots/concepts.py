@@ -110,7 +110,7 @@ def against_binding(
     points = {name: (binding[name], 100 * value) for name, value in values.items() if name in binding}
     x, y = zip(*points.values(), strict=True)
     ax.axhline(0, color="0.6", lw=0.6)
-    ax.plot(x, y, "o", color=COLOURS["kt"], ms=3)
+    ax.plot(x, y, "o", color=COLOURS.get(gain.name.split()[0], COLOURS["kt"]), ms=3)
     ax.set(xlabel=what, ylabel="gain in target accuracy, points")
     ax.margins(0.08)
     said = f"n = {len(points)}: too few to correlate"

@@ -45,7 +45,7 @@ def kinds(rows: Sequence[Row]) -> Figure:
         for fill, label in (("full", "on these nodules"), ("none", "on the five findings"))
     ]
     handles.append(Line2D([], [], color=COLOURS["base"], ls="--", lw=0.8, label=LABELS["base"]))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -101,5 +101,5 @@ def class_recalls(rows: Sequence[Row], methods: Sequence[str], *, chance: float)
     axes[-1, 0].set_xticks(range(len(findings) + 1), [*findings, "all (top-1)"])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles.append(Line2D([], [], color="0.3", lw=1))
-    figure.legend(handles, [*labels, "share of films so named"], loc="outside lower center", ncols=3)
+    figure.legend(handles, [*labels, "share of films so named"], loc="outside upper center", ncols=3)
     return figure

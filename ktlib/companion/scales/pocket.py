@@ -65,7 +65,7 @@ POCKET = Scale(
                 models={name: dict.fromkeys(folds(name), "pocket outside")},
                 inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
                 transfer=TransferSettings(batch=batch, epochs=epochs),
-                rates=(1e-4, 3e-4, 9e-4),
+                rates=(1e-4, 3e-4, 9e-4, 2.7e-3),
                 seeds=(0,),
             )
             for name, batch, epochs in (("pocket/clip-b", 8, 5), ("pocket/clip-l", 4, 2))

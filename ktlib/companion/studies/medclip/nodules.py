@@ -12,6 +12,8 @@ from statistics import fmean
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib.companion.record.compare import choose_rate
@@ -22,7 +24,7 @@ from ktlib.companion.studies import bench
 from ktlib.companion.studies.bench import Course, Lessons, Subject, row
 from ktlib.companion.studies.medclip import LISTS, NODULES, TABLE_2
 from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels, lost
-from ktlib.data.sets import Concept
+from ktlib.data.sets import Concept, Examination
 from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.models import DualEncoder, PairScorer
 from ktlib.models.medclip import ENSEMBLES, MedCLIP
@@ -33,6 +35,7 @@ from ktlib.transfer import named_caption
 ARMS = ("kt", "noise", "wrong", "real")
 BOTH, FINDINGS = "benign or malignant", "among the findings"  # what a nodule is named among
 KEPT = "kept"
+BESIDE = 10  # films of each thing of which none are kept, to say how distinct a nodule is
 _VERSION = 1  # raise it when the same settings give other namings
 
 
@@ -113,7 +116,7 @@ def distinctness(subject: Subject, concepts: Sequence[Concept]) -> list[Row]:
     """How far real films of each nodule lie from what is known, to the model before any transfer: rows.
 
     The mean over a nodule's films of the cosine to the mean of its other films, minus the cosine to the nearest mean of
-    a known class. Above 0 the nearest films are its own.
+    a known name's films. Above 0 the nearest films are its own.
 
     Args:
         subject: before transfer.
@@ -121,10 +124,10 @@ def distinctness(subject: Subject, concepts: Sequence[Concept]) -> list[Row]:
 
     Source: ours (D68), for what KT v1, Sec. 4.3.2 calls visually distinctive.
     """
-    rows = []
+    rows, known = [], {fold.weights: _known_means(fold.dual, fold.exam) for fold, _ in subject.by_fold(concepts)}
     for concept in concepts:
         fold = subject.fold(concept)
-        means = _known_means(fold.dual, fold.exam.known, len(fold.exam.known_names))
+        means = known[fold.weights]
         seen = fold.dual.encode_many(fold.exam.pictures(concept.name))
         others = F.normalize(seen.sum(0) - seen, dim=1)
         each = ((seen * others).sum(1) - (seen @ means.T).amax(1)).double()
@@ -138,16 +141,14 @@ def distinctness(subject: Subject, concepts: Sequence[Concept]) -> list[Row]:
     return rows
 
 
-def _known_means(model: DualEncoder, known: Iterable[tuple[torch.Tensor, torch.Tensor]], count: int) -> torch.Tensor:
-    """Unit means of the known classes' films, (count, dim)."""
-    sums: torch.Tensor | None = None
-    for images, own in known:
-        seen = model.encode_many(images)
-        sums = seen.new_zeros(count, seen.shape[1]) if sums is None else sums
-        sums.index_add_(0, own.to(seen.device), seen)
-    if sums is None:
-        raise ValueError("expected known films, found none")
-    return F.normalize(sums, dim=1)
+def _known_means(model: DualEncoder, exam: Examination) -> Float[Tensor, "names dim"]:
+    """Unit means of films of the known names, of those too of which none are kept, where there are some to spare."""
+    films = [model.encode_many(images) for images, _ in exam.known]
+    seen, there = torch.cat(films), torch.tensor(labels(exam))
+    sums = [seen[there == place].sum(0) for place in there.unique()]
+    rest = [name for place, name in enumerate(exam.known_names) if place not in set(there.tolist())]
+    spare = [own for name in rest if (own := exam.lessons(name, BESIDE, 0)) is not None]
+    return F.normalize(torch.stack([*sums, *(model.encode_many(own).sum(0) for own in spare)]), dim=1)
 
 
 # -- one name for all of a kind -------------------------------------------------------------------------
