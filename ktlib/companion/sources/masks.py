@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ktlib.companion.sources.real import descriptions
 from ktlib.data import masked, volumes
-from ktlib.data.images import resize, to_tensor
+from ktlib.data.images import to_tensor
 from ktlib.data.prompts import published
 from ktlib.data.sets import Concept, Examination, MaskedImages, Pair
 from ktlib.pocket import scans
@@ -28,6 +28,7 @@ SPLITS = ("validation", "lesson", "test")
 ASIDE = {"validation": 20, "lesson": 20}  # real images of a set that are not for the verdict: ours (D71)
 BRATS_PAPER = 14_746  # slices in KT v1, Tab. 4; which, it does not say
 DRAWN = {"validation": 100, "lesson": 100, "test": 400}  # as many as there may be; a scale takes the first
+LEAST = 2  # of one image the loss learns nothing
 SIDE = 224  # pixels of a real picture that is learnt from
 
 
@@ -157,10 +158,13 @@ def examination(root: Path, *, dataset: str = "files", partial: bool = False) ->
         for text in [told[one.name]]
     )
 
-    def lessons(name: str, count: int, seed: int) -> Tensor:
+    def lessons(name: str, count: int, seed: int) -> Tensor | None:
         there = read_images(root, name, "lesson", partial=partial)
+        if len(there) < LEAST:
+            return None
         chosen = there.sample(count, seed=seed)
-        return to_tensor([resize(chosen.read(index).image, SIDE) for index in range(len(chosen))])
+        shown = [chosen.read(index).image for index in range(len(chosen))]  # stretched, as models stretch what they see
+        return to_tensor([image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in shown])
 
     def pictures(name: str) -> Tensor:
         raise NotImplementedError(f"{name} is looked for in images with masks; nothing is named here")
