@@ -284,7 +284,9 @@ class Examination:
         lessons: `(name, count, seed)` to other real pictures of a concept, for the upper bound;
             None where all there are serve the verdict.
         templates: prompts of every class.
-        left_out: concepts that cannot be examined, and why.
+        left_out: concepts that cannot be examined, or files that cannot be used, and why.
+        phrases: prompts of some names in place of the templates, where a class is scored by many of its own.
+        notes: what was decided about the data, with counts.
     """
 
     dataset: str
@@ -296,6 +298,8 @@ class Examination:
     lessons: Callable[[str, int, int], Tensor | None]
     templates: tuple[str, ...] = PLAIN
     left_out: Mapping[str, str] = field(default_factory=dict)
+    phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def of(self, split: str) -> list[Concept]:
         """The concepts of a split."""

@@ -79,6 +79,49 @@ def over_items(values: Values, *, seed: int = 0, resamples: int = 4000, confiden
     return Estimate(float(items[:, None].mean()), float(low), float(high))
 
 
+def over_images(
+    values: Values,
+    *,
+    units: Sequence[int] = (),
+    seed: int = 0,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The mean over seeds and images, both drawn again, with a percentile bootstrap interval.
+
+    The same seeds meet every image. Images of one unit (the slices of a patient) are drawn together, for they are not
+    independent. Two sets of values of the same images and seeds see the same draws.
+
+    Args:
+        values: (seeds, images).
+        units: for each image the number of its unit; none where each stands alone.
+        seed: of the resampling.
+        resamples: how many.
+        confidence: of the interval.
+
+    Raises:
+        ValueError: not a table of finite numbers, or another number of units.
+
+    Source: percentile bootstrap over crossed factors: ours (D54, D73).
+    """
+    table = np.asarray(values, float)
+    if table.ndim != 2 or table.size == 0 or not np.isfinite(table).all() or (units and len(units) != table.shape[1]):
+        raise ValueError(f"expected finite numbers (seeds, images) and a unit an image, found {table.shape}")
+    _, member = np.unique(list(units) or range(table.shape[1]), return_inverse=True)
+    random = np.random.default_rng(seed)
+    images = _times(random, int(member.max()) + 1, resamples)[:, member]  # (resamples, images)
+    seeds = _times(random, len(table), resamples)  # (resamples, seeds)
+    means = ((images @ table.T) * seeds).sum(1) / (images.sum(1) * len(table))
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    value = float(table.mean())
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def _times(random: np.random.Generator, count: int, resamples: int) -> np.ndarray:
+    """How often each of so many is drawn: (resamples, count)."""
+    return random.multinomial(count, np.full(count, 1 / count), size=resamples)
+
+
 def over_concepts(values: Values, *, crossed: bool = False, confidence: float = 0.95) -> Estimate:
     """The mean over concepts and seeds, with a t-interval that is honest for a handful of them.
 

@@ -156,11 +156,11 @@ def _let_through(
         ):  # not through the model's own `encode_image`, which answers with as many as it is asked
             features = model.clip.encode_image(pixels).unflatten(0, (len(images), settings.copies))
             cosine = F.cosine_similarity(features, target[:, None], dim=2).mean(1)
-            loss = settings.beta * gates.capacity.mean((1, 2)) - cosine  # one an image: none feels another
+            loss = (settings.beta * gates.capacity.mean((1, 2)) - cosine).sum()  # one an image: none feels another
         if step + 1 == settings.steps:
             break
         optimizer = optimizer or torch.optim.Adam([gates.alpha], lr=settings.lr)
-        (gates.alpha.grad,) = torch.autograd.grad(loss.sum(), gates.alpha)
+        (gates.alpha.grad,) = torch.autograd.grad(loss, gates.alpha)
         optimizer.step()
     side, before = grid(gates.capacity.shape[1])
     return gates.capacity.detach().nansum(2)[:, before:].unflatten(1, (side, side))
@@ -285,6 +285,7 @@ def sanity(
     wrong: str,
     nonsense: str,
     explain: Explain | None = None,
+    forgotten: DualEncoder | None = None,
     seed: int = 0,
 ) -> dict[str, Float[Tensor, " images"]]:
     """How like the maps of a sentence are to maps that should be others, image by image.
@@ -300,6 +301,7 @@ def sanity(
         wrong: what is not in the images, in a sentence of the same kind.
         nonsense: words without meaning; a model with few words needs words it knows.
         explain: what makes the maps: (model, images, text, seed); by default `saliency` as it is.
+        forgotten: from `randomised`, where one is at hand.
         seed: of the noise and of the shuffling.
 
     Returns:
@@ -313,7 +315,7 @@ def sanity(
         "again": explain(model, images, text, seed + 1),
         "wrong": explain(model, images, wrong, seed),
         "nonsense": explain(model, images, nonsense, seed),
-        "weights": explain(randomised(model, seed=seed), images, text, seed),
+        "weights": explain(forgotten or randomised(model, seed=seed), images, text, seed),
     }
     return {what: likeness(maps, other) for what, other in others.items()}
 

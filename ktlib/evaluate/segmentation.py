@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -300,14 +301,22 @@ class Choice:
     Attributes:
         settings: with the chosen beta and layer.
         rule: `validation` or `published`.
-        table: what each pair of beta and layer scored; the first of the best is taken.
-        images: how many images were looked at.
+        each: what each pair of beta and layer scored on every image that was looked at.
     """
 
     settings: SaliencySettings
     rule: str
-    table: Mapping[tuple[float, int], float]
-    images: int
+    each: Mapping[tuple[float, int], Sequence[float]]
+
+    @property
+    def table(self) -> dict[tuple[float, int], float]:
+        """What each pair scored in the mean; the first of the best is taken."""
+        return {cell: fmean(values) for cell, values in self.each.items()}
+
+    @property
+    def images(self) -> int:
+        """How many images were looked at."""
+        return len(next(iter(self.each.values())))
 
 
 def choose(
@@ -353,14 +362,14 @@ def choose(
     if rule == "published":
         known = _drawn(known, count)
     base = settings or SaliencySettings()
-    table = {}
+    each: dict[tuple[float, int], list[float]] = {}
     for layer in layers:
         for beta in betas:
             tried = replace(base, beta=beta, layer=layer)
             values = [_worth(saliency(model, b.images, text, settings=tried, seed=seed), b, rule) for b in known]
-            table[beta, layer] = torch.cat(values).mean().item()
-    beta, layer = max(table, key=lambda cell: table[cell])  # the first of equals
-    return Choice(replace(base, beta=beta, layer=layer), rule, table, sum(len(batch.images) for batch in known))
+            each[beta, layer] = torch.cat(values).tolist()
+    beta, layer = max(each, key=lambda cell: fmean(each[cell]))  # the first of equals
+    return Choice(replace(base, beta=beta, layer=layer), rule, each)
 
 
 def _worth(maps: Tensor, batch: Batch, rule: str) -> Float[Tensor, " images"]:

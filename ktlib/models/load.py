@@ -33,6 +33,8 @@ PUBLISHED = {
     "openai/ViT-L-14": "ViT-L-14-quickgelu",
 }
 CAPTIONERS = {"laion/coca-ViT-L-14": "coca_ViT-L-14", "laion/coca-ViT-L-14-mscoco": "coca_ViT-L-14"}
+# On the hub, whose file says how the towers are put together.
+HUB = {"microsoft/BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"}
 RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
 RANDOM_VILT, RANDOM_MEDCLIP, RANDOM_SAM = "random/vilt-b32", "random/medclip", "random/sam-vit-b"
 # These have the words of the published ones, whose own files have none.
@@ -53,7 +55,7 @@ def available(kind: Kind | None = None) -> list[str]:
 
 def _names(kind: Kind) -> list[str]:
     others = {
-        DualEncoder: [*PUBLISHED, *(f"random/{name.removeprefix('openai/')}" for name in PUBLISHED)],
+        DualEncoder: [*PUBLISHED, *HUB, *(f"random/{name.removeprefix('openai/')}" for name in PUBLISHED)],
         Captioner: [*CAPTIONERS, *RANDOM_COCA],
         MedCLIP: [medclip.PUBLISHED, RANDOM_MEDCLIP],
         PairScorer: [vilt.PUBLISHED, RANDOM_VILT],
@@ -178,7 +180,10 @@ def _dual_encoder(name: str, weights: str | Path | None) -> DualEncoder:
     if name in PUBLISHED:
         file = weights or checkpoints.published(manifests.checkpoint(name))
         return from_open_clip(PUBLISHED[name], pretrained=str(file), name=name, kind=DualEncoder)
-    return from_open_clip(name, pretrained=None if weights is None else str(weights), name=name, kind=DualEncoder)
+    if name in HUB and weights is None:
+        checkpoints.need(manifests.checkpoint(name))
+    whole = HUB.get(name, name)
+    return from_open_clip(whole, pretrained=None if weights is None else str(weights), name=name, kind=DualEncoder)
 
 
 def _captioner(name: str, weights: str | Path | None) -> Captioner:

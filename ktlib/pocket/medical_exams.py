@@ -60,6 +60,13 @@ OUTSIDE: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 
 
+def phrases(name: str) -> tuple[str, ...]:
+    """What reports say of a finding by its name: alone, and in each of its places."""
+    told = FINDINGS[name]
+    where = ("", *(f" {told.where.format(place=place)}" for place in told.places))
+    return tuple(f"{form}{there}" for there in where for form in (f"a film of {name}", name))
+
+
 def _concepts() -> tuple[Concept, ...]:
     first = nodules.validation()
     return tuple(
@@ -74,7 +81,7 @@ def _concepts() -> tuple[Concept, ...]:
 @functools.cache
 def _known(names: tuple[str, ...], findings: int, others: int) -> tuple[Tensor, Tensor]:
     counts = [findings if name in FINDINGS else others for name in names]
-    images = torch.cat([radiographs.pictures(name, count) for name, count in zip(names, counts, strict=True)])
+    images = torch.cat([radiographs.pictures(name, count) for name, count in zip(names, counts, strict=True) if count])
     return images, torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
 
 
@@ -83,12 +90,17 @@ def _lessons(name: str, count: int, seed: int) -> Tensor:
 
 
 @functools.cache
-def examination(beside: str = "everything") -> Examination:
+def examination(
+    beside: str = "everything", *, films: int | None = None, known: int | None = None, others: int | None = None
+) -> Examination:
     """The thirty-two nodules, each among names that the pocket MedCLIP knows.
 
     Args:
         beside: a key of `LISTS`: `findings` are the five alone, whose films are the CheXpert-5x200-like set;
             `everything` has what nodules are mistaken for as well.
+        films: of each nodule; by default `PICTURES`.
+        known, others: of each finding, and of each thing that is no disease; by default as many as the constants say.
+            With no films of the others these stand on the list alone, and the findings' films are what is kept.
 
     Raises:
         ValueError: there is no such list.
@@ -96,11 +108,13 @@ def examination(beside: str = "everything") -> Examination:
     if beside not in LISTS:
         raise ValueError(f"expected a list of names ({', '.join(LISTS)}), found {beside!r}")
     names = LISTS[beside]
-    digest = key(radiographs.fingerprint(), beside, PICTURES, KNOWN_PICTURES, OTHER_PICTURES)
-    pictures = functools.cache(functools.partial(radiographs.pictures, count=PICTURES))
-    known = [_known(names, KNOWN_PICTURES, OTHER_PICTURES)]
+    usual, wanted = (PICTURES, KNOWN_PICTURES, OTHER_PICTURES), (films, known, others)
+    counts = [most if count is None else count for most, count in zip(usual, wanted, strict=True)]
+    digest = key(radiographs.fingerprint(), beside, *counts)
+    pictures = functools.cache(functools.partial(radiographs.pictures, count=counts[0]))
+    shown = [_known(names, *counts[1:])]
     return Examination(
-        "drawn films", _concepts(), names, known, digest, pictures, _lessons, templates=radiographs.TEMPLATES
+        "drawn films", _concepts(), names, shown, digest, pictures, _lessons, templates=radiographs.TEMPLATES
     )
 
 
@@ -108,17 +122,19 @@ def examination(beside: str = "everything") -> Examination:
 def pair() -> Examination:
     """Benign and malignant nodules, one name for all of a kind, among the five findings (KT v1, Tab. 2).
 
-    Their films show the test nodules in turn.
+    Their films show the test nodules in turn. Every name has phrases of its own, a finding those of its places.
     """
     concepts = tuple(
         Concept(name, "test", one.kind, one.short, one.medium, one.long, one.medium) for name, one in PAIR.items()
     )
     pictures = functools.cache(functools.partial(radiographs.pictures, count=2 * PICTURES))
-    digest = key(radiographs.fingerprint(), "pair", PICTURES, KNOWN_PICTURES)
+    own = {name: phrases(name) for name in FINDINGS} | {name: (f"a film of {name}", name) for name in PAIR}
+    digest = key(radiographs.fingerprint(), "pair", PICTURES, KNOWN_PICTURES, own)
     known = [_known(LISTS["findings"], KNOWN_PICTURES, 0)]
     return Examination(
-        "drawn films", concepts, LISTS["findings"], known, digest, pictures, _lessons, templates=radiographs.TEMPLATES
-    )
+        "drawn films", concepts, LISTS["findings"], known, digest, pictures, _lessons, templates=radiographs.TEMPLATES,
+        phrases=own,
+    )  # fmt: skip
 
 
 @functools.cache
@@ -126,11 +142,14 @@ def outside() -> Examination:
     """The five findings for models that know objects only: concepts by names that no caption holds (KT v1, Tab. 3).
 
     `concepts` are in the order of the findings, and `known` are their films, labelled by concept: all five are
-    taught together and told apart from each other.
+    taught together and told apart from each other. The kind of a concept is the finding. Since nothing ties such a name
+    to a look, its phrase holds the description too (D69).
     """
     concepts = tuple(
-        Concept(name, "test", "finding", short, medium, long, medium) for name, short, medium, long in OUTSIDE.values()
+        Concept(name, "test", kind, short, medium, long, medium)
+        for kind, (name, short, medium, long) in OUTSIDE.items()
     )
+    told = {one.name: (f"a {one.name} is {one.medium}",) for one in concepts}
     finding = {name: finding for finding, (name, *_) in OUTSIDE.items()}
     digest = key(radiographs.fingerprint(), [list(told) for told in OUTSIDE.values()], KNOWN_PICTURES)
 
@@ -142,7 +161,7 @@ def outside() -> Examination:
 
     known = [_known(LISTS["findings"], KNOWN_PICTURES, 0)]
     names = tuple(one.name for one in concepts)
-    return Examination("drawn films", concepts, names, known, digest, functools.cache(pictures), lessons)
+    return Examination("drawn films", concepts, names, known, digest, functools.cache(pictures), lessons, phrases=told)
 
 
 @functools.cache

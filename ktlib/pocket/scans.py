@@ -90,7 +90,8 @@ class Task:
         novel: whether the models that are trained on slices never see a lesion of it (KT v1, Tab. 4).
         scene: what is scanned, in captions.
         draw: a slice, with a lesion or without.
-        prompt: the one sentence that all its slices are asked with (KT v1, Tab. 4).
+        prompt: the one sentence that all its slices are asked with (KT v1, Tab. 4): the lesion alone. With the whole scene
+            in front, models answer to the scene (D71).
         parts: a lesion in words, with its size and place.
         short, medium, long: descriptions without the name (KT v1, Tab. 16).
     """
@@ -258,7 +259,7 @@ def _film(rng: Random, lesion: bool) -> Layers:
 TASKS: dict[str, Task] = {
     "nodules": Task(
         "lung nodules", "UnitoChest", True, "a slice of two lungs", _lungs,
-        "a slice of two lungs with round white spots inside",
+        "a round white spot inside one dark lung of a slice",
         "a {size} round white spot in the {place} lung of a slice",
         "a round white spot in a dark lung",
         "a round white spot with a clear edge in one dark lung of a slice",
@@ -266,7 +267,7 @@ TASKS: dict[str, Task] = {
     ),
     "pneumothorax": Task(
         "pneumothorax", "SIIM", True, "a film of a chest", _film,
-        "a film of a chest with a dark area without lines at the wall",
+        "a dark area without lines at the wall of a chest",
         "a {size} dark area without lines at the wall of the {place} lung",
         "a dark area at the chest wall",
         "a dark area without lines at the wall of one lung with a thin white edge",
@@ -274,7 +275,7 @@ TASKS: dict[str, Task] = {
     ),
     "breast": Task(
         "breast tumor", "UDIAT", False, "a slice of a breast", _breast,
-        "a slice of a breast with a dark uneven spot inside",
+        "a dark uneven spot inside a breast",
         "a {size} dark uneven spot with a shadow below in the {place} middle of a breast",
         "a dark uneven spot in a breast",
         "a dark ragged spot with an uneven edge in a breast and a shadow below",
@@ -282,7 +283,7 @@ TASKS: dict[str, Task] = {
     ),
     "brain": Task(
         "brain tumor", "BraTS23", False, "a slice of a brain", _brain,
-        "a slice of a brain with a bright uneven spot inside",
+        "a bright uneven spot inside a brain",
         "a {size} bright uneven spot in the {place} half of a brain",
         "a bright uneven spot in a brain",
         "a bright ragged spot with a soft white haze around in one half of a brain",

@@ -21,8 +21,9 @@ def test_a_shifted_scale_repeats_another_with_other_seeds_alone():
     pocket = scale("pocket")
     moved = pocket.shifted(7)
     assert moved.seeds == tuple(7 + s for s in pocket.seeds)
-    for name in ("clip", "vilt", "coca"):
+    for name in ("clip", "vilt", "coca", "medclip", "scans"):
         assert getattr(moved, name).seeds == tuple(7 + s for s in getattr(pocket, name).seeds)
+    assert [one.seeds for one in moved.films.outside] == [(7,), (7,)]
     assert moved.shifted(-7) == pocket
 
 
@@ -43,4 +44,11 @@ def test_the_paper_scale_is_the_papers():
     assert paper.coca.rates == (5e-6, 2e-5, 6e-5, 8e-5, 9e-5)  # KT v1, Tab. 6 and 9
     assert (paper.coca.transfer.contrast, paper.coca.transfer.captioning) == (1.0, 0.1)  # Eq. 6
     assert paper.captioning.test is None and paper.captioning.search == "beam_logits"
+    assert {1e-5, 2e-5, 3e-5, 4e-5, 5e-5, 1e-4, 2e-4, 3e-4, 4e-4, 5e-4} == set(paper.medclip.rates)  # KT v1, Tab. 2
+    small, large = paper.films.outside  # KT v1, Sec. 8.5
+    assert (small.rate, small.transfer.batch, small.transfer.epochs) == (5e-5, 8, 5)
+    assert (large.rate, large.transfer.batch, large.transfer.epochs) == (1e-5, 4, 2)
+    assert set(paper.scans.rates) == {1e-5, 2e-5, 3e-5, 4e-5, 5e-5, 1e-4, 2e-4}  # KT v1, Tab. 7
+    assert (paper.segmenting.betas, paper.segmenting.layers) == ((0.1, 1.0, 2.0), (7, 8, 9))  # MedCLIP-SAMv2's search
+    assert [bool(one.medical) for one in SCALES.values()] == [True, True, False]  # what is no film says so
     assert paper.zoom_shot.share == 0.2 and paper.zoom_shot.rates == (1e-4,)

@@ -176,7 +176,7 @@ def test_real_lessons_are_not_among_the_examined_pictures() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected an examination \(pocket 0, .*, coco80\), found 'coco'"):
+    with pytest.raises(ValueError, match=r"expected an examination \(pocket 0, .*, lesions\), found 'coco'"):
         sources.examination("coco")
     with pytest.raises(ValueError, match=r"expected a gallery \(pocket, pocket coco, .*, mscoco\), found 'coco'"):
         sources.gallery("coco", "test")

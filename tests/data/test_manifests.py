@@ -252,7 +252,7 @@ def test_a_checkpoint_is_found_in_its_place(name: str, nothing: Path) -> None:
         "dandelin/vilt-b32-mlm-itm": ".bin",
         "RyanWangZf/MedCLIP-ViT": ".zip",
     }
-    other |= dict.fromkeys(("laion/coca-ViT-L-14", "laion/coca-ViT-L-14-mscoco"), ".bin")
+    other |= dict.fromkeys(("laion/coca-ViT-L-14", "laion/coca-ViT-L-14-mscoco", "microsoft/BiomedCLIP"), ".bin")
     assert entry.place.suffix == other.get(name, ".safetensors")
 
 

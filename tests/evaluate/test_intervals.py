@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ktlib.evaluate.intervals import between, over_concepts, over_items, paired_bootstrap, wilson
+from ktlib.evaluate.intervals import between, over_concepts, over_images, over_items, paired_bootstrap, wilson
 
 
 def test_wilson_by_hand():
@@ -131,3 +131,38 @@ def test_impossible_counts_are_refused():
         wilson(11, 10)
     with pytest.raises(ValueError, match="same items"):
         paired_bootstrap([1, 2], [1])
+
+
+# -- images and seeds ---------------------------------------------------------------------------------
+def test_over_images_is_the_bootstrap_of_a_mean_where_there_is_one_seed():
+    values = np.random.default_rng(0).random(60)
+    found, plain = over_images([values]), over_items(values)
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == (pytest.approx(plain.low, abs=0.01), pytest.approx(plain.high, abs=0.01))
+
+
+def test_seeds_that_disagree_widen_the_interval_and_images_of_one_unit_count_once():
+    same, apart = np.tile(np.linspace(0, 1, 40), (3, 1)), np.linspace(0, 1, 40) + np.array([[-0.3], [0.0], [0.3]])
+    assert over_images(apart).high - over_images(apart).low > 1.5 * (over_images(same).high - over_images(same).low)
+    twice = np.repeat(np.linspace(0, 1, 10), 4)[None]
+    units = [number // 4 for number in range(40)]
+    narrow, wide = over_images(twice), over_images(twice, units=units)
+    assert wide.high - wide.low > 1.6 * (narrow.high - narrow.low)  # a half of the root of four, and chance
+    alone = over_items(np.linspace(0, 1, 10))
+    assert (wide.low, wide.high) == (pytest.approx(alone.low, abs=0.03), pytest.approx(alone.high, abs=0.03))
+
+
+def test_units_of_other_sizes_weigh_as_their_images():
+    found = over_images([[0.0, 0.0, 0.0, 1.0]], units=[0, 0, 0, 1])
+    assert (found.value, found.low, found.high) == (0.25, 0, 1)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, 2.0], [[float("nan")]]])
+def test_over_images_refuses_what_is_no_table(values):
+    with pytest.raises(ValueError, match=r"expected finite numbers \(seeds, images\)"):
+        over_images(values)
+
+
+def test_over_images_refuses_units_of_other_images():
+    with pytest.raises(ValueError, match="a unit an image"):
+        over_images([[1.0, 2.0]], units=[0])

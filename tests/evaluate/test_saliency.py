@@ -124,6 +124,13 @@ def test_the_model_is_left_as_it_was_even_after_an_error(model, images):
     assert all(p.grad is None for p in model.parameters())
 
 
+def test_maps_are_the_same_where_nobody_wants_gradients(model, images):
+    with torch.no_grad():
+        quiet = saliency(model, images[:2], TEXT, settings=FIRST), grad_cam(model, images[:2], TEXT, layer=0)
+    assert torch.equal(quiet[0], saliency(model, images[:2], TEXT, settings=FIRST))
+    assert torch.equal(quiet[1], grad_cam(model, images[:2], TEXT, layer=0))
+
+
 def test_maps_have_the_size_of_the_pictures(model, images):
     wide = F.interpolate(images[:1], (20, 40))
     assert saliency(model, wide, TEXT, settings=FIRST).shape == (1, 20, 40)

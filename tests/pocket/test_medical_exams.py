@@ -52,6 +52,29 @@ def test_lessons_are_other_films_than_those_of_the_verdict_and_seeds_share_none(
     assert len(films) == len(set(films)) == 8
 
 
+def test_fewer_films_are_another_examination():
+    whole, less = medical_exams.examination(), medical_exams.examination(films=1, known=1, others=1)
+    assert less.pictures("dorel").shape[0] == 1 and less.digest != whole.digest
+    assert len(less.known[0][0]) == len(radiographs.SEEN)
+
+
+def test_a_finding_is_asked_for_in_each_of_its_places():
+    assert medical_exams.phrases("cardiomegaly") == ("a film of cardiomegaly", "cardiomegaly")
+    assert medical_exams.phrases("atelectasis")[2:4] == (
+        "a film of atelectasis in the left lung", "atelectasis in the left lung",
+    )  # fmt: skip
+    exam, words_of = medical_exams.pair(), set(medical.vocabulary())
+    assert set(exam.phrases) == {*FINDINGS, *PAIR}
+    assert {word for told in exam.phrases.values() for text in told for word in text.split()} <= words_of
+
+
+def test_findings_out_of_domain_are_asked_for_by_name_and_description():
+    exam = medical_exams.outside()
+    assert [c.kind for c in exam.concepts] == list(FINDINGS)
+    assert exam.phrases["toma"] == (f"a toma is {exam.concept('toma').main}",)
+    assert list(exam.phrases) == list(exam.known_names)
+
+
 def test_the_pair_shows_the_test_nodules_of_either_kind_in_turn():
     exam = medical_exams.pair()
     assert [(concept.name, concept.kind) for concept in exam.concepts] == [

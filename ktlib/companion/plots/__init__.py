@@ -10,7 +10,9 @@ from ktlib.companion.plots.curves import (
     similarity_curves,
     trade_off,
 )
+from ktlib.companion.plots.films import class_recalls, kinds
 from ktlib.companion.plots.intervals import bars, behind, by_encoder, by_setting, recall_changes, recall_grid
+from ktlib.companion.plots.masks import map_checks, map_grid, mask_gains, mask_rates
 from ktlib.companion.plots.pictures import album, attention_pictures, clouds, picture_grid, predictions
 from ktlib.companion.plots.style import COLOURS, LABELS, MARKERS, WIDE, figure_of, save_figure, use_style
 from ktlib.companion.plots.verdicts import verdicts
@@ -30,12 +32,18 @@ __all__ = [
     "by_setting",
     "caption_gains",
     "caption_grid",
+    "class_recalls",
     "clouds",
     "data_against_compute",
     "explained",
     "figure_of",
     "gains_against_distance",
+    "kinds",
     "loss_curves",
+    "map_checks",
+    "map_grid",
+    "mask_gains",
+    "mask_rates",
     "name_points",
     "paired_gains",
     "picture_grid",

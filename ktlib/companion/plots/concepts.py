@@ -89,14 +89,20 @@ def _count(own: Mapping[str, Difference]) -> str:
 
 
 def against_binding(
-    binding: Mapping[str, float], gain: Difference, correlation: Correlation | None, *, ax: Axes | None = None
+    binding: Mapping[str, float],
+    gain: Difference,
+    correlation: Correlation | None,
+    *,
+    what: str = "cosine of class prompt and named description",
+    ax: Axes | None = None,
 ) -> Figure:
     """What each concept gains against the cosine of its class prompt and its named description, with their correlation.
 
     Args:
-        binding: the cosines, by concept.
+        binding: the cosines, by concept; or another number of each.
         gain: of one model and method.
         correlation: of the two, from `record.gains.rank_correlation`; None where there are too few concepts for one.
+        what: the number is.
         ax: to draw on.
     """
     ax = axes_of(ax, (3.25, 2.6))
@@ -104,8 +110,8 @@ def against_binding(
     points = {name: (binding[name], 100 * value) for name, value in values.items() if name in binding}
     x, y = zip(*points.values(), strict=True)
     ax.axhline(0, color="0.6", lw=0.6)
-    ax.plot(x, y, "o", color=COLOURS["kt"], ms=3)
-    ax.set(xlabel="cosine of class prompt and named description", ylabel="gain in target accuracy, points")
+    ax.plot(x, y, "o", color=COLOURS.get(gain.name.split()[0], COLOURS["kt"]), ms=3)
+    ax.set(xlabel=what, ylabel="gain in target accuracy, points")
     ax.margins(0.08)
     said = f"n = {len(points)}: too few to correlate"
     if correlation is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,6 +46,10 @@ COLOURS = {
     "templates": RED,
     "real_templates": GREEN,
     "real_captions": BLACK,
+    "m2ib": BLUE,
+    "grad_cam": ORANGE,
+    "whole_image": GREY,
+    "true_box": BLACK,
 }
 # Curves that are drawn over each other differ by more than their colour.
 MARKERS = {
@@ -76,6 +81,10 @@ LABELS = {
     "templates": "the templates alone, no image",
     "real_templates": "real pictures, same templates",
     "real_captions": "real pictures, real captions",
+    "m2ib": "information bottleneck",
+    "grad_cam": "Grad-CAM",
+    "whole_image": "SAM, the box is the image",
+    "true_box": "SAM, the box is true",
 }
 
 
@@ -126,7 +135,9 @@ def base_line(ax: Axes, rows: Sequence[Row], metric: str) -> None:
         ax.text(1, level, LABELS["base"], transform=place, fontsize=6, color="0.3", ha="right", va="bottom")
 
 
-def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: Path | None = None) -> Path:
+def save_figure(
+    figure: Figure, name: str, scale: str, *, command: str, note: str = "", folder: Path | None = None
+) -> Path:
     """Write `<name>.png` and its provenance; the same figure gives the same bytes.
 
     Args:
@@ -134,11 +145,17 @@ def save_figure(figure: Figure, name: str, scale: str, *, command: str, folder: 
         name: of the file, without suffix.
         scale: that it shows.
         command: that draws it again.
+        note: what is to be said of its pictures, in small letters below.
         folder: for the files; by default that of the run, or the scratch folder outside a run.
     """
+    if note:
+        figure.text(1, 0, note, ha="right", va="top", fontsize=5.5, color="0.4", style="italic")
+    room: dict[str, Any] = (
+        {"bbox_inches": "tight", "pad_inches": 0.04} if note else {}
+    )  # the note lies below the figure
     path = (folder or places.output(scale) / "figures") / f"{name}.png"
     # No software version and no date in the file, so that a rerun gives identical bytes.
-    store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}))
+    store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}, **room))
     record = {"figure": path.name, "scale": scale, "command": command} | provenance()
     store.write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     return path

@@ -100,16 +100,17 @@ def at_budget(rows: Iterable[Row], budget: float) -> dict[str, list[float]]:
     return {concept: list(seeds.values()) for concept, seeds in by_seed(rows, budget).items()}
 
 
-def choose_rate(rows: Iterable[Row], model: str, budget: float) -> float:
+def choose_rate(rows: Iterable[Row], model: str, budget: float, *, method: str = "kt") -> float:
     """The learning rate to use on concepts not seen before, chosen on the validation ones.
 
-    It is the one with the highest mean target accuracy of `kt` among those whose mean loss of
+    It is the one with the highest mean target accuracy of the method among those whose mean loss of
     retention is within the budget; the smallest when none is; the smaller of two equals.
 
     Args:
         rows: of one item; only validation rows that vary nothing but the rate are read.
         model: whose rate.
         budget: loss of retention that is allowed, a fraction.
+        method: whose rate; a control may have its own.
 
     Raises:
         ValueError: there are no such rows, or the base is missing.
@@ -117,10 +118,10 @@ def choose_rate(rows: Iterable[Row], model: str, budget: float) -> float:
     Source: ours (D10).
     """
     own = select(rows, model=model, split="validation")
-    taught = [row for row in select(own, method="kt") if set(row.varied) == {"lr"}]
+    taught = [row for row in select(own, method=method) if set(row.varied) == {"lr"}]
     known = {row.subject: row.value for row in select(own, method="base", metric="retention")}
     if not taught or {row.subject for row in taught} - known.keys():
-        raise ValueError(f"expected validation rows of base and kt for {model}; run the item's notebook again")
+        raise ValueError(f"expected validation rows of base and {method} for {model}; run the item's notebook again")
     affordable = []
     rates = sorted({row.lr for row in taught})
     for rate in rates:

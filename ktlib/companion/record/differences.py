@@ -133,8 +133,8 @@ def change(name: str, row: Row, seeds: int, sign: int = 1) -> Change:
         seeds: behind it.
         sign: -1 where a fall is meant.
     """
-    low, high = sorted((sign * row.low, sign * row.high))
-    return Change(name, Estimate(sign * row.value, low, high), row.n, seeds, row)
+    low, value, high = (number + 0.0 for number in sorted((sign * row.low, sign * row.value, sign * row.high)))  # no -0
+    return Change(name, Estimate(value, low, high), row.n, seeds, row)
 
 
 def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table], *, crossed: bool = False) -> Difference:

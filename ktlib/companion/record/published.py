@@ -204,14 +204,20 @@ def _expand(listed: str) -> list[int]:
 # -- our rows beside printed numbers ----------------------------------------------------------------
 _MODELS = {"CLIP ViT-B/32": "openai/ViT-B-32", "CLIP ViT-L/14": "openai/ViT-L-14"}
 _MODELS |= {"ViLT-B/32": "dandelin/vilt-b32-mlm-itm"}
+_MODELS |= {"MedCLIP (ViT)": "RyanWangZf/MedCLIP-ViT"}
+_MODELS |= {"MedCLIP-SAMv2": "microsoft/BiomedCLIP"}
 _MODELS |= {"CoCa": "laion/coca-ViT-L-14", "CoCa FT": "laion/coca-ViT-L-14-mscoco"}
 _METHODS = {"baseline": "base", "transfer": "kt", "llm_prompting": "prompt"}
+_METHODS |= {"reference": "base"}  # KT Tab. 3: the model that knows
 _METHODS |= {"implicit_mlm": "implicit", "explicit_mlm": "explicit"}
 _METRICS = {"accuracy": "target_accuracy", "imagenet_accuracy": "retention"}
 _METRICS |= {f"{way}@{k}": f"{way}@{k}" for way in ("tr", "ir") for k in (1, 5, 10)}
+_METRICS |= {"top1": "top1"}
+_METRICS |= {"dsc": "dsc", "iou": "iou", "nsd": "nsd_slab"}  # what is printed as NSD is that of slabs (D62)
 _METRICS |= {metric: metric for metric in ("bleu4", "meteor", "cider", "spice")}
 # Rows of one printed table that have a file of their own.
 PART_OF = {"KT Tab. 1 ViLT": "KT Tab. 1"}
+_OF_SETS = ("KT Tab. 4", "KT Tab. 7")  # the set says what is looked for, and with which prompt
 # What KT v2, Tab. 9 and 10 vary, in our words; P1 to P3 are of increasing length (Tab. 19).
 _VARIED = {
     ("augmentation", "no"): ("augmentation", "off"),
@@ -234,15 +240,16 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
     if "sample=" in number.other:
         return []  # of an image that the paper chose; ours are others
     items = (number.item, *(part for part, whole in PART_OF.items() if whole == number.item))
-    same = select(rows, item=items, split="test", metric=_METRICS.get(number.metric))
+    same = select(rows, item=items, split="test", metric=_metric(number))
     models = _models(number)
     same = select(same, model=models, method=_method(number))
     if {row.model for row in same} != set(models):
         return []  # an average over models, and one of them was not measured
+    if number.item in _OF_SETS:
+        return [row for row in select(same, dataset=number.dataset) if _at_rate(row, number)]
     if number.concept not in ("Average", ""):
         same = select(same, subject=number.concept.lower())
-    if number.learning_rate:
-        same = [row for row in same if row.lr == float(number.learning_rate)]
+    same = [row for row in same if _at_rate(row, number)]
     if number.batch_size:
         same = [row for row in same if row.varied.get("batch", number.batch_size) == number.batch_size]
     parts = [tuple(part.split("=", 1)) for part in number.other.split(";") if "=" in part]
@@ -252,6 +259,18 @@ def beside(number: Number, rows: Iterable[Row]) -> list[Row]:
         if key == "tv_alpha" or (key, value) in _VARIED
     }
     return [row for row in same if wanted <= {(k, _plain(v)) for k, v in row.varied.items()}]
+
+
+def _at_rate(row: Row, number: Number) -> bool:
+    """Whether a row has a number's learning rate, where one is printed."""
+    return not number.learning_rate or row.lr == float(number.learning_rate)
+
+
+def _metric(number: Number) -> str | None:
+    """What a number measures, in our words; KT Tab. 2 calls accuracy on what was known so too."""
+    if number.item == "KT Tab. 2" and number.dataset != "JSRT":
+        return "retention"
+    return _METRICS.get(number.metric)
 
 
 def _models(number: Number) -> list[str]:

@@ -1,7 +1,8 @@
 """The tables of an item, one function a layout; a study names the layout of each of its items.
 
 `transfer`: what was learnt against what was forgotten, of every method and rate; at equal retention; concept by
-concept. `recalls`: six recalls and their paired changes. `sets`: a column for each test set.
+concept. `recalls`: six recalls and their paired changes.
+`sets`: a column for each test set. `kinds` and `classes`: see `films`; `masks` and `checks`: see `masks`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from statistics import fmean
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.compare import at_budget, choose_rate
 from ktlib.companion.record.rows import Row, parsed, select, written
+from ktlib.companion.report import films, masks
 from ktlib.companion.report.markdown import NONE, described, interval, joined, mean, percent, points, unique, value
 from ktlib.companion.scales import Teaching, scale
 from ktlib.companion.sources import kinds
@@ -124,7 +126,9 @@ def _rate(rows: Sequence[Row], everything: Sequence[Row], model: str) -> float |
     if len(rates) == 1:
         return rates.pop()
     here = scale(rows[0].scale)
-    stated = next((t.rate for t in (here.clip, here.vilt) if isinstance(t, Teaching) and model in t.models), None)
+    stated = next(
+        (t.rate for t in (here.clip, here.vilt, here.medclip) if isinstance(t, Teaching) and model in t.models), None
+    )
     if stated is not None:
         return stated
     for item in (rows[0].item, "KT Tab. 1"):
@@ -297,4 +301,5 @@ def _gains(rows: Sequence[Row], heads: Mapping[str, str]) -> str:
 
 LAYOUTS: dict[str, Callable[[Sequence[Row], Sequence[Row]], str]] = {
     "transfer": transfer, "recalls": recalls, "captions": captions, "shares": shares, "samples": samples, "sets": sets,
+    "kinds": films.kinds, "classes": films.classes, "masks": masks.masks, "checks": masks.checks,
 }  # fmt: skip

@@ -15,12 +15,14 @@ from typing import TypeVar
 import torch
 
 from ktlib import places
-from ktlib.companion.sources import generated, real
+from ktlib.companion.sources import films, generated, generated_medical, real
+from ktlib.companion.sources import masks as looked_for
+from ktlib.companion.sources.masks import Lesion
 from ktlib.data import coco, flickr30k, prompts
-from ktlib.data.sets import Examination, Gallery, LabelledImages
+from ktlib.data.sets import Examination, Gallery, LabelledImages, MaskedImages
 from ktlib.evaluate.calibration import CELLS, VILT, ZOOM_SHOT, Cell
 from ktlib.evaluate.calibration import frozen as calibrated
-from ktlib.pocket import exams
+from ktlib.pocket import exams, medical_exams
 from ktlib.pocket import sets as drawn
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import FOLDS
@@ -87,6 +89,49 @@ def _coco80(source: str) -> Examination:
     return real.coco_classes(functools.partial(gallery, source, "validation"))
 
 
+@functools.cache
+def _films() -> Examination:
+    return films.nodules(places.data())
+
+
+@functools.cache
+def _outside() -> Examination:
+    return films.outside(places.data())
+
+
+@functools.cache
+def _generated_films() -> Examination:
+    generated_medical.jsrt(_fixtures())
+    generated_medical.chexpert_5x200(_fixtures())
+    return films.nodules(_fixtures(), dataset="fixtures", partial=True, side=generated_medical.JSRT_SIDE)
+
+
+@functools.cache
+def _generated_outside() -> Examination:
+    generated_medical.chexpert_5x200(_fixtures())
+    return films.outside(_fixtures(), dataset="fixtures", partial=True)
+
+
+@functools.cache
+def _generated_masks() -> Path:
+    for make in (
+        generated_medical.unitochest, generated_medical.siim_pneumothorax, generated_medical.udiat,
+        generated_medical.brats_2023,
+    ):  # fmt: skip
+        make(_fixtures())
+    return _fixtures()
+
+
+@functools.cache
+def _lesions() -> Examination:
+    return looked_for.examination(places.data())
+
+
+@functools.cache
+def _generated_lesions() -> Examination:
+    return looked_for.examination(_generated_masks(), dataset="fixtures", partial=True)
+
+
 def examination(name: str) -> Examination:
     """Concepts to be taught, and everything that should be kept.
 
@@ -95,7 +140,10 @@ def examination(name: str) -> Examination:
             measures nothing) or `imagenet` (RareConcepts and ImageNet-1k); and, where every class prompt costs
             a pass, the smaller `pocket small`, `fixtures small` and `imagenet-100`, as the papers examine ViLT (D37);
             and what is taught before captions are written, with nothing to be examined: `pocket coco`,
-            `fixtures coco` and `coco80` (the papers' eighty categories; KT v1, Tab. 17).
+            `fixtures coco` and `coco80` (the papers' eighty categories; KT v1, Tab. 17); and films of the chest:
+            `pocket films` (thirty-two nodules), `pocket pair`, `fixtures films` and `films` (benign and malignant
+            ones), `pocket outside`, `fixtures outside` and `outside` (the five findings, for whoever knows none);
+            and lesions that are looked for in `masked_images`: `pocket slices`, `fixtures slices` and `lesions`.
 
     Raises:
         ValueError: there is no such one.
@@ -111,6 +159,17 @@ def examination(name: str) -> Examination:
         "imagenet": _imagenet,
         "imagenet-100": _imagenet_100,
         "coco80": functools.partial(_coco80, "mscoco"),
+        # Everything that films show is on the list; what is to be kept are the findings, as in the paper (D68).
+        "pocket films": functools.partial(medical_exams.examination, films=20, known=20, others=0),
+        "pocket pair": medical_exams.pair,
+        "pocket outside": medical_exams.outside,
+        "fixtures films": _generated_films,
+        "fixtures outside": _generated_outside,
+        "films": _films,
+        "outside": _outside,
+        "pocket slices": functools.partial(medical_exams.slices, "test"),
+        "fixtures slices": _generated_lesions,
+        "lesions": _lesions,
     }
     return _chosen("an examination", name, offered)()
 
@@ -174,6 +233,41 @@ def everyday(name: str, seed: int = 0) -> dict[str, str]:
     coco = functools.partial(real.descriptions, "coco80")
     told = {"pocket": functools.partial(exams.everyday, seed), "fixtures": coco, "flickr30k": coco}
     return _chosen("a gallery", name, told)()
+
+
+# -- images with masks ----------------------------------------------------------------------------------
+def lesions(name: str) -> tuple[Lesion, ...]:
+    """What is looked for, in the order of KT v1, Tab. 4.
+
+    Args:
+        name: `pocket`, `fixtures` or `files`.
+
+    Raises:
+        ValueError: there are no such ones.
+    """
+    published = looked_for.lesions
+    return _chosen("lesions", name, {"pocket": looked_for.drawn_lesions, "fixtures": published, "files": published})()
+
+
+def masked_images(name: str, lesion: str, split: str) -> MaskedImages:
+    """Images with one of the lesions, and their masks, paired by name.
+
+    Args:
+        name: as in `lesions`.
+        lesion: its name.
+        split: `validation` (settings are chosen on it), `lesson` (real pictures to learn from) or `test`.
+
+    Raises:
+        ValueError: there is no such one.
+        FileNotFoundError: a set is absent.
+    """
+    _chosen("a split", split, dict.fromkeys(looked_for.SPLITS))
+    _chosen("a lesion", lesion, {one.name: one for one in lesions(name)})
+    if name == "pocket":
+        return looked_for.drawn_images(lesion, split)
+    generated_ = name == "fixtures"
+    root = _generated_masks() if generated_ else places.data()
+    return looked_for.read_images(root, lesion, split, partial=generated_)
 
 
 # -- sets for Zoom-shot -------------------------------------------------------------------------------

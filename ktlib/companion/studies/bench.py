@@ -304,7 +304,8 @@ def _scored(
     def compute() -> dict[str, list[int]]:
         result = recognition(
             course(fold.model) if course else fold.model, concept.name, exam.pictures(concept.name), exam.known,
-            exam.known_names, templates=exam.templates, concept_prompts=prompts, too_long="cut",
+            exam.known_names, templates=exam.templates, concept_prompts=prompts, known_prompts=exam.phrases or None,
+            too_long="cut",
         )  # fmt: skip
         hits = {
             "target_accuracy": result.target,

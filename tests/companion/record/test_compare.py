@@ -88,6 +88,8 @@ def test_the_chosen_rate_has_the_best_target_among_those_that_can_be_afforded():
     rows = sweep((1e-4, 0.3, 0.80), (2e-4, 0.6, 0.78), (4e-4, 0.9, 0.70))
     assert choose_rate(rows, "m", 0.02) == 2e-4
     assert choose_rate(rows, "m", 0.10) == 4e-4
+    with pytest.raises(ValueError, match="expected validation rows of base and noise for m"):
+        choose_rate(rows, "m", 0.02, method="noise")
 
 
 def test_the_smallest_rate_is_chosen_when_none_can_be_afforded_or_when_they_are_equal():

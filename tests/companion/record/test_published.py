@@ -198,3 +198,29 @@ def test_an_average_over_models_stands_beside_the_rows_of_all_of_them():
     assert {(r.model, r.subject, r.varied["description"]) for r in published.beside(large, rows)} == {
         ("openai/ViT-L-14", "tonometer", "long")
     }
+
+
+def test_our_films_stand_beside_those_of_the_same_set_kind_and_rate():
+    own = {"item": "KT Tab. 2", "model": "RyanWangZf/MedCLIP-ViT", "subject": "lung cancer", "varied": "lr=0.0002"}
+    rows = [made(**own, metric="target_accuracy", value=0.9), made(**own, metric="retention", value=0.6)]
+    printed = [n for n in published.numbers("KT Tab. 2") if n.learning_rate == "2e-4"]
+    assert [(n.dataset, [r.metric for r in published.beside(n, rows)]) for n in printed] == [
+        ("JSRT", ["target_accuracy"]), ("CheXpert-5x200c", ["retention"]),
+    ]  # fmt: skip
+    known = made(item="KT Tab. 3", model="RyanWangZf/MedCLIP-ViT", subject="", method="base", metric="top1", varied="")
+    (top,) = [n for n in published.numbers("KT Tab. 3") if n.variant == "reference" and n.metric == "top1"]
+    assert published.beside(top, [known]) == [known]
+
+
+def test_masks_stand_beside_numbers_of_their_set_and_the_published_nsd_is_that_of_slabs():
+    (number,) = [
+        n for n in published.numbers("KT Tab. 7")
+        if (n.dataset, n.learning_rate, n.metric) == ("SIIM Pneumothorax", "2e-5", "nsd")
+    ]  # fmt: skip
+    own = {"item": "KT Tab. 7", "model": "microsoft/BiomedCLIP", "subject": "pneumothorax", "method": "kt"}
+    there = [
+        made(**own, dataset=dataset, metric=metric, varied=f"lr={rate}")
+        for dataset in ("SIIM Pneumothorax", "UDIAT") for metric in ("nsd", "nsd_slab") for rate in ("2e-05", "3e-05")
+    ]  # fmt: skip
+    (found,) = published.beside(number, there)
+    assert (found.dataset, found.metric, found.lr) == ("SIIM Pneumothorax", "nsd_slab", 2e-5)

@@ -21,7 +21,9 @@ def cells(text, *starts):
 
 
 def test_there_is_one_renderer_a_layout():
-    assert set(sections.LAYOUTS) == {"transfer", "recalls", "captions", "shares", "samples", "sets"}
+    assert set(sections.LAYOUTS) == {
+        "transfer", "recalls", "captions", "shares", "samples", "sets", "kinds", "classes", "masks", "checks",
+    }  # fmt: skip
 
 
 # -- recalls ------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ import pytest
 
 from ktlib.companion import studies
 from ktlib.companion.record.rows import committed, stem
-from ktlib.companion.studies import captioning, rare_concepts, retrieval, zoom_shot
+from ktlib.companion.studies import captioning, medclip, rare_concepts, retrieval, segmentation, zoom_shot
 from ktlib.places import ROOT
 
-STUDIES = [captioning, rare_concepts, retrieval, zoom_shot]
+STUDIES = [captioning, medclip, rare_concepts, retrieval, segmentation, zoom_shot]
 
 
 def test_they_are_found_by_looking():
@@ -28,4 +28,5 @@ def test_every_item_there_are_rows_of_has_one_layout():
     layouts = studies.layouts()
     assert {row.item for row in committed("pocket")} <= set(layouts)
     assert len(layouts) == sum(len(study.LAYOUTS) for study in STUDIES), "two studies write one item"
-    assert set(layouts.values()) == {"transfer", "recalls", "captions", "shares", "samples", "sets"}
+    known = {"transfer", "recalls", "captions", "shares", "samples", "sets", "kinds", "classes", "masks", "checks"}
+    assert set(layouts.values()) == known
