@@ -26,6 +26,7 @@ PICTURES, KNOWN_PICTURES = 40, 40  # of each nodule and of each finding: 200 fil
 OTHER_PICTURES = 5  # of each thing that is no disease
 SLICES = 25  # of each task, and as many healthy ones
 FIRST_LESSON = 10_000  # the stream of films that an examination never reaches
+UNSEEN = 5_000  # the stream of verdicts: settings of notebook 02 were chosen while films before these were seen (D68)
 LISTS = {"findings": tuple(FINDINGS), "everything": tuple(SEEN)}
 
 # The five findings for models that have never seen a film (KT v1, Tab. 3 and 15): names that their tokenizers have and
@@ -79,10 +80,10 @@ def _concepts() -> tuple[Concept, ...]:
 
 
 @functools.cache
-def _known(names: tuple[str, ...], findings: int, others: int) -> tuple[Tensor, Tensor]:
+def _known(names: tuple[str, ...], findings: int, others: int, first: int) -> tuple[Tensor, Tensor]:
     counts = [findings if name in FINDINGS else others for name in names]
-    images = torch.cat([radiographs.pictures(name, count) for name, count in zip(names, counts, strict=True) if count])
-    return images, torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
+    drawn = [radiographs.pictures(n, count, first=first) for n, count in zip(names, counts, strict=True) if count]
+    return torch.cat(drawn), torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
 
 
 def _lessons(name: str, count: int, seed: int) -> Tensor:
@@ -91,7 +92,12 @@ def _lessons(name: str, count: int, seed: int) -> Tensor:
 
 @functools.cache
 def examination(
-    beside: str = "everything", *, films: int | None = None, known: int | None = None, others: int | None = None
+    beside: str = "everything",
+    *,
+    films: int | None = None,
+    known: int | None = None,
+    others: int | None = None,
+    first: int = 0,
 ) -> Examination:
     """The thirty-two nodules, each among names that the pocket MedCLIP knows.
 
@@ -101,6 +107,7 @@ def examination(
         films: of each nodule; by default `PICTURES`.
         known, others: of each finding, and of each thing that is no disease; by default as many as the constants say.
             With no films of the others these stand on the list alone, and the findings' films are what is kept.
+        first: index of the first film of each name: 0, or `UNSEEN`.
 
     Raises:
         ValueError: there is no such list.
@@ -110,27 +117,30 @@ def examination(
     names = LISTS[beside]
     usual, wanted = (PICTURES, KNOWN_PICTURES, OTHER_PICTURES), (films, known, others)
     counts = [most if count is None else count for most, count in zip(usual, wanted, strict=True)]
-    digest = key(radiographs.fingerprint(), beside, *counts)
-    pictures = functools.cache(functools.partial(radiographs.pictures, count=counts[0]))
-    shown = [_known(names, *counts[1:])]
+    digest = key(radiographs.fingerprint(), beside, *counts, first)
+    pictures = functools.cache(functools.partial(radiographs.pictures, count=counts[0], first=first))
+    shown = [_known(names, *counts[1:], first)]
     return Examination(
         "drawn films", _concepts(), names, shown, digest, pictures, _lessons, templates=radiographs.TEMPLATES
     )
 
 
 @functools.cache
-def pair() -> Examination:
+def pair(*, first: int = 0) -> Examination:
     """Benign and malignant nodules, one name for all of a kind, among the five findings (KT v1, Tab. 2).
 
     Their films show the test nodules in turn. Every name has phrases of its own, a finding those of its places.
+
+    Args:
+        first: as in `examination`.
     """
     concepts = tuple(
         Concept(name, "test", one.kind, one.short, one.medium, one.long, one.medium) for name, one in PAIR.items()
     )
-    pictures = functools.cache(functools.partial(radiographs.pictures, count=2 * PICTURES))
+    pictures = functools.cache(functools.partial(radiographs.pictures, count=2 * PICTURES, first=first))
     own = {name: phrases(name) for name in FINDINGS} | {name: (f"a film of {name}", name) for name in PAIR}
-    digest = key(radiographs.fingerprint(), "pair", PICTURES, KNOWN_PICTURES, own)
-    known = [_known(LISTS["findings"], KNOWN_PICTURES, 0)]
+    digest = key(radiographs.fingerprint(), "pair", PICTURES, KNOWN_PICTURES, own, first)
+    known = [_known(LISTS["findings"], KNOWN_PICTURES, 0, first)]
     return Examination(
         "drawn films", concepts, LISTS["findings"], known, digest, pictures, _lessons, templates=radiographs.TEMPLATES,
         phrases=own,
@@ -138,12 +148,15 @@ def pair() -> Examination:
 
 
 @functools.cache
-def outside() -> Examination:
+def outside(*, first: int = 0) -> Examination:
     """The five findings for models that know objects only: concepts by names that no caption holds (KT v1, Tab. 3).
 
     `concepts` are in the order of the findings, and `known` are their films, labelled by concept: all five are
     taught together and told apart from each other. The kind of a concept is the finding. Since nothing ties such a name
     to a look, its phrase holds the description too (D69).
+
+    Args:
+        first: as in `examination`.
     """
     concepts = tuple(
         Concept(name, "test", kind, short, medium, long, medium)
@@ -151,15 +164,15 @@ def outside() -> Examination:
     )
     told = {one.name: (f"a {one.name} is {one.medium}",) for one in concepts}
     finding = {name: finding for finding, (name, *_) in OUTSIDE.items()}
-    digest = key(radiographs.fingerprint(), [list(told) for told in OUTSIDE.values()], KNOWN_PICTURES)
+    digest = key(radiographs.fingerprint(), [list(told) for told in OUTSIDE.values()], KNOWN_PICTURES, first)
 
     def pictures(name: str) -> Tensor:
-        return radiographs.pictures(finding[name], KNOWN_PICTURES)
+        return radiographs.pictures(finding[name], KNOWN_PICTURES, first=first)
 
     def lessons(name: str, count: int, seed: int) -> Tensor:
         return _lessons(finding[name], count, seed)
 
-    known = [_known(LISTS["findings"], KNOWN_PICTURES, 0)]
+    known = [_known(LISTS["findings"], KNOWN_PICTURES, 0, first)]
     names = tuple(one.name for one in concepts)
     return Examination("drawn films", concepts, names, known, digest, functools.cache(pictures), lessons, phrases=told)
 
@@ -225,4 +238,5 @@ def films(names: tuple[str, ...], per_class: int = KNOWN_PICTURES) -> LabelledIm
     return LabelledImages(title, read, labels, names, radiographs.TEMPLATES, digest)
 
 
+assert 2 * max(PICTURES, KNOWN_PICTURES) <= UNSEEN <= FIRST_LESSON - 2 * max(PICTURES, KNOWN_PICTURES), "no film twice"
 assert {name for name, *_ in OUTSIDE.values()} <= set(SPARE), "the tokenizers of the pocket CLIPs have no other names"

@@ -125,3 +125,13 @@ def test_labelled_films_are_read_as_eight_bit_pictures_in_turn():
     assert medical_exams.films(tuple(PAIR), 1).name == "drawn films"
     with pytest.raises(KeyError, match="no film of 'fracture'"):
         medical_exams.films(("fracture",))
+
+
+def test_films_of_a_verdict_are_none_that_were_seen_while_settings_were_chosen():
+    seen = medical_exams.examination(films=2, known=2, others=1)
+    unseen = medical_exams.examination(films=2, known=2, others=1, first=medical_exams.UNSEEN)
+    assert not torch.equal(seen.pictures("dorel"), unseen.pictures("dorel"))
+    assert torch.equal(unseen.pictures("dorel"), radiographs.pictures("dorel", 2, first=medical_exams.UNSEEN))
+    assert torch.equal(unseen.known[0][1], seen.known[0][1]) and not torch.equal(unseen.known[0][0], seen.known[0][0])
+    for make in (medical_exams.pair, medical_exams.outside):
+        assert make().digest != make(first=medical_exams.UNSEEN).digest

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import TypeVar
 
 from ktlib.companion.record.differences import NotMeasuredError, Table
 from ktlib.companion.record.rows import Row, ordered, select, written
 
+Setting = TypeVar("Setting", float, tuple[float, int])  # a learning rate, or one with what else was varied
 ROUNDING = 1e-6  # rows are kept with six digits; a smaller overdraft is none
 
 
@@ -130,6 +132,22 @@ def choose_rate(rows: Iterable[Row], model: str, budget: float, *, method: str =
         if loss <= budget + ROUNDING:
             affordable.append((fmean(row.value for row in select(here, metric="target_accuracy")), -rate))
     return -max(affordable)[1] if affordable else rates[0]
+
+
+def smallest_best(worth: Mapping[Setting, float], *, within: float = 1e-12) -> Setting:
+    """The smallest of the settings that are worth most.
+
+    Args:
+        worth: by setting; not empty.
+        within: what is no difference.
+    """
+    return min(setting for setting, value in worth.items() if value >= max(worth.values()) - within)
+
+
+def at_the_end(value: float, tried: Iterable[float]) -> str:
+    """`smallest` or `largest` if a value is the end of several that were tried, so that more might be better still."""
+    there = sorted(set(tried))
+    return {there[0]: "smallest", there[-1]: "largest"}.get(value, "") if len(there) > 1 else ""
 
 
 # -- what a method reaches ----------------------------------------------------------------------------

@@ -18,13 +18,15 @@ from ktlib.inversion import InversionSettings
 from ktlib.transfer import MatchingSettings, TransferSettings
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
+# The published proportions (64, 128, 224 from 0 %, 18 % and 36 % of the steps) at 64 pixels. On validation concepts 40
+# steps teach as well as 200, and time is better spent on concepts (D12).
+INVERSION = InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64)))
+
 POCKET = Scale(
     name="pocket",
     clip=Teaching(
         models={name: folds(name) for name in ("pocket/clip-b", "pocket/clip-l")},
-        # The published proportions (64, 128, 224 from 0 %, 18 % and 36 % of the steps) at 64 pixels. On validation
-        # concepts 40 steps teach as well as 200, and time is better spent on concepts (D12).
-        inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+        inversion=INVERSION,
         transfer=TransferSettings(),
         rates=(4e-5, 8e-5, 1.6e-4, 3.2e-4, 6.4e-4, 1.28e-3),
         seeds=(0,),
@@ -39,20 +41,20 @@ POCKET = Scale(
     coca=Teaching(
         # the pre-trained one first, then the one that was trained further on plain descriptions
         models=each("pocket coco", "pocket/coca-web", "pocket/coca-plain"),
-        inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+        inversion=INVERSION,
         transfer=CaptioningSettings(),
         rates=(1e-4, 3e-4, 1e-3),
     ),
     medclip=Teaching(
         models=each("pocket films", "pocket/medclip"),
-        inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+        inversion=INVERSION,
         transfer=TransferSettings(),
         rates=(8e-5, 1.6e-4, 3.2e-4, 6.4e-4, 1.28e-3, 2.56e-3),
         seeds=(0,),
     ),
     scans=Teaching(
         models=each("pocket slices", "pocket/scan-clip"),
-        inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+        inversion=INVERSION,
         transfer=TransferSettings(),
         rates=(1e-4, 3e-4, 1e-3, 3e-3),
         seeds=(0, 1),
@@ -63,7 +65,7 @@ POCKET = Scale(
         outside=tuple(
             Teaching(
                 models={name: dict.fromkeys(folds(name), "pocket outside")},
-                inversion=InversionSettings(steps=40, sizes=((0, 16), (7, 32), (14, 64))),
+                inversion=INVERSION,
                 transfer=TransferSettings(batch=batch, epochs=epochs),
                 rates=(1e-4, 3e-4, 9e-4, 2.7e-3),
                 seeds=(0,),

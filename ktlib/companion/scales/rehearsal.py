@@ -18,12 +18,14 @@ from ktlib.inversion import InversionSettings
 from ktlib.transfer import MatchingSettings, TransferSettings
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
+INVERSION = InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224)))  # each size once
+
 REHEARSAL = Scale(
     name="rehearsal",
     clip=Teaching(
         # ViT-B-16 in place of L/14, which takes seconds an image-step on two cores
         models=each("fixtures", "random/ViT-B-32", "random/ViT-B-16"),
-        inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
+        inversion=INVERSION,
         transfer=TransferSettings(),
         rates=(1e-5, 2e-5),
         rate=2e-5,
@@ -49,7 +51,7 @@ REHEARSAL = Scale(
     ),
     medclip=Teaching(
         models=each("fixtures films", "random/medclip"),
-        inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
+        inversion=INVERSION,
         transfer=TransferSettings(),
         rates=(1e-5, 2e-4),
         rate=2e-4,
@@ -58,7 +60,7 @@ REHEARSAL = Scale(
     ),
     scans=Teaching(
         models=each("fixtures slices", "random/ViT-B-16"),
-        inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
+        inversion=INVERSION,
         transfer=TransferSettings(),
         rates=(2e-5,),
         images_per_concept=2,
@@ -70,7 +72,7 @@ REHEARSAL = Scale(
         outside=tuple(
             Teaching(
                 models=each("fixtures outside", name),
-                inversion=InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224))),
+                inversion=INVERSION,
                 transfer=TransferSettings(batch=batch),
                 rates=(rate,),
                 rate=rate,

@@ -160,9 +160,11 @@ def examination(name: str) -> Examination:
         "imagenet-100": _imagenet_100,
         "coco80": functools.partial(_coco80, "mscoco"),
         # Everything that films show is on the list; what is to be kept are the findings, as in the paper (D68).
-        "pocket films": functools.partial(medical_exams.examination, films=20, known=20, others=0),
-        "pocket pair": medical_exams.pair,
-        "pocket outside": medical_exams.outside,
+        "pocket films": functools.partial(
+            medical_exams.examination, films=20, known=20, others=0, first=medical_exams.UNSEEN
+        ),
+        "pocket pair": functools.partial(medical_exams.pair, first=medical_exams.UNSEEN),
+        "pocket outside": functools.partial(medical_exams.outside, first=medical_exams.UNSEEN),
         "fixtures films": _generated_films,
         "fixtures outside": _generated_outside,
         "films": _films,

@@ -27,10 +27,11 @@ from ktlib.store import key, remembered
 from ktlib.transfer import Recipe, Told, named_caption, transfer
 
 __all__ = [
-    "Course", "Fold", "Lesson", "Lessons", "Subject", "base", "binding", "dream", "inverted", "noise", "prompted",
-    "real", "row", "similarity", "subject", "sweep", "top_names", "wrong",
+    "ARMS", "Course", "Fold", "Lesson", "Lessons", "Subject", "base", "binding", "dream", "inverted", "lessons",
+    "noise", "prompted", "real", "row", "similarity", "subject", "sweep", "top_names", "wrong",
 ]  # fmt: skip
 
+ARMS = ("kt", "noise", "wrong", "real")  # the method and the controls that stand beside it everywhere
 _VERSION = 3  # raise it when the same settings give other scores
 
 
@@ -185,6 +186,31 @@ def real(subject: Subject, concepts: Sequence[Concept]) -> dict[tuple[str, int],
         for seed in subject.teaching.seeds
     }
     return {k: Lesson(images) for k, images in found.items() if images is not None}
+
+
+def lessons(subject: Subject, concepts: Sequence[Concept], method: str, *, progress: bool = True) -> Lessons:
+    """What an arm teaches concepts from.
+
+    Args:
+        subject: whose models are taught, and invert.
+        concepts: to be taught.
+        method: `kt` (inverted from the descriptions), `noise`, `wrong` (those of the next concept), or `real`.
+        progress: show a bar.
+
+    Returns:
+        By concept and seed; without those of which there are no real pictures to spare.
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if method not in ARMS:
+        raise ValueError(f"expected one of {', '.join(ARMS)}, found {method!r}")
+    if method == "noise":
+        return noise(subject, concepts)
+    if method == "real":
+        return real(subject, concepts)
+    found = inverted(subject, concepts, progress=progress)
+    return wrong(subject, found, concepts) if method == "wrong" else found
 
 
 # -- what becomes of them -------------------------------------------------------------------------------

@@ -2,7 +2,15 @@
 
 import pytest
 
-from ktlib.companion.record.compare import at_budget, by_seed, choose_rate, over_rates, target_at_budget
+from ktlib.companion.record.compare import (
+    at_budget,
+    at_the_end,
+    by_seed,
+    choose_rate,
+    over_rates,
+    smallest_best,
+    target_at_budget,
+)
 from tests.rows import row
 
 
@@ -115,3 +123,16 @@ def test_a_mean_over_rates_needs_every_rate():
     found = over_rates(rows, "KT Tab. 1", "kt", metric="target_accuracy")
     assert found == {"m": {"moongate": {0: pytest.approx(0.4), 1: pytest.approx(0.5)}}}
     assert over_rates(rows, "KT Tab. 1", "kt", metric="retention")["m"]["moongate"][0] == pytest.approx(0.7)
+
+
+def test_of_equals_the_smallest_is_taken():
+    assert smallest_best({1e-2: 0.5, 1e-3: 0.5, 1e-4: 0.4}) == 1e-3
+    assert smallest_best({(1e-3, 10): 0.5, (1e-3, 1): 0.5 - 1e-13}) == (1e-3, 1), (
+        "what a rounding makes is no difference"
+    )
+    assert smallest_best({1e-2: 0.5, 1e-3: 0.5 - 1e-7}, within=1e-6) == 1e-3
+
+
+def test_the_end_of_what_was_tried_is_said_where_several_were():
+    assert [at_the_end(value, (3e-3, 1e-4, 1e-3)) for value in (1e-4, 1e-3, 3e-3)] == ["smallest", "", "largest"]
+    assert at_the_end(1e-4, (1e-4,)) == at_the_end(1e-4, ()) == ""

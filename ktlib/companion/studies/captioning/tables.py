@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from ktlib.companion import sources
 from ktlib.companion.record import published
+from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.studies.bench import Course, Subject, row
@@ -168,7 +169,7 @@ def choose(subject: Subject, found: Mapping[Cell, Said]) -> Cell:
         return cells(subject)[0]
     metric = decides(set.intersection(*(set(one.scores.corpus) for one in found.values())))  # the same for all
     worth = {cell: one.scores.corpus[metric] for cell, one in found.items()}
-    return min(cell for cell, value in worth.items() if value >= max(worth.values()) - 1e-12)
+    return smallest_best(worth)
 
 
 def ends(subject: Subject, chosen: Mapping[str, Cell]) -> list[str]:
@@ -178,14 +179,13 @@ def ends(subject: Subject, chosen: Mapping[str, Cell]) -> list[str]:
         subject: whose cells were tried.
         chosen: by arm.
     """
-    tried_, said = cells(subject), []
-    for method, cell in chosen.items():
-        for what, place in (("rate", 0), ("number of passes", 1)):
-            there = sorted({one[place] for one in tried_})
-            if len(there) > 1 and cell[place] in (there[0], there[-1]):
-                end = "largest" if cell[place] == there[-1] else "smallest"
-                said.append(f"{subject.name}, {method}: the {end} {what} that was tried, {cell[place]:g}")
-    return said
+    ranges = {"rate": subject.teaching.rates, "number of passes": subject.scale.captioning.epochs}
+    return [
+        f"{subject.name}, {method}: the {end} {what} that was tried, {value:g}"
+        for method, cell in chosen.items()
+        for (what, there), value in zip(ranges.items(), cell, strict=True)
+        if (end := at_the_end(value, there))
+    ]
 
 
 def printed_cells(item: str, model: str, method: str) -> list[Cell]:

@@ -21,7 +21,7 @@ from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.scales import scale as scale_of
 from ktlib.companion.studies import bench
-from ktlib.companion.studies.bench import Course, Lessons, Subject, row
+from ktlib.companion.studies.bench import Course, Subject, row
 from ktlib.companion.studies.medclip import LISTS, NODULES, TABLE_2
 from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels, lost
 from ktlib.data.sets import Concept, Examination
@@ -32,7 +32,6 @@ from ktlib.pocket.training.gates import GAIN, NOISE_SHARE
 from ktlib.store import key, remembered
 from ktlib.transfer import named_caption
 
-ARMS = ("kt", "noise", "wrong", "real")
 BOTH, FINDINGS = "benign or malignant", "among the findings"  # what a nodule is named among
 KEPT = "kept"
 BESIDE = 10  # films of each thing of which none are kept, to say how distinct a nodule is
@@ -40,31 +39,6 @@ _VERSION = 1  # raise it when the same settings give other namings
 
 
 # -- every nodule a concept -----------------------------------------------------------------------------
-def lessons(subject: Subject, concepts: Sequence[Concept], method: str, *, progress: bool = True) -> Lessons:
-    """What an arm teaches some nodules from.
-
-    Args:
-        subject: whose model is taught, and inverts.
-        concepts: to be taught.
-        method: `kt` (inverted from the descriptions), `noise`, `wrong` (those of the next nodule), or `real`.
-        progress: show a bar.
-
-    Returns:
-        By concept and seed; empty where there are no real films to spare.
-
-    Raises:
-        ValueError: there is no such method.
-    """
-    if method not in ARMS:
-        raise ValueError(f"expected one of {', '.join(ARMS)}, found {method!r}")
-    if method == "noise":
-        return bench.noise(subject, concepts)
-    if method == "real":
-        return bench.real(subject, concepts)
-    inverted = bench.inverted(subject, concepts, progress=progress)
-    return bench.wrong(subject, inverted, concepts) if method == "wrong" else inverted
-
-
 def rates(rows: Sequence[Row]) -> dict[str, float]:
     """The learning rate of every arm: the scale's, or what validation nodules choose for each, the controls too.
 
@@ -75,9 +49,9 @@ def rates(rows: Sequence[Row]) -> dict[str, float]:
     """
     here = scale_of(rows[0].scale)
     if here.medclip.rate is not None:
-        return dict.fromkeys(ARMS, here.medclip.rate)
+        return dict.fromkeys(bench.ARMS, here.medclip.rate)
     own = select(rows, split="validation")
-    there = [method for method in ARMS if select(own, method=method)]
+    there = [method for method in bench.ARMS if select(own, method=method)]
     return {method: choose_rate(own, rows[0].model, here.budget, method=method) for method in there}
 
 
@@ -229,7 +203,7 @@ def looks(
     Returns:
         By concept and rate, then by seed; empty where there are no real films to spare.
     """
-    exam, found = subject.exam, lessons(subject, subject.exam.concepts, method, progress=progress)
+    exam, found = subject.exam, bench.lessons(subject, subject.exam.concepts, method, progress=progress)
     told = {one.name: named_caption(one.name, one.main) for one in exam.concepts}
     jobs = [
         (c, r, s) for c in exam.concepts for r in at[c.name] for s in subject.teaching.seeds if (c.name, s) in found

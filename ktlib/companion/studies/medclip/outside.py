@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies import bench
-from ktlib.companion.studies.bench import Course, Fold, Lesson, Subject, row
+from ktlib.companion.studies.bench import ARMS, Course, Fold, Lesson, Subject, row
 from ktlib.companion.studies.medclip import TABLE_3
 from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels, lost
 from ktlib.data.sets import Examination
@@ -23,7 +24,6 @@ from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.store import key, remembered
 from ktlib.transfer import named_caption
 
-ARMS = ("kt", "noise", "wrong", "real")
 NAMES = "names"  # a bare name for a class prompt, where classes have phrases of their own
 VALIDATION, FIRST_VALIDATION = 20, 200  # films of each finding to choose on, from a stream that no lesson reaches
 _VERSION = 1  # raise it when the same settings give other namings
@@ -210,7 +210,7 @@ def choose(subject: Subject, tried: Mapping[float, Found]) -> float:
     worth = {rate: fmean(right(one, "validation") for one in found.values()) for rate, found in tried.items()}
     if not worth:
         raise ValueError(f"expected rates of {subject.name} to choose from, found none")
-    return min(rate for rate, value in worth.items() if value >= max(worth.values()) - 1e-12)
+    return smallest_best(worth)
 
 
 def right(one: Named, split: str, prompts: str = "") -> float:

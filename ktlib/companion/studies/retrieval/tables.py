@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from ktlib.companion import sources
 from ktlib.companion.record import published
+from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.bench import Course, Lesson, Subject, dream, row
 from ktlib.data.sets import Gallery
@@ -227,8 +228,7 @@ def choose_cell(found: Found) -> tuple[float, int]:
     sums: dict[tuple[float, int], list[float]] = {}
     for (rate, batch, _), one in found.items():
         sums.setdefault((rate, batch), []).append(sum(one.result.rates().values()))
-    best = max(fmean(values) for values in sums.values())
-    return min(cell for cell, values in sums.items() if fmean(values) >= best - 1e-9)
+    return smallest_best({cell: fmean(values) for cell, values in sums.items()}, within=1e-9)
 
 
 def only(found: Found, cell: tuple[float, int]) -> dict[tuple[float, int, int], Search]:

@@ -7,7 +7,6 @@ from ktlib.evaluate.overlap import METRICS as OF_MASKS
 NOTEBOOK = "03_segmentation"
 TABLE_4, TABLE_7 = "KT Tab. 4", "KT Tab. 7"
 SETTINGS, CHECKS = "settings of the maps", "checks of the maps"  # no items of the papers: choices and questions of ours
-ARMS = ("kt", "noise", "wrong", "real")
 COARSE = "dsc_coarse"  # of the brighter part of the map, before SAM
 METRICS = (*OF_MASKS, COARSE)
 DECIDES = "dsc"  # chooses learning rates (D73)

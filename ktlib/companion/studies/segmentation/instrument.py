@@ -13,8 +13,7 @@ from ktlib.companion import sources
 from ktlib.companion.scales import Segmenting
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies import bench
-from ktlib.companion.studies.bench import Course, Lessons, Subject
-from ktlib.companion.studies.segmentation import ARMS
+from ktlib.companion.studies.bench import Course, Subject
 from ktlib.data.sets import Concept, MaskedImages
 from ktlib.evaluate.saliency import randomised
 from ktlib.evaluate.segmentation import Batch
@@ -123,23 +122,12 @@ def courses(subject: Subject, method: str, *, progress: bool = True) -> dict[tup
     Raises:
         ValueError: there is no such method.
     """
-    if method not in ARMS:
-        raise ValueError(f"expected one of {', '.join(ARMS)}, found {method!r}")
     every = subject.exam.concepts
     told = {one.name: named_caption(one.name, one.main) for one in every}
     return {
         (name, seed): Course(lesson, told[name], (), seed, subject.teaching.transfer)
-        for (name, seed), lesson in _lessons(subject, method, every, progress).items()
+        for (name, seed), lesson in bench.lessons(subject, every, method, progress=progress).items()
     }
-
-
-def _lessons(subject: Subject, method: str, every: tuple[Concept, ...], progress: bool) -> Lessons:
-    if method == "noise":
-        return bench.noise(subject, every)
-    if method == "real":
-        return bench.real(subject, every)
-    found = bench.inverted(subject, every, progress=progress)
-    return bench.wrong(subject, found, every) if method == "wrong" else found
 
 
 def at(course: Course, rate: float) -> Course:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import Course, row
@@ -278,7 +279,7 @@ def choose_rate(found: Mapping[float, Seeds]) -> float:
     Source: ours (D73): KT picks the best rate of each task on its test images.
     """
     worth = {rate: _mean(one.values(), DECIDES) for rate, one in found.items()}
-    return min(rate for rate, value in worth.items() if value >= max(worth.values()) - 1e-6)  # scores have seven digits
+    return smallest_best(worth, within=1e-6)  # scores have seven digits
 
 
 def _mean(found: Iterable[Found], metric: str) -> float:
@@ -293,12 +294,10 @@ def ends(own: Instrument, chosen: Mapping[tuple[str, str], float]) -> list[str]:
         own: whose rates were tried.
         chosen: by the lesion's name and arm.
     """
-    rates = sorted(own.subject.teaching.rates)
-    sides = {rates[0]: "smallest", rates[-1]: "largest"} if len(rates) > 1 else {}
     return [
-        f"{name}, {method}: the {sides[rate]} rate that was tried, {rate:g}"
+        f"{name}, {method}: the {end} rate that was tried, {rate:g}"
         for (name, method), rate in chosen.items()
-        if rate in sides
+        if (end := at_the_end(rate, own.subject.teaching.rates))
     ]
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ktlib.companion.record.rows import select
+from ktlib.companion.studies import bench
 from ktlib.companion.studies.medclip import LISTS, NODULES, TABLE_2, nodules
 from tests.companion.studies.medclip import tiny
 from tests.rows import row
@@ -21,7 +22,7 @@ def before(subject):
 
 
 def test_every_arm_has_images_of_its_own(subject):
-    own = {m: nodules.lessons(subject, subject.exam.concepts, m, progress=False) for m in nodules.ARMS}
+    own = {m: bench.lessons(subject, subject.exam.concepts, m, progress=False) for m in bench.ARMS}
     assert all(
         set(found) == {(name, seed) for name in ("moongate", "disk") for seed in (0, 1)} for found in own.values()
     )
@@ -29,7 +30,7 @@ def test_every_arm_has_images_of_its_own(subject):
     assert torch.equal(own["real"]["disk", 1].images, tiny.pictures("disk", 2, 1))
     assert own["noise"]["disk", 0].inversion is None
     with pytest.raises(ValueError, match="expected one of kt, noise, wrong, real, found 'none'"):
-        nodules.lessons(subject, subject.exam.concepts, "none")
+        bench.lessons(subject, subject.exam.concepts, "none")
 
 
 def test_hits_are_those_of_the_list_that_a_film_is_named_among(subject, before):
@@ -141,7 +142,7 @@ def test_every_arm_has_the_best_rate_that_it_can_afford():
 
 def test_a_scale_that_states_a_rate_chooses_none():
     paper = [row(item=NODULES, scale="paper")]
-    assert nodules.rates(paper) == dict.fromkeys(nodules.ARMS, 2e-4)
+    assert nodules.rates(paper) == dict.fromkeys(bench.ARMS, 2e-4)
 
 
 @pytest.mark.parametrize(("real", "noise", "said"), [

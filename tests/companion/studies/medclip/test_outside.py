@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ktlib.companion.record.rows import select
+from ktlib.companion.studies import bench
 from ktlib.companion.studies.medclip import outside
 from tests.companion.studies.medclip import tiny
 from tests.conftest import tiny_clip
@@ -28,7 +29,7 @@ def test_a_trial_is_a_pretraining_with_a_seed_and_numbers_follow_the_first_seed(
 
 
 def test_lessons_hold_all_findings_one_after_another_with_their_sentences(subject):
-    found = {method: outside.courses(subject, method, progress=False) for method in outside.ARMS}
+    found = {method: outside.courses(subject, method, progress=False) for method in bench.ARMS}
     assert all(set(own) == {3, 4} for own in found.values())
     kt = found["kt"][3]
     assert kt.captions == ["A moongate is a brick wall"] * 2 + ["A disk is red in a wall"] * 2

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from ktlib.companion.studies.segmentation import ARMS, instrument
+from ktlib.companion.studies import bench
+from ktlib.companion.studies.segmentation import instrument
 from tests.companion.studies.segmentation import tiny
 
 
 @pytest.fixture
 def taught(own):
-    return {method: instrument.courses(own.subject, method, progress=False) for method in ARMS}
+    return {method: instrument.courses(own.subject, method, progress=False) for method in bench.ARMS}
 
 
 def test_every_arm_has_the_same_sentence_recipe_and_number_of_images(taught):
