@@ -1,4 +1,6 @@
-"""Whether a MATLAB file holds together; scipy trusts what stands in it, and a flipped bit may crash it or keep it busy.
+"""Whether a MATLAB file holds together; scipy trusts what stands in it.
+
+scipy 1.17.1: a flipped bit in a size or a kind may end the process in `loadmat`, or keep it busy without end in sight.
 
 A file of version 5 (MATLAB 5 to 7) is a head of 128 bytes and elements: their kind, their number of bytes, and the
 bytes. An array is an element made of elements: its class, its sides, its name, and what it holds.

@@ -22,7 +22,7 @@ from ktlib.pocket.draw import IMAGE_SIZE
 from ktlib.pocket.folds import EVERYTHING, FOLDS, Fold
 from ktlib.pocket.training import cards, dictionary, gates, words
 from ktlib.pocket.training.loop import write_halves, write_json
-from ktlib.pocket.training.towers import TwoTowers
+from ktlib.pocket.training.towers import TwoStages, TwoTowers
 
 CONTEXT_LENGTH = 32
 MEAN, STD = 0.5, 0.25
@@ -32,7 +32,7 @@ TAUGHT = "taught.json"  # the positive control, measured once: it takes longer t
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(TwoStages):
     """Size and schedule of one pocket CLIP. All values are ours.
 
     Attributes:
@@ -60,11 +60,6 @@ class Recipe:
     pool: int = 40_000
     dictionary: float = 0.5
     familiarity: float = 1.0
-
-    @property
-    def joint(self) -> int:
-        """Steps in which both towers are trained."""
-        return self.steps - self.last
 
 
 # Two sizes, as the papers have ViT-B/32 and ViT-L/14; every fold has a pretraining seed of its own.

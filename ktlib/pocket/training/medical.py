@@ -28,7 +28,7 @@ from ktlib.pocket.findings import FINDINGS
 from ktlib.pocket.nodules import NODULES, PAIR
 from ktlib.pocket.training import cards, clip, dictionary, gates, words
 from ktlib.pocket.training.loop import write_halves, write_json
-from ktlib.pocket.training.towers import TwoTowers
+from ktlib.pocket.training.towers import TwoStages, TwoTowers
 from ktlib.pocket.world import stream
 
 CONTEXT_LENGTH = 40
@@ -42,7 +42,7 @@ FORMS = ("a film of {}", "a film of {}", "{}", "a {}")  # of a class prompt; the
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(TwoStages):
     """Size and schedule of the pocket MedCLIP. All values are ours.
 
     Attributes:
@@ -65,11 +65,6 @@ class Recipe:
     seed: int = 0
     pool: int = 16_000
     dictionary: float = 0.5
-
-    @property
-    def joint(self) -> int:
-        """Steps in which both towers are trained."""
-        return self.steps - self.last
 
 
 RECIPES = {"medclip": Recipe()}

@@ -22,7 +22,7 @@ from ktlib.pocket import grey, medical_exams, radiographs, scans
 from ktlib.pocket.scans import TASKS
 from ktlib.pocket.training import cards, dictionary, medical, words
 from ktlib.pocket.training.loop import write_halves, write_json
-from ktlib.pocket.training.towers import TwoTowers
+from ktlib.pocket.training.towers import TwoStages, TwoTowers
 from ktlib.pocket.world import stream
 
 TOLERANCE = 0.03
@@ -36,7 +36,7 @@ FORMS = ("a scan of {}", "{}", "a {}")  # of a class prompt; the first is the on
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(TwoStages):
     """Size and schedule of the CLIP for slices. All values are ours.
 
     Attributes:
@@ -60,11 +60,6 @@ class Recipe:
     seed: int = 0
     pool: int = 9000
     dictionary: float = 0.5
-
-    @property
-    def joint(self) -> int:
-        """Steps in which both towers are trained."""
-        return self.steps - self.last
 
 
 RECIPES = {"scan-clip": Recipe()}

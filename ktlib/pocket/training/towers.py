@@ -31,6 +31,18 @@ class Shown(Protocol):
         ...
 
 
+class TwoStages:
+    """A recipe whose last steps train the text tower alone."""
+
+    steps: int
+    last: int
+
+    @property
+    def joint(self) -> int:
+        """Steps in which both towers are trained."""
+        return self.steps - self.last
+
+
 class TwoTowers(Learner):
     """A dual encoder that learns from pictures with captions and from a dictionary.
 
