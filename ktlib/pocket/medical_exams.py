@@ -86,6 +86,7 @@ def _known(names: tuple[str, ...], findings: int, others: int, first: int) -> tu
     return torch.cat(drawn), torch.arange(len(names)).repeat_interleave(torch.tensor(counts))
 
 
+@functools.cache
 def _lessons(name: str, count: int, seed: int) -> Tensor:
     return radiographs.pictures(name, count, first=FIRST_LESSON + seed * count)
 
