@@ -26,7 +26,11 @@ from torch import Tensor
 
 
 def key(*parts: object) -> str:
-    """A digest of strings, numbers, tensors, frozen dataclasses, and lists or dicts of these."""
+    """A digest of strings, numbers, tensors, frozen dataclasses, and lists or dicts of these.
+
+    What says itself what it depends on is taken at its word: by a tuple `parts` (a course, a fold), or
+    by a string `digest` (images, a gallery).
+    """
     digest = hashlib.sha256()
     for part in parts:
         digest.update(_bytes(part) + b"\x00")
@@ -37,6 +41,9 @@ def _bytes(part: object) -> bytes:
     if isinstance(part, Tensor):
         tensor = part.detach().cpu().contiguous()
         return f"{tensor.dtype}{tuple(tensor.shape)}".encode() + tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    own = getattr(part, "parts", getattr(part, "digest", None))
+    if isinstance(own, tuple | str):
+        return type(part).__name__.encode() + _bytes(own)
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         return type(part).__name__.encode() + _bytes(dataclasses.asdict(part))
     if isinstance(part, dict):

@@ -324,8 +324,7 @@ def _scored(
     """Rows of target accuracy and retention, of the model itself or after a course."""
     fold = subject.fold(concept)
     exam = fold.exam
-    parts = (fold.fingerprint, exam.digest, exam.templates, concept.name, prompts, *(course.parts if course else ()))
-    path = subject.cache / "scores" / f"{key('recognition', _VERSION, *parts)}.json"
+    path = subject.file("scores", "recognition", _VERSION, fold, concept.name, prompts, course)
 
     def compute() -> dict[str, list[int]]:
         result = recognition(

@@ -20,6 +20,7 @@ from ktlib.companion.sources import examination
 from ktlib.data.sets import Concept, Examination
 from ktlib.models import DualEncoder, PairScorer, Segmenter, VisionEncoder, load
 from ktlib.models.checkpoints import fingerprint
+from ktlib.store import key
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Fold:
     def fingerprint(self) -> str:
         """Of all that the model computes with: part of the key of whatever is remembered of it."""
         return fingerprint(self.model)
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """What all that it answers depends on: the model, the pictures and names, and how classes are asked for."""
+        return self.fingerprint, self.exam.digest, self.exam.templates, dict(self.exam.phrases)
 
     @property
     def dual(self) -> DualEncoder:
@@ -68,6 +74,15 @@ class Subject:
     teaching: Teaching
     scale: Scale
     cache: Path
+
+    def file(self, folder: str, *parts: object) -> Path:
+        """Where something that was computed of it is remembered.
+
+        Args:
+            folder: of the cache.
+            parts: everything that it depends on, the objects themselves: the fold, a course, images, settings.
+        """
+        return self.cache / folder / f"{key(*parts)}.json"
 
     def of(self, split: str) -> list[Concept]:
         """The concepts of a split (`validation` or `test`), fold after fold."""

@@ -27,7 +27,7 @@ from ktlib.data.sets import Gallery
 from ktlib.evaluate.captioning import METRICS, CaptionScores, captioning
 from ktlib.evaluate.intervals import Estimate
 from ktlib.models import Captioner
-from ktlib.store import key, remembered
+from ktlib.store import remembered
 
 _VERSION = 1  # raise it when the same settings give other captions
 AT_ONCE = 32  # images that are read and captioned together
@@ -108,7 +108,6 @@ def caption(
         ValueError: the model writes no captions.
     """
     shown, how = gallery(subject, split), search or subject.scale.captioning.search
-    parts = (subject.fingerprint, shown.digest, how, *(course.parts if course else ()))
 
     def compute() -> dict[str, str]:
         model = course(subject.model) if course else subject.model
@@ -116,7 +115,8 @@ def caption(
             raise ValueError(f"expected a captioner, found {model.name}, which writes nothing")
         return _written(model, shown, how, progress)
 
-    captions = remembered(subject.cache / "captions" / f"{key('captions', _VERSION, *parts)}.json", compute)
+    path = subject.file("captions", "captions", _VERSION, subject.fingerprint, shown, how, course)
+    captions = remembered(path, compute)
     varied = {"search": search} if search else None
     return Said(captions, shown, split, course, tuple(metrics), varied)
 

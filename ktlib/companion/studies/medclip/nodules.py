@@ -29,7 +29,7 @@ from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.models import DualEncoder, PairScorer
 from ktlib.models.medclip import ENSEMBLES, MedCLIP
 from ktlib.pocket.training.gates import GAIN, NOISE_SHARE
-from ktlib.store import key, remembered
+from ktlib.store import remembered
 from ktlib.transfer import named_caption
 
 BOTH, FINDINGS = "benign or malignant", "among the findings"  # what a nodule is named among
@@ -162,8 +162,7 @@ def look(subject: Subject, concept: Concept, course: Course | None = None) -> Se
         course: that it takes before.
     """
     fold = subject.only
-    parts = (fold.weights, fold.exam.digest, concept.name, *(course.parts if course else ()))
-    path = subject.cache / "scores" / f"{key('nodules', _VERSION, *parts)}.json"
+    path = subject.file("scores", "nodules", _VERSION, fold, concept.name, course)
 
     def compute() -> dict[str, dict[str, list[int]]]:
         model = course(fold.model) if course else fold.model

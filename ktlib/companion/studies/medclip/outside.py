@@ -21,7 +21,7 @@ from ktlib.companion.studies.medclip import TABLE_3
 from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels, lost
 from ktlib.data.sets import Examination
 from ktlib.evaluate.intervals import Estimate, wilson
-from ktlib.store import key, remembered
+from ktlib.store import remembered
 from ktlib.transfer import named_caption
 
 NAMES = "names"  # a bare name for a class prompt, where classes have phrases of their own
@@ -130,8 +130,7 @@ def name_films(subject: Subject, trial: Trial, course: Course | None = None) -> 
         course: that it takes before.
     """
     fold, exam = trial.fold, trial.fold.exam
-    parts = (fold.weights, exam.digest, VALIDATION, FIRST_VALIDATION, *(course.parts if course else ()))
-    path = subject.cache / "scores" / f"{key('outside', _VERSION, *parts)}.json"
+    path = subject.file("scores", "outside", _VERSION, fold, VALIDATION, FIRST_VALIDATION, course)
 
     def compute() -> dict[str, dict[str, list[int]]]:
         model, count = course(fold.model) if course else fold.model, len(exam.known_names)

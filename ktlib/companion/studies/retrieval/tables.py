@@ -21,7 +21,7 @@ from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import over_concepts
 from ktlib.evaluate.retrieval import METRICS, Retrieval, noted, retrieve
 from ktlib.models import PairScorer
-from ktlib.store import key, remembered
+from ktlib.store import remembered
 from ktlib.transfer import named_caption
 
 _VERSION = 2  # raise it when the same settings give other ranks
@@ -110,7 +110,6 @@ def search(
         ValueError: the model is no pair scorer.
     """
     searched = gallery(subject, split)
-    parts = (subject.fingerprint, searched.digest, score, *(course.parts if course else ()))
 
     def compute() -> dict[str, list[int]]:
         model = course(subject.model) if course else subject.model
@@ -120,7 +119,8 @@ def search(
         result = retrieve(model, searched, score=score, store=store, too_long="cut", progress=progress)
         return {"text_rank": result.text_rank.tolist(), "image_rank": result.image_rank.tolist()}
 
-    ranks = remembered(subject.cache / "scores" / f"{key('retrieval', _VERSION, *parts)}.json", compute)
+    path = subject.file("scores", "retrieval", _VERSION, subject.fingerprint, searched, score, course)
+    ranks = remembered(path, compute)
     tensors = {name: torch.tensor(values) for name, values in ranks.items()}
     result = Retrieval(**tensors, owner=torch.tensor(searched.owner))
     return Search(result, searched.name, split, course, searched.units)

@@ -19,7 +19,7 @@ from ktlib.evaluate.overlap import dice
 from ktlib.evaluate.saliency import SaliencySettings, grad_cam, saliency, sanity
 from ktlib.evaluate.segmentation import Batch, coarse, outline
 from ktlib.models import DualEncoder
-from ktlib.store import key, remembered
+from ktlib.store import remembered
 
 NONSENSE = "is with of a without of is with"  # words that every model here knows, and no sentence
 _TOLD = {"wrong": "another lesion's sentence", "nonsense": "words without meaning", "weights": "shuffled weights"}
@@ -71,8 +71,8 @@ def checks(own: Instrument, lesion: Lesion, settings: SaliencySettings) -> list[
     images = images.take(range(min(own.here.checked, len(images))))
     wrong = own.lesions[(own.lesions.index(lesion) + 1) % len(own.lesions)].prompt
     said = (lesion.prompt, wrong, NONSENSE)
-    parts = (own.subject.weights, own.outlines, images.digest, said, settings, own.here.layers)
-    path = own.subject.cache / "masks" / f"{key('checks', _VERSION, *parts)}.json"
+    parts = (own, images, own.images(lesion, "validation"), said, settings, own.here.layers)
+    path = own.subject.file("masks", "checks", _VERSION, *parts)
 
     def compute() -> dict[str, Any]:
         found: dict[str, dict[str, list[float]]] = {}

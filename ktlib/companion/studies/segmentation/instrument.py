@@ -18,6 +18,7 @@ from ktlib.data.sets import Concept, MaskedImages
 from ktlib.evaluate.saliency import randomised
 from ktlib.evaluate.segmentation import Batch
 from ktlib.models import DualEncoder, Segmenter, load
+from ktlib.models.checkpoints import fingerprint
 from ktlib.store import key
 from ktlib.transfer import named_caption
 
@@ -53,8 +54,13 @@ class Instrument:
 
     @cached_property
     def outlines(self) -> str:
-        """Digest of the model that outlines."""
-        return self.segmenter.digest()
+        """Of all that the model that outlines computes with."""
+        return fingerprint(self.segmenter)
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """What all that is found depends on, beside images and words."""
+        return self.subject.fingerprint, self.outlines
 
     @cached_property
     def forgotten(self) -> DualEncoder:

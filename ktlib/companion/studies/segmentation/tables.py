@@ -25,7 +25,7 @@ from ktlib.evaluate.intervals import Estimate, over_images
 from ktlib.evaluate.overlap import Scores, joined, scores
 from ktlib.evaluate.saliency import SaliencySettings
 from ktlib.evaluate.segmentation import Choice, bounds, choose, segment
-from ktlib.store import key, remembered
+from ktlib.store import remembered
 
 _VERSION = 1  # raise it when the same settings give other masks
 TOGETHER = 8  # models that are held at once
@@ -110,10 +110,8 @@ def look(
         progress: show a bar.
     """
     images = own.images(lesion, split)
-    parts = ("segmentation", _VERSION, own.subject.weights, own.outlines, images.digest, lesion.prompt, settings)
-    paths = [
-        own.subject.cache / "masks" / f"{key(*parts, *(course.parts if course else ()))}.json" for course in courses
-    ]
+    parts = ("segmentation", _VERSION, own, images, lesion.prompt, settings)
+    paths = [own.subject.file("masks", *parts, course) for course in courses]
     waiting = [number for number, path in enumerate(paths) if not path.exists()]
     done: dict[int, dict[str, Any]] = {}
     bar = tqdm(total=len(waiting), desc=f"{lesion.name}, {split}", disable=not progress, leave=False)
@@ -192,7 +190,7 @@ def limits(own: Instrument, lesion: Lesion, split: str) -> dict[str, Found]:
         split: `validation` or `test`.
     """
     images = own.images(lesion, split)
-    path = own.subject.cache / "masks" / f"{key('limits', _VERSION, own.outlines, images.digest)}.json"
+    path = own.subject.file("masks", "limits", _VERSION, own.outlines, images)
 
     def compute() -> dict[str, Any]:
         return {what: _kept(one) for what, one in bounds(own.segmenter, own.batches(images)).items()}
@@ -212,8 +210,8 @@ def choice(own: Instrument, lesion: Lesion, *, rule: str = "validation", course:
         course: whose model searches, for the published rule.
     """
     images, here = own.images(lesion, "validation"), own.here
-    parts = ("choice", _VERSION, own.subject.weights, images.digest, lesion.prompt, here.maps, here.betas, here.layers)
-    path = own.subject.cache / "masks" / f"{key(*parts, rule, *(course.parts if course else ()))}.json"
+    parts = (own, images, lesion.prompt, here.maps, here.betas, here.layers, rule)
+    path = own.subject.file("masks", "choice", _VERSION, *parts, course)
 
     def compute() -> dict[str, Any]:
         found = choose(
