@@ -22,6 +22,8 @@ from ktlib.companion.plots.style import (
     base_line,
     errors_of,
     figure_of,
+    in_percent,
+    say_count,
     with_intervals,
 )
 from ktlib.companion.record.rows import Row, mean, mean_over_models, select, written
@@ -89,6 +91,8 @@ def trade_off(
     if budget:
         ax.axvline(100 * budget, color="0.6", ls=":", lw=0.8)
     ax.set(xlabel="points of retention lost", ylabel="accuracy on the new concept", ylim=(-0.03, 1.03))
+    in_percent(ax)
+    say_count(ax, select(rows, method=methods, metric="target_accuracy"))
     return figure_of(ax)
 
 
@@ -102,6 +106,9 @@ def along(rows: Sequence[Row], varied: str, metric: str, *, ax: Axes | None = No
     ax.errorbar(xs, values, errors, color=COLOURS["kt"], marker="o", elinewidth=0.7, capsize=2)
     base_line(ax, rows, metric)
     ax.set(xscale="log", xlabel=varied, ylabel=metric.replace("_", " "), ylim=(0, 1.03))
+    if metric != "similarity":  # a cosine
+        in_percent(ax)
+    say_count(ax, taught)
     ax.set_xticks(xs, [f"{x:g}" for x in xs])
     ax.set_xticks([], minor=True)
     return figure_of(ax)
@@ -127,7 +134,12 @@ def data_against_compute(groups: Mapping[str, Sequence[Row]], ax: Axes | None = 
             label = name if fixed else f"{name}, more passes"
             x, reached = [share for share, _ in chosen], [estimate for _, estimate in chosen]
             with_intervals(ax, x, reached, colour=colour, label=label, marker=marker, style=style)
+    shares = sorted({float(row.varied["share"]) for own in groups.values() for row in own})
     ax.set(xscale="log", xlabel="share of the images", ylabel="top-1, mean over sets", ylim=(0, 1))
+    ax.set_xticks(shares, [f"{100 * share:g} %" for share in shares])
+    ax.set_xticks([], minor=True)
+    in_percent(ax)
+    say_count(ax, [row for own in groups.values() for row in own], units="sets")
     ax.legend()
     return figure_of(ax)
 
@@ -148,9 +160,9 @@ def gains_against_distance(
     ax = axes_of(ax, (3.25, 2.6))
     for name, gain in gains.items():
         x, hollow = distances[name], name in coarse
-        ax.vlines(x, gain.low, gain.high, color=COLOURS["zoom_shot"], lw=0.7)
-        ax.plot(x, gain.value, "o", color=COLOURS["zoom_shot"], mfc="white" if hollow else COLOURS["zoom_shot"])
+        ax.vlines(x, 100 * gain.low, 100 * gain.high, color=COLOURS["zoom_shot"], lw=0.7)
+        ax.plot(x, 100 * gain.value, "o", color=COLOURS["zoom_shot"], mfc="white" if hollow else COLOURS["zoom_shot"])
     ax.axhline(0, color="0.6", lw=0.6)
-    ax.set(xlabel="distance from the training images", ylabel="gain in top-1")
-    name_points(ax, {name: (distances[name], gain.value) for name, gain in gains.items()}, size=5.5)
+    ax.set(xlabel="distance from the training images", ylabel="gain in top-1, points")
+    name_points(ax, {name: (distances[name], 100 * gain.value) for name, gain in gains.items()}, size=5.5)
     return figure_of(ax)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ktlib.companion.plots.style import COLOURS, LABELS, MARKERS, WIDE, errors_of, with_intervals
+from ktlib.companion.plots.style import COLOURS, LABELS, MARKERS, WIDE, errors_of, in_percent, with_intervals
 from ktlib.companion.record.rows import Row, mean, select
 from ktlib.evaluate.intervals import Estimate
 
@@ -37,6 +37,7 @@ def kinds(rows: Sequence[Row]) -> Figure:
             for method in [m for m in COLOURS if m != "base" and select(there, method=m)]:
                 _along(ax, select(there, method=method), method, fill)
         ax.set(xscale="log", xlabel="learning rate", title=subject, ylim=(-0.03, 1.05))
+        in_percent(ax)
     axes[0, 0].set_ylabel("accuracy")
     methods = [m for m in COLOURS if m != "base" and select(own, method=m)]
     handles = [Line2D([], [], color=COLOURS[m], marker=MARKERS.get(m, "o"), ms=3, label=LABELS[m]) for m in methods]
@@ -98,6 +99,7 @@ def class_recalls(rows: Sequence[Row], methods: Sequence[str], *, chance: float)
         ax.axhline(chance, color="0.6", ls=":", lw=0.8)
         ax.axvline(len(findings) - 0.5, color="0.8", lw=0.6)
         ax.set(ylabel="recall", title=model, ylim=(-0.04, 1.06))
+        in_percent(ax)
     axes[-1, 0].set_xticks(range(len(findings) + 1), [*findings, "all (top-1)"])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles.append(Line2D([], [], color="0.3", lw=1))

@@ -17,11 +17,15 @@ from ktlib.companion.plots.style import (
     axes_of,
     base_line,
     figure_of,
+    in_percent,
+    say_count,
     with_intervals,
 )
 from ktlib.companion.record.rows import Row, mean, mean_over_models, select
 from ktlib.evaluate.intervals import Estimate
 from ktlib.evaluate.retrieval import METRICS
+
+GRID = 10.0  # points of a recall at which the colours of a grid end
 
 
 def bars(
@@ -41,6 +45,8 @@ def bars(
     base_line(ax, rows, metric)
     ax.set_xticks(range(len(groups)), list(groups), rotation=20 if len(groups) > 4 else 0)
     ax.set(ylabel=metric.replace("_", " "), ylim=(0, 1.03))
+    in_percent(ax)
+    say_count(ax, [row for members in groups.values() for row in select(members, metric=metric)])
     return figure_of(ax)
 
 
@@ -67,6 +73,8 @@ def by_setting(
         ax.legend()
     ax.set_xticks(range(len(groups)), list(groups), rotation=15 if len(groups) > 4 else 0)
     ax.set(ylabel="top-1, mean over sets", ylim=(0, 1))
+    in_percent(ax)
+    say_count(ax, [row for own in groups.values() for row in own], units=f"sets, {len(encoders)} encoders (dots)")
     return figure_of(ax)
 
 
@@ -88,30 +96,38 @@ def by_encoder(rows: Sequence[Row], methods: Sequence[str], ax: Axes | None = No
     ax.annotate(LABELS["clip"], (0, clip.value), fontsize=6, xytext=(0, 2), textcoords="offset points", ha="center")
     ax.set_xticks(range(len(encoders)), [name.split("/")[-1] for name in encoders])
     ax.set(ylabel="top-1, mean over sets", ylim=(0, 1))
+    in_percent(ax)
+    say_count(ax, [row for row in shown if row.method in methods], units="sets")
     return figure_of(ax)
 
 
-def behind(gaps: Mapping[str, Estimate], ax: Axes | None = None) -> Figure:
-    """Paired differences of Zoom-shot from other methods, with their intervals; right of 0 speaks for Zoom-shot.
+def behind(
+    gaps: Mapping[str, Estimate], ax: Axes | None = None, *, said: str = "Zoom-shot minus this, points of top-1"
+) -> Figure:
+    """Paired differences with their intervals, a line each.
 
     Args:
-        gaps: by method.
+        gaps: by method, or by another name; fractions.
         ax: to draw on.
+        said: what the differences are.
     """
     ax = axes_of(ax, (3.25, 2.0))
     for place, (name, gap) in enumerate(list(gaps.items())[::-1]):
-        ax.hlines(place, gap.low, gap.high, color=COLOURS[name], lw=1.5)
-        ax.plot(gap.value, place, "o", color=COLOURS[name])
+        colour = COLOURS.get(name, COLOURS["zoom_shot"])
+        ax.hlines(place, 100 * gap.low, 100 * gap.high, color=colour, lw=1.5)
+        ax.plot(100 * gap.value, place, "o", color=colour)
     ax.axvline(0, color="0.6", lw=0.6)
-    ax.set_yticks(range(len(gaps)), [LABELS[name] for name in list(gaps)[::-1]])
-    ax.set(xlabel="Zoom-shot minus this, top-1")
+    ax.set_yticks(range(len(gaps)), [LABELS.get(name, name) for name in list(gaps)[::-1]])
+    ax.set(xlabel=said)
     return figure_of(ax)
 
 
 def recall_grid(
     rows: Sequence[Row], metric: str, *, chosen: tuple[float, int] | None = None, ax: Axes | None = None
 ) -> Figure:
-    """A recall for each learning rate and batch, as KT Tab. 8 lists them; the chosen cell is framed.
+    """The change of a recall for each learning rate and batch, as KT Tab. 8 lists them; the chosen cell is framed.
+
+    In brackets the smallest and the largest change of a seed. The colours mean the same in every grid.
 
     Args:
         rows: of one split and method, with `lr` and `batch` in their settings.
@@ -123,19 +139,18 @@ def recall_grid(
     own = select(rows, metric=metric, method="kt")
     rates = sorted({row.lr for row in own})
     batches = sorted({int(row.varied["batch"]) for row in own})
-    table = np.array(
-        [[np.mean([r.value for r in own if (r.lr, int(r.varied["batch"])) == (a, b)]) for b in batches] for a in rates]
-    )
     base = select(rows, metric=metric, method="base")[0].value
-    change = 100 * (table - base)
-    limit = max(1.0, float(np.abs(change).max()))
-    ax.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    seeds = [
+        [[100 * (r.value - base) for r in own if (r.lr, int(r.varied["batch"])) == (a, b)] for b in batches]
+        for a in rates
+    ]
+    change = np.array([[np.mean(cell) for cell in line] for line in seeds])
+    ax.imshow(change, cmap="RdBu", vmin=-GRID, vmax=GRID, aspect="auto")
     for i in range(len(rates)):
         for j in range(len(batches)):
-            dark = abs(change[i, j]) > 0.6 * limit
-            ax.text(
-                j, i, f"{change[i, j]:+.1f}", ha="center", va="center", fontsize=6.5, color="white" if dark else "black"
-            )
+            cell, colour = seeds[i][j], "white" if abs(change[i, j]) > 0.6 * GRID else "black"
+            spread = f"\n({min(cell):+.1f} to {max(cell):+.1f})" if len(cell) > 1 else ""
+            ax.text(j, i, f"{change[i, j]:+.1f}{spread}", ha="center", va="center", fontsize=5.5, color=colour)
             if chosen == (rates[i], batches[j]):
                 ax.add_patch(plt.Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, lw=1.4, color="black"))
     ax.set_xticks(range(len(batches)), [str(b) for b in batches])

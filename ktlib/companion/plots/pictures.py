@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch.nn.functional as F
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from ktlib.companion.plots.style import BLUE, COLOURS, GREEN, LABELS, ORANGE, WIDE, axes_of, figure_of
+
+MOST = 3.0  # times the average patch's attention, where the colours end
+_HEAT: dict[str, Any] = {"cmap": "magma", "vmin": 0.0, "vmax": MOST}
 
 
 def picture_grid(
@@ -94,8 +101,10 @@ def predictions(
         labels, values = zip(*reversed(names), strict=True)
         colours = [COLOURS["kt"] if label == concept else "0.75" for label in labels]
         ax.barh(range(len(values)), values, color=colours)
-        for i, label in enumerate(labels):
-            ax.text(0.02, i, label, va="center", fontsize=6.5)
+        for i, (label, value) in enumerate(zip(labels, values, strict=True)):
+            inside = ax.text(0.02, i, label, va="center", fontsize=6.5)
+            inside.set_path_effects([withStroke(linewidth=1.5, foreground="white", alpha=0.8)])
+            ax.text(1, i, f"{100 * value:.0f} %", va="center", ha="right", fontsize=5.5, color="0.4")
         ax.set(xlim=(0, 1), xticks=[], yticks=[], title=LABELS[method] if method == "base" else "after")
         ax.spines[:].set_visible(False)
 
@@ -124,28 +133,45 @@ def attention_pictures(
             relative = found[i] * found[i].numel()  # 1 is the average patch
             large = F.interpolate(relative[None, None], picture.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
             axes[i, j].imshow(picture.mean(0).numpy(), cmap="gray", vmin=0, vmax=1)
-            axes[i, j].imshow(large.numpy(), cmap="magma", alpha=0.55, vmin=0, vmax=3)
-            axes[i, j].set_title(f"{name} {probabilities[name][i]:.2f}", fontsize=6.5)
+            axes[i, j].imshow(large.numpy(), alpha=(large / MOST).clamp(0, 0.8).numpy(), **_HEAT)
+            axes[i, j].set_title(f"{name}: a match, {100 * probabilities[name][i]:.0f} %", fontsize=6.5)
         for ax in axes[i]:
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
+    heat = ScalarMappable(Normalize(_HEAT["vmin"], _HEAT["vmax"]), _HEAT["cmap"])
+    bar = figure.colorbar(heat, ax=axes[:, 1:], location="bottom", shrink=0.6, aspect=30)
+    bar.set_label("attention, in multiples of the average patch's", fontsize=6.5)
     return figure
 
 
-def clouds(groups: Mapping[str, Float[Tensor, "_ 2"]], ax: Axes | None = None, *, first: int = 0) -> Figure:
+def clouds(
+    groups: Mapping[str, Float[Tensor, "_ 2"]],
+    ax: Axes | None = None,
+    *,
+    first: int = 0,
+    classes: Mapping[str, Sequence[int]] | None = None,
+    directions: tuple[str, str] = ("first principal component", "second"),
+) -> Figure:
     """Points of several kinds in one plane.
 
     Args:
         groups: points by name.
         ax: to draw on.
         first: number of the first colour.
+        classes: for some groups the class of each point, which is its colour then; colours come again after twenty.
+        directions: names of the axes.
     """
     ax = axes_of(ax, (3.25, 2.6))
     styles = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), ("0.3", "*")]
     for (name, points), (colour, marker) in zip(groups.items(), styles[first:], strict=False):
         x, y = points.T.numpy()
-        ax.plot(x, y, marker, color=colour, ms=2.5 if len(points) > 60 else 4, alpha=0.5, mew=0, ls="", label=name)
-    ax.set(xticks=[], yticks=[])
+        size, own = 2.5 if len(points) > 60 else 4, (classes or {}).get(name)
+        if own is None:
+            ax.plot(x, y, marker, color=colour, ms=size, alpha=0.5, mew=0, ls="", label=name)
+        else:
+            ax.scatter(x, y, size**2, [number % 20 for number in own], marker=marker, cmap="tab20", lw=0, alpha=0.7)
+            ax.plot([], [], marker, color="0.4", ms=size, mew=0, ls="", label=f"{name}, coloured by class")
+    ax.set(xticks=[], yticks=[], xlabel=directions[0], ylabel=directions[1])
     legend = ax.legend(markerscale=1.5)
     for handle in legend.legend_handles:
         if handle is not None:

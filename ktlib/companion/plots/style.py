@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from ktlib import places, store
 from ktlib.companion.record.rows import Row, mean, provenance, select
@@ -125,6 +126,24 @@ def with_intervals(
     ax.errorbar(x, values, errors, marker=marker, ls=style, color=colour, ms=3, elinewidth=0.6, lw=0.8, label=label)
 
 
+def in_percent(ax: Axes, axis: str = "y") -> None:
+    """Label an axis of shares in percent: accuracy is a percentage everywhere, a change is in points."""
+    {"x": ax.xaxis, "y": ax.yaxis}[axis].set_major_formatter(PercentFormatter(1, symbol=" %"))
+
+
+def say_count(ax: Axes, rows: Sequence[Row], *, units: str = "concepts") -> None:
+    """Write above an axes how many there are of what its numbers are means over, and how many seeds.
+
+    Args:
+        ax: whose numbers.
+        rows: that were drawn.
+        units: what a subject of the rows is.
+    """
+    subjects, seeds = {row.subject for row in rows}, {row.seed for row in rows} - {None}
+    said = f"n = {len(subjects)} {units}" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
+    ax.text(1, 1, said, transform=ax.transAxes, fontsize=5.5, color="0.4", ha="right", va="bottom")
+
+
 def base_line(ax: Axes, rows: Sequence[Row], metric: str) -> None:
     """Draw what the untouched model reaches, where rows hold it."""
     before = select(rows, method="base", metric=metric)
@@ -132,7 +151,7 @@ def base_line(ax: Axes, rows: Sequence[Row], metric: str) -> None:
         level = mean(before).value
         ax.axhline(level, color=COLOURS["base"], ls="--", lw=0.8)
         place = ax.get_yaxis_transform()
-        ax.text(1, level, LABELS["base"], transform=place, fontsize=6, color="0.3", ha="right", va="bottom")
+        ax.text(1.01, level, LABELS["base"], transform=place, fontsize=6, color="0.3", ha="left", va="center")
 
 
 def save_figure(

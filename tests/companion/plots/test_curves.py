@@ -74,10 +74,30 @@ def test_coarse_sets_are_hollow_and_the_difference_stands_at_its_place():
     (ax,) = plots.gains_against_distance(gains, {"cars": 0.5, "shapes": 0.1}, ["shapes"]).axes
     points = {line.get_xdata()[0]: line for line in ax.lines if line.get_marker() == "o"}
     assert points[0.1].get_markerfacecolor() == "white" != points[0.5].get_markerfacecolor()
-    assert points[0.5].get_ydata()[0] == 0.3
+    assert points[0.5].get_ydata()[0] == pytest.approx(30)  # points
 
 
 def test_curves_are_drawn_step_by_step():
     (ax,) = plots.loss_curves({"cycle": torch.linspace(1, 0.1, 20)}).axes
     assert len(ax.lines[0].get_ydata()) == 20
     assert ax.get_yscale() == "log"
+
+
+def test_shares_are_in_percent_and_the_number_of_concepts_stands_above():
+    rows = [
+        row(
+            method=m,
+            metric=k,
+            subject=c,
+            value=0.5,
+            seed=None if m == "base" else 0,
+            varied="" if m == "base" else "lr=0.1",
+        )
+        for m in ("base", "kt")
+        for k in ("target_accuracy", "retention")
+        for c in "abc"
+    ]
+    (ax,) = plots.trade_off(rows, ["kt"]).axes
+    ax.figure.canvas.draw()
+    assert "100 %" in [t.get_text() for t in ax.get_yticklabels()]
+    assert "n = 3 concepts" in [t.get_text() for t in ax.texts]

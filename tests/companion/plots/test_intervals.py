@@ -42,6 +42,13 @@ def test_differences_are_listed_from_the_top():
     gaps = {"linear_aligner": Estimate(0.1, 0.0, 0.2), "least_squares": Estimate(-0.1, -0.2, 0.0)}
     (ax,) = plots.behind(gaps).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == [plots.LABELS[name] for name in reversed(gaps)]
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"] == pytest.approx([-10, 10])  # points
+
+
+def test_differences_can_be_of_anything():
+    (ax,) = plots.behind({"MSE alone": Estimate(0.1, 0.0, 0.2)}, said="all three minus this").axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["MSE alone"]
+    assert ax.get_xlabel() == "all three minus this"
 
 
 def test_a_bar_stands_at_the_mean_of_its_concepts_and_the_base_is_a_line():
@@ -65,7 +72,8 @@ def test_the_grid_shows_changes_in_points_and_never_mixes_them_with_paired_diffe
     ]
     rows += [recall(-0.5, over="base", varied="lr=0.001;batch=4", seed=None)]
     (ax,) = plots.recall_grid(rows, "tr@1", chosen=(0.001, 4)).axes
-    assert {text.get_text() for text in ax.texts} == {"+10.0"}
+    assert {text.get_text() for text in ax.texts} == {"+10.0\n(+10.0 to +10.0)"}
+    assert ax.images[0].get_clim() == (-10, 10)  # in every grid
     assert [t.get_text() for t in ax.get_xticklabels()] == ["4", "16"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["1e-05", "0.001"]
     (frame,) = ax.patches

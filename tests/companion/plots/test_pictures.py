@@ -34,7 +34,7 @@ def test_the_concept_is_blue_among_the_likely_names():
     figure, axes = plt.subplots(1, 3)
     ranked = {"base": [("x", 0.7), ("y", 0.3)], "kt": [("a", 0.9), ("x", 0.1)]}
     plots.predictions(torch.rand(3, 8, 8), ranked, "a", axes)
-    assert [t.get_text() for t in axes[2].texts] == ["x", "a"]  # the best on top
+    assert [t.get_text() for t in axes[2].texts] == ["x", "10 %", "a", "90 %"]  # the best on top
     blue = matplotlib.colors.to_rgba(plots.COLOURS["kt"])
     assert [bar.get_facecolor() == blue for bar in axes[2].patches] == [False, True]
 
@@ -42,8 +42,17 @@ def test_the_concept_is_blue_among_the_likely_names():
 def test_attention_lies_over_each_picture_for_each_model():
     maps = {"before": [torch.rand(2, 2)], "after": [torch.rand(2, 2)]}
     figure = plots.attention_pictures([torch.rand(3, 32, 32)], maps, ["a picture"], {"before": [0.1], "after": [0.5]})
-    assert [len(ax.images) for ax in figure.axes] == [1, 2, 2]
-    assert [ax.get_title(loc="left") for ax in figure.axes[1:]] == ["before 0.10", "after 0.50"]
+    *shown, bar = figure.axes
+    assert [len(ax.images) for ax in shown] == [1, 2, 2]
+    assert [ax.get_title(loc="left") for ax in shown[1:]] == ["before: a match, 10 %", "after: a match, 50 %"]
+    assert "average" in bar.get_xlabel()
+
+
+def test_attention_hides_no_more_of_a_picture_than_it_says():
+    maps = {"before": [torch.tensor([[0.0, 0.0], [0.0, 1.0]])]}
+    figure = plots.attention_pictures([torch.rand(3, 2, 2)], maps, ["a picture"], {"before": [0.1]})
+    over = figure.axes[1].images[1].get_alpha()
+    assert over.min() == 0 and over.max() == pytest.approx(0.8)  # nothing looked at stays as it is
 
 
 def test_clouds_keep_their_points_and_names():
@@ -51,3 +60,13 @@ def test_clouds_keep_their_points_and_names():
     (ax,) = plots.clouds(groups).axes
     assert [len(line.get_xdata()) for line in ax.lines] == [30, 5]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["images", "texts"]
+    assert ax.get_xlabel() == "first principal component"
+
+
+def test_points_of_a_class_share_a_colour():
+    classes = {"images": [0, 1, 0, 1]}
+    (ax,) = plots.clouds({"images": torch.rand(4, 2)}, classes=classes, directions=("along", "across")).axes
+    (points,) = ax.collections
+    assert list(points.get_array()) == classes["images"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["images, coloured by class"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("along", "across")
