@@ -282,6 +282,7 @@ def publish(run: Run, notebooks: Sequence[Notebook]) -> list[str]:
     for name in names:
         store.write_atomically(run.committed(name), partial(shutil.copyfile, run.folder / name))
     records = {notebook.stem: run.record(notebook.stem) for notebook in notebooks}
-    times = {stem: {key: one[key] for key in ("seconds", "cells")} for stem, one in records.items() if one}
+    kinds = ("seconds", "peak_mib", "cells")
+    times = {stem: {key: one[key] for key in kinds} for stem, one in records.items() if one}
     store.write_text(run.committed(f"results/{TIMES}"), json.dumps(times, indent=1) + "\n")
     return names

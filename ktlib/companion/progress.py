@@ -6,6 +6,7 @@ estimate. It is corrected by how fast this machine has been so far.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -16,16 +17,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 TICK, MINUTE = 1.0, 60.0  # seconds between two lines: on a terminal, and without one
+CGROUP = Path("/sys/fs/cgroup")
+LIMITS = [  # a container's, and what it uses of it: version 2 and version 1
+    (CGROUP / "memory.max", CGROUP / "memory.current"),
+    (CGROUP / "memory/memory.limit_in_bytes", CGROUP / "memory/memory.usage_in_bytes"),
+]
 TRUSTED = 10.0  # seconds of work after which the pace so far corrects the estimate: ours
 
 
 @dataclass(frozen=True)
 class Times:
-    """How long a notebook took: over all, and each cell by its id, in seconds."""
+    """How long a notebook took, over all and each cell by its id, in seconds; and the most memory it held, in MiB."""
 
     seconds: float
     cells: Mapping[str, float] = field(default_factory=dict)
+    peak_mib: float | None = None
 
 
 def earlier(stem: str, records: Sequence[Path]) -> Times | None:
@@ -42,8 +51,33 @@ def earlier(stem: str, records: Sequence[Path]) -> Times | None:
             continue
         found = found.get(stem, found)
         if "cells" in found:
-            return Times(found["seconds"], found["cells"])
+            return Times(found["seconds"], found["cells"], found.get("peak_mib"))
     return None
+
+
+def free_memory() -> float:
+    """MiB that can be had without swapping: what the machine has left, or less where a container is given less."""
+    free = float(psutil.virtual_memory().available)
+    for limit, used in LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit (`max`)
+            most = int(limit.read_text(encoding="utf-8"))
+            free = min(free, most - int(used.read_text(encoding="utf-8")))
+    return free / 2**20
+
+
+def crowded(times: Times | None) -> str:
+    """A warning where a notebook held more memory when it last ran than is free now; empty where it fits.
+
+    Args:
+        times: of the earlier run; None where nobody knows.
+    """
+    free = free_memory()
+    if times is None or times.peak_mib is None or times.peak_mib <= free:
+        return ""
+    return (
+        f"expected {times.peak_mib:.0f} MiB of free memory, which it held when it last ran, found {free:.0f}; should "
+        "the system end it, nothing that was computed is lost: close other programs and run it again"
+    )
 
 
 def duration(seconds: float) -> str:
@@ -86,9 +120,11 @@ class Progress:
         self.number, self.stem, self.later = number, stem, tuple(later)
         self.place, self.seen, self.cell_id = "starting", set(), ""
         self.since = self.cell_since = self.clock()
+        known = self.times.get(stem)
         if not self.terminal:
-            known = self.times.get(stem)
             self.say(f"{self.head}: started" + (f", {duration(known.seconds)}" if known else ""))
+        if warning := crowded(known):
+            self.say(f"{self.head}: {warning}")
         self.stopped.clear()
         self.thread = threading.Thread(target=self._tick, daemon=True)
         self.thread.start()

@@ -172,6 +172,7 @@ def test_publishing_replaces_the_committed_results_by_what_was_computed_and_keep
     times = json.loads((repository / "results/pocket/times.json").read_text())
     assert times.keys() == {"01_writes", "02_reads", "03_draws"}
     assert times["01_writes"]["seconds"] > 0 and "cell-1" in times["01_writes"]["cells"]
+    assert times["01_writes"]["peak_mib"] > 0
     assert paper.read_text() == "of another scale"
 
 

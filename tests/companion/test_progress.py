@@ -4,6 +4,7 @@ import io
 import json
 import time
 
+import psutil
 import pytest
 
 from ktlib.companion import progress
@@ -128,3 +129,25 @@ def test_without_a_terminal_there_is_a_line_at_the_start_and_one_a_minute(clock,
     assert lines[0] == "[1/2] 01_first: started, about 10 min"
     assert lines[1].startswith("[1/2] 01_first … ")
     assert "\r" not in out.getvalue()
+
+
+def test_a_notebook_that_held_more_than_is_free_is_announced_with_both_numbers(clock, monkeypatch):
+    monkeypatch.setattr(progress, "free_memory", lambda: 1000.0)
+    out = io.StringIO()
+    one = Progress({"01_first": Times(60, {}, 4000.0), "02_second": Times(60, {}, 900.0)}, 3, out, clock)
+    for number, stem in enumerate(("01_first", "02_second", "03_unknown"), 1):
+        one.starts(number, stem)
+        one.stops()
+    (warning,) = [line for line in out.getvalue().splitlines() if "memory" in line]
+    assert warning.startswith("[1/3] 01_first: expected 4000 MiB of free memory")
+    assert "found 1000" in warning and "nothing that was computed is lost" in warning
+
+
+@pytest.mark.parametrize(("limit", "free"), [("2097152", 1.0), ("max", None), (None, None)])
+def test_a_container_has_what_it_is_given(monkeypatch, tmp_path, limit, free):
+    if limit is not None:
+        (tmp_path / "most").write_text(limit)
+    (tmp_path / "used").write_text("1048576")
+    monkeypatch.setattr(progress, "LIMITS", [(tmp_path / "most", tmp_path / "used")])
+    whole = psutil.virtual_memory().total / 2**20
+    assert progress.free_memory() == free if free else 1 < progress.free_memory() <= whole
