@@ -30,5 +30,5 @@ html_show_sourcelink = False
 html_show_sphinx = False
 html_show_copyright = False
 html_show_search_summary = False  # a summary is fetched, which browsers refuse to pages from the file system
-html_last_updated_fmt = None
+html_use_index = False
 pygments_style = "default"

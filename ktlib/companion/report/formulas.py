@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw by themselves: an extension of Sphinx that needs no script and no network."""
+"""An extension of Sphinx: formulas as MathML, which browsers draw without a script or a network, and links to files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from sphinx.addnodes import download_reference
 
 TIDIED = {r"\arg": r"\mathrm{arg}\,"}  # commands that the converter does not know, in others
 
@@ -38,7 +39,18 @@ def _block(writer: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _file(writer: Any, node: download_reference) -> None:
+    """A link to a copy of a file that the browser shows, where Sphinx's own makes it save one."""
+    to = f"{writer.builder.dlpath}/{node['filename']}" if "filename" in node else node["reftarget"]
+    writer.body.append(writer.starttag(node, "a", "", CLASS="reference", href=to))
+
+
+def _after_file(writer: Any, node: download_reference) -> None:
+    writer.body.append("</a>")
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """What Sphinx calls: register the renderer `mathml`."""
+    """What Sphinx calls: register the renderer `mathml` and how a link to a file is written."""
+    app.add_node(download_reference, override=True, html=(_file, _after_file))
     app.add_html_math_renderer("mathml", inline_renderers=(_inline, None), block_renderers=(_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
