@@ -1,4 +1,4 @@
-"""A real browser without a window, spoken to through its DevTools: opens pages of the file system and asks about them."""
+"""A real browser without a window, spoken to through its DevTools: opens pages and asks about them."""
 
 import asyncio
 import base64
@@ -61,7 +61,11 @@ class Browser:
 
     def send(self, method, **parameters):
         self.sent += 1
-        self.wait(self.awaited(self.socket.write_message(json.dumps({"id": self.sent, "method": method, "params": parameters}))))
+        self.wait(
+            self.awaited(
+                self.socket.write_message(json.dumps({"id": self.sent, "method": method, "params": parameters}))
+            )
+        )
         while (message := self.receive()).get("id") != self.sent:
             pass
         assert "error" not in message, f"{method}: {message}"

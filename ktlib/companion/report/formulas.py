@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import xml.etree.ElementTree as ET
 from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.addnodes import download_reference
 
+MATHML = "http://www.w3.org/1998/Math/MathML"
 TIDIED = {r"\arg": r"\mathrm{arg}\,"}  # commands that the converter does not know, in others
 
 
@@ -26,7 +28,14 @@ def mathml(formula: str, display: str = "inline") -> str:
     for known, other in TIDIED.items():
         tidy = tidy.replace(known, other)
     drawn = convert(tidy, display=display)
-    return f"<code>{html.escape(formula)}</code>" if "\\" in drawn else drawn
+    if "\\" in drawn:
+        return f"<code>{html.escape(formula)}</code>"
+    ET.register_namespace("", MATHML)
+    tree = ET.fromstring(drawn)
+    for element in tree.iter(f"{{{MATHML}}}msub") if display == "block" else ():
+        if element[0].text in ("max", "min"):  # what is varied stands below
+            element.tag = f"{{{MATHML}}}munder"
+    return ET.tostring(tree, encoding="unicode")
 
 
 def _inline(writer: Any, node: nodes.math) -> None:

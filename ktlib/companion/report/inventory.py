@@ -40,7 +40,7 @@ CHECKPOINT_HEAD = """\
 # The checkpoints
 
 The published weights of both papers' systems, from `data_manifests/checkpoints.yaml`. None ships with the repository.
-The small models of the drawn world do, each with a card: they stand below *Data and models* in the contents."""
+The small models of the drawn world do, each with a card: they stand below this page in the contents."""
 
 
 def pages() -> dict[str, str]:
@@ -53,7 +53,8 @@ def data_page() -> str:
     found = [manifests.dataset(name) for name in manifests.datasets()]
     head = ["dataset", "access", "licence", "items", "verified"]
     lines = [
-        [f"[{one.name}](#{one.name})", one.access, one.licence, _count(one.n_official), _yes(one.verified)] for one in found
+        [f"[{one.name}](#{one.name})", one.access, _plain(one.licence), _count(one.n_official), _yes(one.verified)]
+        for one in found
     ]
     parts = [f"## {one.name}\n\n{_plain(one.description)}\n\n{_facts(one, ('name', 'description'))}" for one in found]
     return joined([DATA_HEAD, table(head, lines), *parts]) + "\n"
@@ -62,9 +63,15 @@ def data_page() -> str:
 def checkpoint_page() -> str:
     """A table of all checkpoints, then a section on each."""
     found = manifests.checkpoints()
-    head = ["checkpoint", "library", "size", "licence", "used by", "verified"]
+    head = ["checkpoint", "library", "size", "used by", "verified"]
     lines = [
-        [f"[{name}](#{_slug(name)})", one.library["name"], one.size, one.licence, ", ".join(one.used_by), _yes(one.verified)]
+        [
+            f"[{name}](#{_slug(name)})",
+            one.library["name"],
+            _plain(one.size),
+            ", ".join(one.used_by),
+            _yes(one.verified),
+        ]
         for name, one in found.items()
     ]
     parts = [f"## {name}\n\n{_facts(one, ('name',))}" for name, one in found.items()]
@@ -94,14 +101,13 @@ def _said(name: str, value: Any) -> str:
         return apart.join(_said(name, each) for each in value)
     if isinstance(value, int):
         return _count(value)
-    text = str(value)
-    if name in ("layout", "where", "sha256", "library", "hub", "checksums"):
-        return f"`{text}`"
-    return f"<{text}>" if text.startswith(("https://", "http://")) and " " not in text else _plain(text)
+    return f"`{value}`" if name in ("layout", "where", "sha256", "library", "hub", "checksums") else _plain(str(value))
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown is to leave as it is."""
+    """Text that Markdown is to leave as it is; an address is a link."""
+    if text.startswith(("https://", "http://")) and " " not in text:
+        return f"<{text}>"
     for mark in "\\`*_{}[]<>$#|":
         text = text.replace(mark, f"\\{mark}")
     return text.replace("\\|", "|")  # `table` sees to that

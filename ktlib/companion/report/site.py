@@ -1,7 +1,7 @@
 """The site: documents, executed notebooks and results as pages that open from the file system, without a network.
 
-`python -m ktlib site` writes `runs/<scale>/site/`, made by Sphinx as `docs/conf.py` says. A notebook that was not run is
-shown without its outputs, and the index says so.
+`python -m ktlib site` writes `runs/<scale>/site/`, made by Sphinx as `docs/conf.py` says. A notebook that was not run
+is shown without its outputs, and the index says so.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ktlib.companion.report.sources import Sources
 from ktlib.places import ROOT
 
 LIST = "<!-- notebooks -->"  # in docs/index.md: where the list of notebooks goes
+CARD = "pocket/weights/"  # in the path of a model's card
 READING = ("moderator", "glossary", "equations", "neighbours")
 
 
@@ -63,18 +64,18 @@ def lay_out(sources: Sources) -> None:
     found = [notebooks.read(path) for path in notebooks.find(sources.root)]
     shown = [(one, sources.notebook(one)) for one in found if sources.scale in one.scales]
     listed, contents = _listed(shown, sources.scale), _contents(sources, shown)
-    for path in sources.documents():
+    cards = [place for path in sources.documents if CARD in (place := sources.place(path))]
+    for path in sources.documents:
         if path == sources.root / "docs/index.md":
             text = sources.linked(path.read_text(encoding="utf-8"), "index.md", path.parent)
             sources.write("index.md", f"{text.replace(LIST, listed)}\n{contents}")
         else:
             sources.document(path)
-    for path in sources.results():
-        own = path.name == "RESULTS.md"
-        inner = [sources.place(one) for one in sources.results() if one.name != "RESULTS.md"]
-        sources.document(path, more=toctree("", inner) if own else "")
+    inner = [sources.place(path) for path in sources.results if path.name != "RESULTS.md"]
+    for path in sources.results:
+        sources.document(path, more=toctree("", inner) if path.name == "RESULTS.md" else "")
     for page, text in inventory.pages().items():
-        sources.write(page, text)
+        sources.write(page, text + toctree("", cards if page == inventory.CHECKPOINTS else []))
 
 
 def render(sources: Path, pages: Path) -> list[str]:
@@ -106,21 +107,17 @@ def toctree(caption: str, pages: Sequence[str]) -> str:
 
 
 def _contents(sources: Sources, shown: Sequence[tuple[Notebook, str]]) -> str:
-    places_ = [sources.place(path) for path in sources.documents()]
-    reading = [f"{name}.md" for name in READING if f"{name}.md" in places_]
-    more = [place for place in places_ if "/" not in place and place not in (*reading, "index.md")]
-    cards = [place for place in places_ if place.endswith("/README.md")]
-    written = [place for place in places_ if "/" in place and place not in cards]
-    results = [sources.place(path) for path in sources.results() if path.name == "RESULTS.md"]
-    return "".join(
-        [
-            toctree("For a reading group", reading),
-            toctree("Notebooks", [one.path.name for one, _ in shown]),
-            toctree("Results", results),
-            toctree("Data and models", [*inventory.pages(), *cards]),
-            toctree("The repository", [*more, *written]),
-        ]
-    )
+    written = [place for path in sources.documents if CARD not in (place := sources.place(path))]
+    reading = [f"{name}.md" for name in READING if f"{name}.md" in written]
+    rest = [place for place in written if place not in (*reading, "index.md")]
+    parts = {
+        "For a reading group": reading,
+        "Notebooks": [one.path.name for one, _ in shown],
+        "Results": [sources.place(path) for path in sources.results if path.name == "RESULTS.md"],
+        "Data and models": list(inventory.pages()),
+        "The repository": sorted(rest, key=lambda place: "/" in place),
+    }
+    return "".join(toctree(caption, pages) for caption, pages in parts.items())
 
 
 def _listed(shown: Sequence[tuple[Notebook, str]], scale: str) -> str:

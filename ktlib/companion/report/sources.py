@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import nbformat
@@ -22,7 +23,13 @@ from ktlib.companion.record.notebooks import Notebook
 from ktlib.companion.report.formulas import mathml
 
 # Markdown that is shown besides notebooks and results.
-DOCUMENTS = ("docs/*.md", "*.md", "benchmarks/*.md", "data_manifests/published/*.md", "ktlib/pocket/weights/*/README.md")
+DOCUMENTS = (
+    "docs/*.md",
+    "*.md",
+    "benchmarks/*.md",
+    "data_manifests/published/*.md",
+    "ktlib/pocket/weights/*/README.md",
+)
 # The first that an output has is shown; none of them asks a network or a kernel for anything.
 SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -60,16 +67,20 @@ class Sources:
         parts = path.relative_to(self.root).parts
         if parts[0] in ("docs", "notebooks"):
             return "/".join(parts[1:])
-        return "/".join(parts[:1] + parts[2:] if parts[0] in ("results", "figures") and parts[1:2] == (self.scale,) else parts)
+        return "/".join(
+            parts[:1] + parts[2:] if parts[0] in ("results", "figures") and parts[1:2] == (self.scale,) else parts
+        )
 
     def is_page(self, path: Path) -> bool:
         """Whether a file has a page of its own."""
-        return path.suffix == ".ipynb" or (path.suffix == ".md" and path in {*self.documents(), *self.results()})
+        return path.suffix == ".ipynb" or (path.suffix == ".md" and path in {*self.documents, *self.results})
 
+    @cached_property
     def documents(self) -> list[Path]:
         """The Markdown that is written by hand, and the cards of models."""
         return [path for path in notebooks.matches(self.root, DOCUMENTS) if path != self.root / "RESULTS.md"]
 
+    @cached_property
     def results(self) -> list[Path]:
         """The pages of results: the run's, or the committed ones where it has none."""
         own = notebooks.matches(self.run, ["RESULTS.md", "results/*.md"])
@@ -91,11 +102,12 @@ class Sources:
             name, mark, fragment = target.partition("#")
             if not name:
                 return match[0]
-            found = next((path for home in homes if (path := (home / name).resolve()).exists()), None)
-            if found is None or found.is_dir() or not found.is_relative_to(self.root if self.run not in found.parents else self.run):
-                if found is None:
-                    self.absent.append(f"{page}: {target}")
+            found = self._found(name, homes)
+            if found is None:
+                self.absent.append(f"{page}: {target}")
                 return "]{.absent}" if match["target"] else f'data-absent="{target}"'
+            if found.is_dir():  # in which a page has nothing to show
+                return "]{.folder}" if match["target"] else f'data-folder="{target}"'
             to = os.path.relpath(self.place(found), Path(page).parent)
             if self.is_page(found):
                 ending = to if match["target"] else f"{to.rsplit('.', 1)[0]}.html"
@@ -109,6 +121,12 @@ class Sources:
             return self._written(match, to)
 
         return NAMED.sub(r"[]{#\1}", LINK.sub(renewed, text))
+
+    def _found(self, name: str, homes: tuple[Path, ...]) -> Path | None:
+        """The file of the repository or the run that a link names; a run may lie elsewhere than when it was linked."""
+        paths = [(home / name).resolve() for home in (*homes, self.root / "runs" / self.scale)]
+        ours = [path for path in paths if path.is_relative_to(self.root) or path.is_relative_to(self.run)]
+        return next((path for path in ours if path.exists()), None)
 
     @staticmethod
     def _written(match: re.Match[str], target: str) -> str:
@@ -137,12 +155,13 @@ class Sources:
         page = one.path.name
         node = nbformat.read(copy, as_version=4)
         node.metadata.pop("widgets", None)  # their state needs a script; every one has a picture beside it
+        node.cells = [cell for cell in node.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
         for number, cell in enumerate(node.cells):
             if cell.cell_type == "markdown":
                 cell.source = self.linked(cell.source, page, self.root / "notebooks")
                 if said and number == 0:
-                    note = f":::{{note}}\n{page} {said}.\n:::\n"
-                    cell.source = re.sub(r"^(#.*)$", lambda head: f"{head[1]}\n\n{note}", cell.source, count=1, flags=re.M)
+                    head, *rest = cell.source.split("\n")
+                    cell.source = "\n".join([head, f"\n:::{{note}}\n{page} {said}.\n:::\n", *rest])
             elif cell.cell_type == "code":
                 cell.outputs = [shown for output in cell.outputs for shown in self._output(output, page)]
         self.write(page, nbformat.writes(node))
