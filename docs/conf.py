@@ -3,6 +3,7 @@
 project = "If you can describe it, can it see?"
 author = "The ktlib contributors"
 language = "en"
+smartquotes = False  # titles and names as they are written
 extensions = ["myst_nb", "ktlib.companion.report.formulas"]
 exclude_patterns = ["_static", "conf.py"]
 # What the sources link to is laid out by ktlib.companion.report.sources, and a test follows every link of the pages;

@@ -29,7 +29,7 @@ def mathml(formula: str, display: str = "inline") -> str:
         tidy = tidy.replace(known, other)
     drawn = convert(tidy, display=display)
     if "\\" in drawn:
-        return f"<code>{html.escape(formula)}</code>"
+        return f'<code class="undrawn">{html.escape(formula)}</code>'
     ET.register_namespace("", MATHML)
     tree = ET.fromstring(drawn)
     for element in tree.iter(f"{{{MATHML}}}msub") if display == "block" else ():
