@@ -16,7 +16,7 @@ from ktlib import places
 from ktlib.companion.record import notebooks
 from ktlib.companion.record.notebooks import Notebook
 from ktlib.companion.report import inventory
-from ktlib.companion.report.markdown import table
+from ktlib.companion.report.markdown import table, unique
 from ktlib.companion.report.sources import Sources
 from ktlib.places import ROOT
 
@@ -49,8 +49,8 @@ def build(scale: str = "pocket", root: Path = ROOT, folder: Path | None = None) 
     with tempfile.TemporaryDirectory(prefix=".site-", dir=folder.parent) as work:
         sources = Sources(root.resolve(), run, scale, Path(work) / "sources")
         lay_out(sources)
-        warnings = render(sources.folder, Path(work) / "pages")
-        for line in warnings:
+        said = [f"{absent} is not there, so it is named without a link" for absent in unique(sources.absent)]
+        for line in [*said, *render(sources.folder, Path(work) / "pages")]:
             print(line)
         if folder.exists():
             folder.rename(Path(work) / "before")

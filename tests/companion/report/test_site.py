@@ -66,7 +66,9 @@ def whole(tmp_path_factory):
 
 @pytest.mark.slow
 def test_sphinx_has_nothing_to_complain_of(whole):
-    assert whole[2] == ""
+    """A link of a path may lead to a notebook that is not there; that is said."""
+    others = [line for line in whole[2].splitlines() if not re.match(r"index.md: ../notebooks/\S+ is not there", line)]
+    assert others == []
 
 
 @pytest.mark.slow
@@ -209,8 +211,8 @@ def test_a_browser_shows_every_page_on_a_projector_and_on_a_phone(whole, width):
 def test_the_browser_sees_what_is_wrong_with_a_page(tmp_path):
     page = tmp_path / "page.html"
     page.write_text(
-        "<!DOCTYPE html><meta name='viewport' content='width=device-width'><article><p style='font-size: 5px'>$$ x $$</p>"
-        "<p style='width: 900px'>wide</p><img src='none.png'><script>no()</script></article>"
+        "<!DOCTYPE html><meta name='viewport' content='width=device-width'><article>"
+        "<p style='font-size: 5px'>$$ x $$</p><p style='width: 900px'>wide</p><img src='none.png'><script>no()</script></article>"
     )
     with browser.Browser() as tab:
         tab.open(page, width=390)
@@ -288,7 +290,7 @@ def test_a_notebook_that_opens_with_a_heading_says_below_it_that_it_was_not_run(
     assert "A title It is so." in words(pages["index.html"])
 
 
-def test_the_results_of_the_run_are_shown_in_place_of_the_committed_ones(root):
+def test_the_results_of_the_run_are_shown_in_place_of_the_committed_ones(root, capsys):
     text = "# One\n\n[R](../RESULTS.md#k1) ![f](../figures/pocket/f.png) [code](../model.py) [gone](09_gone.ipynb)"
     (root / "notebooks").mkdir()
     node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
@@ -318,6 +320,7 @@ def test_the_results_of_the_run_are_shown_in_place_of_the_committed_ones(root):
     (code,) = [to for to in hrefs["01_first.html"] if to.endswith("model.py")]
     assert (root / "runs/pocket/site" / code).read_text() == "x = 1\n"
     assert first.find(class_="absent").get_text() == "gone"
+    assert capsys.readouterr().out == "01_first.ipynb: 09_gone.ipynb is not there, so it is named without a link\n"
     (root / "runs/pocket/RESULTS.md").write_text("# Of this run\n")
     assert "Of this run" in words(built(root)["RESULTS.html"].find("article"))
 
