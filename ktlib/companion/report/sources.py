@@ -72,8 +72,12 @@ class Sources:
         )
 
     def is_page(self, path: Path) -> bool:
-        """Whether a file has a page of its own."""
-        return path.suffix == ".ipynb" or (path.suffix == ".md" and path in {*self.documents, *self.results})
+        """Whether a file has a page, its own or that of the run's file of that name."""
+        return path.suffix == ".ipynb" or self.place(path) in self._pages
+
+    @cached_property
+    def _pages(self) -> set[str]:
+        return {self.place(path) for path in (*self.documents, *self.results)}
 
     @cached_property
     def documents(self) -> list[Path]:
@@ -103,7 +107,7 @@ class Sources:
             if not name:
                 return match[0]
             found = self._found(name, homes)
-            if found is None:
+            if found is None or (found.suffix == ".md" and not self.is_page(found)):
                 self.absent.append(f"{page}: {target}")
                 return "]{.absent}" if match["target"] else f'data-absent="{target}"'
             if found.is_dir():  # in which a page has nothing to show

@@ -212,7 +212,8 @@ def test_the_browser_sees_what_is_wrong_with_a_page(tmp_path):
     page = tmp_path / "page.html"
     page.write_text(
         "<!DOCTYPE html><meta name='viewport' content='width=device-width'><article>"
-        "<p style='font-size: 5px'>$$ x $$</p><p style='width: 900px'>wide</p><img src='none.png'><script>no()</script></article>"
+        "<p style='font-size: 5px'>$$ x $$</p><p style='width: 900px'>wide</p>"
+        "<img src='none.png'><script>no()</script></article>"
     )
     with browser.Browser() as tab:
         tab.open(page, width=390)
@@ -322,7 +323,10 @@ def test_the_results_of_the_run_are_shown_in_place_of_the_committed_ones(root, c
     assert first.find(class_="absent").get_text() == "gone"
     assert capsys.readouterr().out == "01_first.ipynb: 09_gone.ipynb is not there, so it is named without a link\n"
     (root / "runs/pocket/RESULTS.md").write_text("# Of this run\n")
-    assert "Of this run" in words(built(root)["RESULTS.html"].find("article"))
+    pages = built(root)
+    assert "Of this run" in words(pages["RESULTS.html"].find("article"))
+    assert pages["01_first.html"].find("article").find("a", href="RESULTS.html#k1")
+    assert "results/kt_tab_1.html" not in pages  # an earlier run's
 
 
 def test_a_build_that_fails_leaves_the_pages_that_were_there(root, monkeypatch):
