@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Every command imports what it needs when it is chosen (see the comments): one that lists words needs no nbconvert,
+# Every command imports what it needs when it is chosen (see the comments): one that lists words needs no Sphinx,
 # and a fault in one room does not keep the others shut.
 
 Arguments = argparse.Namespace

@@ -1,209 +1,28 @@
-"""The executed notebooks and the results as pages that need no network: pictures inside, formulas as MathML.
+"""The site: documents, executed notebooks and results as pages that open from the file system, without a network.
 
-`python -m ktlib site` writes `runs/<scale>/site/`, with an index. A notebook that was not run is shown without its
-outputs, and the index says so.
+`python -m ktlib site` writes `runs/<scale>/site/`, made by Sphinx as `docs/conf.py` says. A notebook that was not run
+is shown without its outputs, and the index says so.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import mimetypes
-import os
-import re
+import io
+import shutil
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from string import Template
-from typing import Any
 
-import nbformat
-from bs4 import BeautifulSoup
-from jinja2 import pass_context
-from latex2mathml.converter import convert
-from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from pygments.formatters import HtmlFormatter
-from traitlets.config import Config
-
-from ktlib import places, store
+from ktlib import places
 from ktlib.companion.record import notebooks
 from ktlib.companion.record.notebooks import Notebook
+from ktlib.companion.report import inventory
+from ktlib.companion.report.markdown import table, unique
+from ktlib.companion.report.sources import Sources
 from ktlib.places import ROOT
 
-STYLE = Path(__file__).with_name("site.css")
-# The first that an output has is shown; none of them asks a network or a kernel for anything.
-SHOWN = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
-TIDIED = {r"\arg": r"\mathrm{arg}\,"}  # commands that the converter does not know, in others
-PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>
-$style
-</style>
-</head>
-<body>
-<nav>$nav</nav>
-<main>
-$body
-<footer>$footer</footer>
-</main>
-</body>
-</html>
-""")
-
-
-def mathml(formula: str, display: str = "inline") -> str:
-    """A formula in TeX as MathML, which browsers draw by themselves.
-
-    Args:
-        formula: without dollars.
-        display: `inline` or `block`.
-
-    Returns:
-        MathML; the TeX as code where a command is not known, so that nothing is lost.
-    """
-    tidy = formula
-    for known, other in TIDIED.items():
-        tidy = tidy.replace(known, other)
-    drawn = convert(tidy, display=display)
-    return f"<code>{html.escape(formula)}</code>" if "\\" in drawn else drawn
-
-
-class Renderer(IPythonRenderer):
-    """Markdown as nbconvert renders it, with formulas drawn here and not by a script."""
-
-    def block_math(self, body: str) -> str:
-        """A formula of its own."""
-        return mathml(body, "block")
-
-    def inline_math(self, body: str) -> str:
-        """A formula in a line."""
-        return mathml(body)
-
-    def latex_environment(self, name: str, body: str) -> str:
-        """A formula in an environment."""
-        return mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
-
-
-def markdown(text: str) -> str:
-    """Markdown as HTML."""
-    return MarkdownWithMath(renderer=Renderer(escape=False, anchor_link_text="#")).render(text)
-
-
-class Exporter(HTMLExporter):
-    """A notebook as the body of a page."""
-
-    @pass_context
-    def markdown2html(self, context: Any, source: str) -> str:
-        """The filter that the template calls."""
-        return markdown(source)
-
-
-def body(path: Path) -> str:
-    """A notebook as HTML, without anything around it."""
-    node = nbformat.read(path, as_version=4)
-    for cell in node.cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "text/latex" in data and not data.keys() & (set(SHOWN) - {"text/plain"}):
-                data["text/html"] = mathml(data["text/latex"].strip().strip("$"), "block")
-    settings = Config({"NbConvertBase": {"display_data_priority": SHOWN}})
-    exporter = Exporter(config=settings, template_name="basic", anchor_link_text="#")
-    return exporter.from_notebook_node(node)[0]
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where pages are made from, and where they go.
-
-    Attributes:
-        root: of the repository.
-        run: folder of the run whose notebooks and results are shown.
-        scale: of the run.
-        folder: for the pages.
-    """
-
-    root: Path
-    run: Path
-    scale: str
-    folder: Path
-
-    def name(self, path: Path) -> str:
-        """What a file is called in the run, wherever it lies: `results/kt_tab_1.md`."""
-        if path.is_relative_to(self.run):
-            return path.relative_to(self.run).as_posix()
-        if not path.is_relative_to(self.root):
-            return path.as_posix()
-        parts = path.relative_to(self.root).parts
-        return "/".join(parts[:1] + parts[2:] if parts[:2] == (parts[0], self.scale) else parts)
-
-    def page(self, path: Path) -> str | None:
-        """The page that shows a file; None where none does."""
-        name = self.name(path)
-        if re.fullmatch(r"(notebooks/)?\d\d_\w+\.ipynb", name):
-            return f"{path.stem}.html"
-        shown = re.fullmatch(r"RESULTS\.md|results/\w+\.md", name)
-        return name.removesuffix(".md").replace("/", "-") + ".html" if shown else None
-
-    def texts(self) -> list[Path]:
-        """The pages of results: the run's, or the committed ones where it has none."""
-        own = notebooks.matches(self.run, ["RESULTS.md", "results/*.md"])
-        return own or notebooks.matches(self.root, ["RESULTS.md", f"results/{self.scale}/*.md"])
-
-    def linked(self, page: str, base: Path) -> str:
-        """A page whose links lead to other pages or to files of the repository, and whose pictures are inside it.
-
-        Args:
-            page: HTML.
-            base: the folder that its links count from.
-        """
-        soup = BeautifulSoup(page, "html.parser")
-        for element in soup.find_all(["script", "link"]):  # the state of widgets, whose fallback is shown
-            element.decompose()
-        for heading in soup.find_all(re.compile("^h[1-6]$")):  # links into a page are written as on GitHub
-            slug = re.sub(r"[^\w -]", "", heading.get_text().rstrip("#").strip().lower()).replace(" ", "-")
-            heading.insert(0, soup.new_tag("a", id=slug))
-        for tag, attribute in (("a", "href"), ("img", "src")):
-            for element in soup.find_all(tag):
-                target, mark, fragment = str(element.get(attribute, "")).partition("#")
-                if fragment and not target and soup.find(id=fragment) is None:  # an output that quotes the results
-                    element[attribute] = f"RESULTS.html#{fragment}"
-                if not target or re.match(r"[a-z]+:", target):
-                    continue
-                homes = (base, self.run, self.root)  # outputs link from the run's folder
-                found = next((path for home in homes if (path := (home / target).resolve()).exists()), None)
-                if found is None:
-                    continue
-                if tag == "img":
-                    kind = mimetypes.guess_type(found.name)[0]
-                    element[attribute] = f"data:{kind};base64,{base64.b64encode(found.read_bytes()).decode()}"
-                else:
-                    to = self.page(found) or os.path.relpath(found, self.folder)
-                    element[attribute] = to + mark + fragment
-        return str(soup)
-
-    def write(self, name: str, title: str, content: str, nav: str) -> None:
-        """Write one page whole or not at all."""
-        style = STYLE.read_text(encoding="utf-8") + HtmlFormatter().get_style_defs(".highlight")
-        where = os.path.relpath(self.run, self.root)
-        footer = f"Made by <code>python -m ktlib site --scale {self.scale}</code> from <code>{where}</code>."
-        page = PAGE.substitute(title=html.escape(title), style=style, nav=nav, body=content, footer=footer)
-        store.write_text(self.folder / name, page)
-
-
-def executed(notebook: Notebook, run: Path) -> tuple[Path, str]:
-    """The copy of a notebook to show, and what must be said about it; nothing of one that was run as it stands."""
-    copy = run / notebook.path.name
-    if not copy.exists():
-        return notebook.path, "not run yet, so shown without outputs"
-    cells = [cell for cell in notebooks.read(copy).cells if "injected-parameters" not in cell["tags"]]
-    ours = [cell["source"] for cell in notebook.cells]
-    return copy, "" if [cell["source"] for cell in cells] == ours else "has changed since this run"
+LIST = "<!-- notebooks -->"  # in docs/index.md: where the list of notebooks goes
+CARD = "pocket/weights/"  # in the path of a model's card
+READING = ("moderator", "glossary", "equations", "neighbours")
 
 
 def build(scale: str = "pocket", root: Path = ROOT, folder: Path | None = None) -> Path:
@@ -212,41 +31,99 @@ def build(scale: str = "pocket", root: Path = ROOT, folder: Path | None = None) 
     Args:
         scale: whose run is shown.
         root: of the repository.
-        folder: for the pages; by default `site` in the folder of the run.
+        folder: for the pages; by default `site` in the folder of the run. What it held is replaced.
 
     Returns:
         The index.
+
+    Raises:
+        FileNotFoundError: the repository has no `docs`.
     """
+    if not (root / "docs/conf.py").exists():
+        raise FileNotFoundError(
+            f"expected conf.py and index.md in {root / 'docs'}, found none; restore them with `git checkout -- docs`"
+        )
     run = (places.folder("KT_RUNS", root / "runs") / scale).resolve()
-    site = Site(root.resolve(), run, scale, (folder or run / "site").resolve())
-    everything = [notebooks.read(path) for path in notebooks.find(root)]
-    return _write(site, [(one, executed(one, run)) for one in everything if scale in one.scales])
+    folder = (folder or run / "site").resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".site-", dir=folder.parent) as work:
+        sources = Sources(root.resolve(), run, scale, Path(work) / "sources")
+        lay_out(sources)
+        said = [f"{absent} is not there, so it is named without a link" for absent in unique(sources.absent)]
+        for line in [*said, *render(sources.folder, Path(work) / "pages")]:
+            print(line)
+        if folder.exists():
+            folder.rename(Path(work) / "before")
+        (Path(work) / "pages").rename(folder)
+    return folder / "index.html"
 
 
-def _write(site: Site, shown: Sequence[tuple[Notebook, tuple[Path, str]]]) -> Path:
-    texts = site.texts()
-    links = [("index.html", "Index"), *((f"{one.stem}.html", one.stem[:2]) for one, _ in shown)]
-    links += [(str(site.page(path)), path.stem) for path in texts if path.name == "RESULTS.md"]
-    nav = " ".join(f'<a href="{to}">{html.escape(name)}</a>' for to, name in links)
-    for notebook, (path, said) in shown:
-        note = f'<p class="note">{html.escape(notebook.path.name)} {said}.</p>' if said else ""
-        content = site.linked(note + body(path), site.root / "notebooks")
-        site.write(f"{notebook.stem}.html", notebook.title, content, nav)
-    for path in texts:
-        content = site.linked(markdown(path.read_text(encoding="utf-8")), path.parent)
-        site.write(str(site.page(path)), path.stem, content, nav)
-    site.write("index.html", "A companion to two papers", _index(site, shown, texts), nav)
-    return site.folder / "index.html"
+def lay_out(sources: Sources) -> None:
+    """Put everything that Sphinx reads in one folder."""
+    shutil.copytree(sources.root / "docs", sources.folder, ignore=shutil.ignore_patterns("*.md"))
+    found = [notebooks.read(path) for path in notebooks.find(sources.root)]
+    shown = [(one, sources.notebook(one)) for one in found if sources.scale in one.scales]
+    listed, contents = _listed(shown, sources.scale), _contents(sources, shown)
+    cards = [place for path in sources.documents if CARD in (place := sources.place(path))]
+    for path in sources.documents:
+        if path == sources.root / "docs/index.md":
+            text = sources.linked(path.read_text(encoding="utf-8"), "index.md", path.parent)
+            sources.write("index.md", f"{text.replace(LIST, listed)}\n{contents}")
+        else:
+            sources.document(path)
+    inner = [sources.place(path) for path in sources.results if path.name != "RESULTS.md"]
+    for path in sources.results:
+        sources.document(path, more=toctree("", inner) if path.name == "RESULTS.md" else "")
+    for page, text in inventory.pages().items():
+        sources.write(page, text + toctree("", cards if page == inventory.CHECKPOINTS else []))
 
 
-def _index(site: Site, shown: Sequence[tuple[Notebook, tuple[Path, str]]], texts: Sequence[Path]) -> str:
-    lines = ["<h1>A companion to two papers</h1>", "<h2>Notebooks</h2>"]
-    if all(said for _, (_, said) in shown):
-        lines.append(f'<p class="note">Nothing was run at {site.scale} scale: <code>./run_all.sh</code> does it.</p>')
-    for notebook, (_, said) in shown:
-        answer = markdown(notebook.answer) + (f"<p><em>{said}</em></p>" if said else "")
-        lines.append(f'<h3><a href="{notebook.stem}.html">{html.escape(notebook.title)}</a></h3>')
-        lines.append(f'<div class="answer">{answer}</div>')
-    lines.append("<h2>Results</h2>\n<ul>")
-    lines += [f'<li><a href="{site.page(path)}">{site.name(path)}</a></li>' for path in texts]
-    return "\n".join([*lines, "</ul>"])
+def render(sources: Path, pages: Path) -> list[str]:
+    """Run Sphinx.
+
+    Args:
+        sources: with `conf.py` and `index.md`.
+        pages: the folder to write.
+
+    Returns:
+        Its warnings.
+    """
+    from sphinx.application import Sphinx  # half a second, for this alone
+    from sphinx.util.docutils import docutils_namespace, patch_docutils  # likewise
+
+    said = io.StringIO()
+    with patch_docutils(sources), docutils_namespace():
+        app = Sphinx(sources, sources, pages, sources.parent / "trees", "html", status=None, warning=said)
+        app.build()
+    return [line.replace(f"{sources}/", "") for line in said.getvalue().splitlines() if line.strip()]
+
+
+def toctree(caption: str, pages: Sequence[str]) -> str:
+    """A part of the contents, which stand at the side of every page."""
+    if not pages:
+        return ""
+    head = f":caption: {caption}\n" if caption else ""
+    return f"\n\n```{{toctree}}\n:hidden:\n:maxdepth: 2\n{head}\n" + "\n".join(f"/{page}" for page in pages) + "\n```\n"
+
+
+def _contents(sources: Sources, shown: Sequence[tuple[Notebook, str]]) -> str:
+    written = [place for path in sources.documents if CARD not in (place := sources.place(path))]
+    reading = [f"{name}.md" for name in READING if f"{name}.md" in written]
+    rest = [place for place in written if place not in (*reading, "index.md")]
+    parts = {
+        "For a reading group": reading,
+        "Notebooks": [one.path.name for one, _ in shown],
+        "Results": [sources.place(path) for path in sources.results if path.name == "RESULTS.md"],
+        "Data and models": list(inventory.pages()),
+        "The repository": sorted(rest, key=lambda place: "/" in place),
+    }
+    return "".join(toctree(caption, pages) for caption, pages in parts.items())
+
+
+def _listed(shown: Sequence[tuple[Notebook, str]], scale: str) -> str:
+    lines = [
+        [f"[{one.stem[:2]}]({one.path.name})", f"**{one.title}** {one.answer}".strip(), f"*{said}*" if said else ""]
+        for one, said in shown
+    ]
+    none = f":::{{note}}\nNothing was run at {scale} scale: `./run_all.sh` does it.\n:::\n\n"
+    return (none if all(said for _, said in shown) else "") + table(["", "notebook", "state"], lines)
