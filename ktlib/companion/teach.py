@@ -155,6 +155,21 @@ def aloud(values: Mapping[str, float], what: str, *, unit: str = "%") -> Markdow
     )
 
 
+def means(rows: Sequence[Row], by: str) -> dict[str, float]:
+    """The mean value of rows by a column of theirs, or by what they vary.
+
+    Args:
+        rows: of one metric.
+        by: a column of `Row` or a key of `varied`; rows without it are left out.
+    """
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        name = row.varied.get(by) if by in row.varied else getattr(row, by, None)
+        if name is not None:
+            groups.setdefault(str(name), []).append(row.value)
+    return {name: sum(values) / len(values) for name, values in groups.items()}
+
+
 def _said(value: float, unit: str) -> str:
     return f"{value:.3g}" if not unit else points(value) if unit == "points" else percent(value)
 

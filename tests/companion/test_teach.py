@@ -49,7 +49,9 @@ def test_methods_are_listed_at_equal_retention_with_their_gain():
 
 
 def test_verdicts_are_a_table_with_the_claim_in_words_and_read_aloud():
-    verdict = Verdict("K1", "pocket", HOLDS, "a minus b", Estimate(0.1, 0.0, 0.2), (), deciding="a minus b +10.0 points")
+    verdict = Verdict(
+        "K1", "pocket", HOLDS, "a minus b", Estimate(0.1, 0.0, 0.2), (), deciding="a minus b +10.0 points"
+    )
     table = teach.verdict_table([verdict])
     assert table.data.iloc[0].tolist() == ["K1", published.claims()["K1"].claim, HOLDS, "a minus b"]
     assert table.caption == "Read aloud: K1: holds (a minus b +10.0 points)."
@@ -73,11 +75,23 @@ def test_a_guess_is_set_beside_the_outcome(guess, outcome, said):
 
 def test_numbers_are_read_aloud():
     said = teach.aloud({"a": 0.5, "b": 0.1, "c": 0.3}, "accuracy").data
-    assert said.endswith("accuracy is highest for *a* (50.0 %) and lowest for *b* (10.0 %); the mean of the 3 is 30.0 %.")
+    assert said.endswith(
+        "accuracy is highest for *a* (50.0 %) and lowest for *b* (10.0 %); the mean of the 3 is 30.0 %."
+    )
     assert "is +10.0 points for all 2" in teach.aloud({"a": 0.1, "b": 0.1}, "gain", unit="points").data
     assert "(12)" in teach.aloud({"a": 12, "b": 1}, "count", unit="").data
     with pytest.raises(ValueError, match="expected numbers to read aloud"):
         teach.aloud({}, "gain")
+
+
+def test_means_are_by_a_column_or_by_what_is_varied():
+    rows = [
+        row(method=m, varied=f"lr={lr}", value=v) for m, lr, v in (("kt", 1, 0.2), ("kt", 2, 0.4), ("noise", 1, 0.6))
+    ]
+    rows.append(row(method="base", varied="", value=0.1))
+    assert teach.means(rows, "method") == pytest.approx({"kt": 0.3, "noise": 0.6, "base": 0.1})
+    assert teach.means(rows[:3], "lr") == pytest.approx({"1": 0.4, "2": 0.4})
+    assert teach.means(rows, "steps") == {}
 
 
 def test_differences_are_read_aloud_with_the_side_of_their_interval():
