@@ -25,6 +25,7 @@ LAYERS = [
     ("ktlib.companion.sources", "ktlib.companion.record"),
     ("ktlib.companion.studies", "ktlib.companion.plots"),
     ("ktlib.companion.teach", "ktlib.companion.exercises", "ktlib.companion.report"),
+    ("ktlib.companion.sliders",),
     ("ktlib.companion.outputs",),
     ("ktlib.companion.execution", "ktlib.companion.progress", "ktlib.companion.lab"),
     ("ktlib.companion.runs",),

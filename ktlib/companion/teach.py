@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
+import torch
+import torch.nn.functional as F
 from IPython.display import Code, Markdown
 from pandas.io.formats.style import Styler
+from torch import Tensor
 
 from ktlib.companion.record.compare import at_budget
 from ktlib.companion.record.judging import Verdict, points
@@ -30,6 +34,39 @@ def show_source(thing: Callable[..., object], *, docstring: bool = False) -> Cod
         if len(parts) >= 3:
             source = parts[0].rstrip() + '"""'.join(parts[2:])
     return Code(source, language="python")
+
+
+class Watched:
+    """A model that keeps what it is shown while images are inverted: the first image of each step, as it sees it.
+
+    Attributes:
+        model: does everything.
+        seen: (3, side, side) a step, each another random view; what follows the last step is the finished image.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.seen: list[Tensor] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def score(self, images: Tensor, target: Any, *others: Any, **named: Any) -> Any:
+        """The model's own score; the first image is kept."""
+        self.seen.append(images[0].detach().cpu().clone())
+        return self.model.score(images, target, *others, **named)
+
+    def film(self, frames: int, *, side: int) -> tuple[Tensor, list[str]]:
+        """So many views from first to last, of one size, and what to write above each.
+
+        Args:
+            frames: how many, at least two.
+            side: pixels.
+        """
+        last = len(self.seen) - 1
+        steps = sorted({round(last * i / (frames - 1)) for i in range(frames)})
+        views = [F.interpolate(self.seen[step][None], (side, side)) for step in steps]
+        return torch.cat(views), [*(f"step {step + 1}" for step in steps[:-1]), "finished"]
 
 
 def percent(estimate: Estimate | float) -> str:

@@ -1,7 +1,11 @@
 """What notebooks show: code without its docstring, printed numbers as they stand, means as percent."""
 
-import pytest
+import dataclasses
 
+import pytest
+import torch
+
+import ktlib
 from ktlib.companion import teach
 from ktlib.companion.record import published
 from ktlib.companion.record.judging import HOLDS, Verdict
@@ -99,3 +103,17 @@ def test_differences_are_read_aloud_with_the_side_of_their_interval():
     said = teach.aloud_gains(found).data
     assert said.count("above zero") == said.count("below zero") == said.count("on both sides of zero") == 1
     assert "*x* +10.0 points [+5.0, +20.0], above zero" in said
+
+
+def test_a_watched_model_inverts_to_the_same_images_and_keeps_each_view():
+    model = ktlib.load("pocket/clip-b-0")
+    settings = ktlib.InversionSettings().stretched(30)
+    settings = dataclasses.replace(settings, steps=4, sizes=((0, 16),), schedule="constant")
+    options = {"images_per_concept": 2, "settings": settings, "progress": False}
+    watched = teach.Watched(model)
+    plain = ktlib.invert(model, ["a red circle"], **options)
+    found = ktlib.invert(watched, ["a red circle"], **options)
+    assert torch.equal(found.images, plain.images)
+    views, labels = watched.film(3, side=8)
+    assert views.shape == (3, 3, 8, 8) and labels[0] == "step 1" and labels[-1] == "finished"
+    assert torch.equal(watched.seen[-1], plain.images[0, 0])
