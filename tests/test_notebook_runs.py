@@ -25,15 +25,15 @@ def test_a_fresh_run_gives_the_committed_rows(monkeypatch, tmp_path):
     wrong item does not hide among thousands of right rows.
     """
     monkeypatch.setenv("KT_CACHE", str(tmp_path / "cache"))
-    outcomes = run(tmp_path / "run", "01", "02", "03", "04", "05", "06")
-    assert [o.status for o in outcomes] == ["ran"] * 6
+    outcomes = run(tmp_path / "run", "01", "02", "03", "04", "05", "06", "07")
+    assert [o.status for o in outcomes] == ["ran"] * 7
     fresh = rows.read("pocket", folder=tmp_path / "run" / "results")
     compared = certificate.compare(rows.committed("pocket"), fresh)
     assert [finding for item in compared for finding in item.unexplained] == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", ["01", "02", "03", "04", "05", "06"])
+@pytest.mark.parametrize("number", ["01", "02", "03", "04", "05", "06", "07"])
 def test_the_rehearsal_runs_the_paper_path(tmp_path, number):
     (outcome,) = run(tmp_path, number, scale="rehearsal")
     assert outcome.status == "ran", outcome.reason

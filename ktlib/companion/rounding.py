@@ -14,7 +14,7 @@ from ktlib.companion.record.rounding import Repetition
 from ktlib.companion.report import ledger, page
 from ktlib.places import ROOT
 
-NOTEBOOKS = ("01", "02", "03", "04", "05", "06")  # that test claims
+NOTEBOOKS = ("01", "02", "03", "04", "05", "06", "07")  # that test claims
 
 
 def repeat(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
-from IPython.display import Code
+import torch
+import torch.nn.functional as F
+from IPython.display import Code, Markdown
 from pandas.io.formats.style import Styler
+from torch import Tensor
 
 from ktlib.companion.record.compare import at_budget
-from ktlib.companion.record.judging import Verdict
-from ktlib.companion.record.published import numbers
+from ktlib.companion.record.judging import Verdict, points
+from ktlib.companion.record.published import claims, numbers
 from ktlib.companion.record.rows import Row, by_subject, select, written
 from ktlib.evaluate.intervals import Estimate, over_concepts
 
@@ -30,6 +34,39 @@ def show_source(thing: Callable[..., object], *, docstring: bool = False) -> Cod
         if len(parts) >= 3:
             source = parts[0].rstrip() + '"""'.join(parts[2:])
     return Code(source, language="python")
+
+
+class Watched:
+    """A model that keeps what it is shown while images are inverted: the first image of each step, as it sees it.
+
+    Attributes:
+        model: does everything.
+        seen: (3, side, side) a step, each another random view; what follows the last step is the finished image.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.seen: list[Tensor] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def score(self, images: Tensor, target: Any, *others: Any, **named: Any) -> Any:
+        """The model's own score; the first image is kept."""
+        self.seen.append(images[0].detach().cpu().clone())
+        return self.model.score(images, target, *others, **named)
+
+    def film(self, frames: int, *, side: int) -> tuple[Tensor, list[str]]:
+        """So many views from first to last, of one size, and what to write above each.
+
+        Args:
+            frames: how many, at least two.
+            side: pixels.
+        """
+        last = len(self.seen) - 1
+        steps = sorted({round(last * i / (frames - 1)) for i in range(frames)})
+        views = [F.interpolate(self.seen[step][None], (side, side)) for step in steps]
+        return torch.cat(views), [*(f"step {step + 1}" for step in steps[:-1]), "finished"]
 
 
 def percent(estimate: Estimate | float) -> str:
@@ -97,8 +134,91 @@ def equal_retention(rows: Sequence[Row], methods: Sequence[str], budget: float) 
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Styler:
-    """Claims, verdicts and what was compared, in readable columns."""
+    """Claims in words, verdicts and what was compared; below, what decides each, as one would read it aloud."""
     lines = [
-        {"claim": v.claim, "verdict": v.verdict, "what was compared, and what came out": v.comparison} for v in verdicts
+        {
+            "claim": v.claim,
+            "in words": claims()[v.claim].claim,
+            "verdict": v.verdict,
+            "what was compared, and what came out": v.comparison,
+        }
+        for v in verdicts
     ]
-    return pd.DataFrame(lines).style.hide().set_properties(None, **{"text-align": "left", "max-width": "40em"})
+    spoken = "; ".join(f"{v.claim}: {v.verdict}" + (f" ({v.deciding})" if v.deciding else "") for v in verdicts)
+    table = pd.DataFrame(lines).style.hide().set_properties(None, **{"text-align": "left", "max-width": "30em"})
+    below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left"}]
+    return table.set_caption(f"Read aloud: {spoken or 'nothing was judged'}.").set_table_styles(below)
+
+
+def reveal(guess: float | str | None, outcome: float | str, *, unit: str = "%") -> Markdown:
+    """A reader's guess beside what came out.
+
+    Args:
+        guess: made before, a number in the unit or a word; None where no guess was made.
+        outcome: what came out: in percent or points as the unit says, or a word.
+        unit: of numbers.
+    """
+    it = f"**{outcome if isinstance(outcome, str) else f'{outcome:.1f} {unit}'}**"
+    if guess is None:
+        return Markdown(f"You made no guess; it is {it}.")
+    if isinstance(guess, str) or isinstance(outcome, str):
+        right = str(guess).strip().lower() == str(outcome).strip().lower()
+        return Markdown(f"You guessed {guess}; it is {it}: {'as you said' if right else 'not as you said'}.")
+    gap = outcome - guess
+    way = f"{abs(gap):.1f} {'higher' if gap > 0 else 'lower'}" if round(abs(gap), 1) else "as you said"
+    return Markdown(f"You guessed {guess:g} {unit}; it is {it}, {way}.")
+
+
+def aloud(values: Mapping[str, float], what: str, *, unit: str = "%") -> Markdown:
+    """A table's message in one sentence: highest, lowest and mean of its numbers.
+
+    Args:
+        values: fractions by name; written in percent, or with their sign where the unit is `points`.
+        what: the quantity.
+        unit: `%`, `points`, or empty for numbers that are no fractions.
+
+    Raises:
+        ValueError: there are no numbers.
+    """
+    if not values:
+        raise ValueError(f"expected numbers to read aloud ({what}), found none")
+    most, least = max(values, key=lambda name: values[name]), min(values, key=lambda name: values[name])
+    mean = sum(values.values()) / len(values)
+    if values[most] == values[least]:
+        return Markdown(f"**Read aloud:** {what} is {_said(mean, unit)} for all {len(values)}.")
+    return Markdown(
+        f"**Read aloud:** {what} is highest for *{most}* ({_said(values[most], unit)}) and lowest for *{least}* "
+        f"({_said(values[least], unit)}); the mean of the {len(values)} is {_said(mean, unit)}."
+    )
+
+
+def means(rows: Sequence[Row], by: str) -> dict[str, float]:
+    """The mean value of rows by a column of theirs, or by what they vary.
+
+    Args:
+        rows: of one metric.
+        by: a column of `Row` or a key of `varied`; rows without it are left out.
+    """
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        name = row.varied.get(by) if by in row.varied else getattr(row, by, None)
+        if name is not None:
+            groups.setdefault(str(name), []).append(row.value)
+    return {name: sum(values) / len(values) for name, values in groups.items()}
+
+
+def _said(value: float, unit: str) -> str:
+    return f"{value:.3g}" if not unit else points(value) if unit == "points" else percent(value)
+
+
+def aloud_gains(found: Mapping[str, Estimate]) -> Markdown:
+    """Differences with their intervals, and on which side of zero each interval lies.
+
+    Args:
+        found: by what was compared, fractions.
+    """
+    said = []
+    for name, gap in found.items():
+        side = "above zero" if gap.low > 0 else "below zero" if gap.high < 0 else "on both sides of zero"
+        said.append(f"*{name}* {points(gap)}, {side}")
+    return Markdown(f"**Read aloud:** {'; '.join(said)}.")

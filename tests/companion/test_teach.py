@@ -1,8 +1,13 @@
 """What notebooks show: code without its docstring, printed numbers as they stand, means as percent."""
 
-import pytest
+import dataclasses
 
+import pytest
+import torch
+
+import ktlib
 from ktlib.companion import teach
+from ktlib.companion.record import published
 from ktlib.companion.record.judging import HOLDS, Verdict
 from ktlib.evaluate.intervals import Estimate
 from tests.rows import row
@@ -47,7 +52,68 @@ def test_methods_are_listed_at_equal_retention_with_their_gain():
     assert table.loc[("m", "kt"), "concepts"] == 2
 
 
-def test_verdicts_are_a_table_of_three_columns():
-    verdict = Verdict("K1", "pocket", HOLDS, "a minus b", Estimate(0.1, 0.0, 0.2), ())
-    table = teach.verdict_table([verdict]).data
-    assert table.iloc[0].tolist() == ["K1", HOLDS, "a minus b"]
+def test_verdicts_are_a_table_with_the_claim_in_words_and_read_aloud():
+    verdict = Verdict(
+        "K1", "pocket", HOLDS, "a minus b", Estimate(0.1, 0.0, 0.2), (), deciding="a minus b +10.0 points"
+    )
+    table = teach.verdict_table([verdict])
+    assert table.data.iloc[0].tolist() == ["K1", published.claims()["K1"].claim, HOLDS, "a minus b"]
+    assert table.caption == "Read aloud: K1: holds (a minus b +10.0 points)."
+    assert teach.verdict_table([]).caption == "Read aloud: nothing was judged."
+
+
+@pytest.mark.parametrize(
+    ("guess", "outcome", "said"),
+    [
+        (None, 12.34, "You made no guess; it is **12.3 %**."),
+        (30, 12.34, "You guessed 30 %; it is **12.3 %**, 17.7 lower."),
+        (10, 12.34, "You guessed 10 %; it is **12.3 %**, 2.3 higher."),
+        (12.3, 12.31, "You guessed 12.3 %; it is **12.3 %**, as you said."),
+        ("Noise", "noise", "You guessed Noise; it is **noise**: as you said."),
+        ("noise", "kt", "You guessed noise; it is **kt**: not as you said."),
+    ],
+)
+def test_a_guess_is_set_beside_the_outcome(guess, outcome, said):
+    assert teach.reveal(guess, outcome).data == said
+
+
+def test_numbers_are_read_aloud():
+    said = teach.aloud({"a": 0.5, "b": 0.1, "c": 0.3}, "accuracy").data
+    assert said.endswith(
+        "accuracy is highest for *a* (50.0 %) and lowest for *b* (10.0 %); the mean of the 3 is 30.0 %."
+    )
+    assert "is +10.0 points for all 2" in teach.aloud({"a": 0.1, "b": 0.1}, "gain", unit="points").data
+    assert "(12)" in teach.aloud({"a": 12, "b": 1}, "count", unit="").data
+    with pytest.raises(ValueError, match="expected numbers to read aloud"):
+        teach.aloud({}, "gain")
+
+
+def test_means_are_by_a_column_or_by_what_is_varied():
+    rows = [
+        row(method=m, varied=f"lr={lr}", value=v) for m, lr, v in (("kt", 1, 0.2), ("kt", 2, 0.4), ("noise", 1, 0.6))
+    ]
+    rows.append(row(method="base", varied="", value=0.1))
+    assert teach.means(rows, "method") == pytest.approx({"kt": 0.3, "noise": 0.6, "base": 0.1})
+    assert teach.means(rows[:3], "lr") == pytest.approx({"1": 0.4, "2": 0.4})
+    assert teach.means(rows, "steps") == {}
+
+
+def test_differences_are_read_aloud_with_the_side_of_their_interval():
+    found = {"x": Estimate(0.1, 0.05, 0.2), "y": Estimate(0, -0.1, 0.1), "z": Estimate(-0.1, -0.2, -0.05)}
+    said = teach.aloud_gains(found).data
+    assert said.count("above zero") == said.count("below zero") == said.count("on both sides of zero") == 1
+    assert "*x* +10.0 points [+5.0, +20.0], above zero" in said
+
+
+def test_a_watched_model_inverts_to_the_same_images_and_keeps_each_view():
+    model = ktlib.load("pocket/clip-b-0")
+    settings = ktlib.InversionSettings().stretched(30)
+    settings = dataclasses.replace(settings, steps=4, sizes=((0, 16),), schedule="constant")
+    options = {"images_per_concept": 2, "settings": settings, "progress": False}
+    watched = teach.Watched(model)
+    plain = ktlib.invert(model, ["a red circle"], **options)
+    found = ktlib.invert(watched, ["a red circle"], **options)
+    assert torch.equal(found.images, plain.images)
+    views, labels = watched.film(3, side=8)
+    assert views.shape == (3, 3, 8, 8) and labels[0] == "step 1" and labels[-1] == "finished"
+    assert torch.equal(watched.seen[-1], plain.images[0, 0])

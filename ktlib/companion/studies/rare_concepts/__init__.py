@@ -1,4 +1,4 @@
-"""Rare concepts (notebook 01): KT Tab. 1 and what surrounds it."""
+"""Rare concepts (notebooks 01 and 07): KT Tab. 1 and what surrounds it, and the recipe one knob at a time."""
 
 from collections.abc import Mapping
 
