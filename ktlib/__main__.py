@@ -57,7 +57,8 @@ def teach(arguments: Arguments) -> None:
 
     own.teach(
         arguments.name, arguments.description, arguments.examine, model=arguments.model, known=arguments.known,
-        lessons=arguments.lessons, lr=arguments.lr, steps=arguments.steps, as_json=arguments.json,
+        lessons=arguments.lessons, weights=arguments.weights, lr=arguments.lr, steps=arguments.steps,
+        as_json=arguments.json,
     )  # fmt: skip
 
 
@@ -161,8 +162,15 @@ COMMANDS = {
             ("--description", {"required": True, "help": "what it looks like, without its name"}),
             ("--examine", {"required": True, "type": Path, "metavar": "FOLDER", "help": "pictures of it"}),
             ("--model", {"default": "pocket/clip-b-0", "help": "as `models` lists them; default: pocket/clip-b-0"}),
-            ("--known", {"type": Path, "metavar": "FOLDER", "help": "what is to be kept: a folder of pictures a thing"}),
-            ("--lessons", {"type": Path, "metavar": "FOLDER", "help": "other pictures of it, for the positive control"}),
+            ("--weights", {"help": "a tag or a file, for an architecture of open_clip"}),
+            (
+                "--known",
+                {"type": Path, "metavar": "FOLDER", "help": "what is to be kept: a folder of pictures a thing"},
+            ),
+            (
+                "--lessons",
+                {"type": Path, "metavar": "FOLDER", "help": "other pictures of it, for the positive control"},
+            ),
             ("--lr", {"type": float, "help": "learning rate of the transfer"}),
             ("--steps", {"type": int, "help": "inversion steps, fewer than the recipe's"}),
             ("--json", {"action": "store_true", "help": "print all that was measured, for a program"}),

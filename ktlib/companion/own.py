@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import open_clip
 import torch
 
 from ktlib.bounds import NOT_NEGATIVE
@@ -29,6 +30,7 @@ def teach(
     model: str = "pocket/clip-b-0",
     known: Path | None = None,
     lessons: Path | None = None,
+    weights: str | None = None,
     lr: float | None = None,
     steps: int | None = None,
     as_json: bool = False,
@@ -43,6 +45,7 @@ def teach(
         known: folder with a folder of pictures for each thing that is to be kept; by default what the tables examine
             the model with.
         lessons: folder of other pictures, for the positive control.
+        weights: a tag or a file, for an architecture of open_clip; without them it would be taught with random ones.
         lr: of the transfer; by default the scale's, or what notebook 01 chose.
         steps: of the inversion; by default the recipe's.
         as_json: print all that was measured in place of a table; progress goes to standard error.
@@ -55,7 +58,10 @@ def teach(
         warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
         if lr is not None and not (NOT_NEGATIVE.holds(lr) and lr > 0):
             raise ValueError(f"expected a learning rate above 0, found {lr}")
-        loaded = load(model, DualEncoder)
+        if weights is None and model in open_clip.list_models():
+            tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)[:6])
+            raise ValueError(f"expected weights for {model}, found none: give --weights and a file or a tag ({tags} …)")
+        loaded = load(model, DualEncoder, weights=weights)
         scale, whole = _beside(model, known, loaded.image_size)
         if steps is not None:
             recipe = replace(scale.clip, inversion=scale.clip.inversion.stretched(steps))
@@ -68,8 +74,8 @@ def teach(
         own = own_concept.subject(loaded.to(device), exam, scale)
         (concept,) = exam.concepts
         print(
-            f"{model}, {len(pictures)} pictures of a {concept.name}, {len(whole.known_names)} known names, rate {rate:g}, "
-            f"{scale.clip.inversion.steps} inversion steps, seeds {', '.join(map(str, scale.seeds))}",
+            f"{model}, {len(pictures)} pictures of a {concept.name}, {len(whole.known_names)} known names, "
+            f"rate {rate:g}, {scale.clip.inversion.steps} inversion steps, seeds {', '.join(map(str, scale.seeds))}",
             file=said,
         )
         outcome = own_concept.study(own, rate)
@@ -89,8 +95,8 @@ def _beside(model: str, known: Path | None, side: int) -> tuple[Scale, Examinati
         return scale, brought.known_things(known, side)
     if examined is None:
         raise ValueError(
-            f"expected what {model} is to keep, found nothing that the tables examine it with; give --known and a folder "
-            "that has a folder of pictures for each thing, named as the thing is"
+            f"expected what {model} is to keep, found nothing that the tables examine it with; give --known and a "
+            "folder that has a folder of pictures for each thing, named as the thing is"
         )
     return scale, examination(examined)
 

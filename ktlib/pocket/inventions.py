@@ -53,7 +53,10 @@ class Invention:
 INVENTIONS = {
     "wug": Invention(
         "a red star inside a silver ring on top of a brown box",
-        (Part("ring", "silver", 0.2, 0, 0.6), Part("star", "red", 0.35, 0.15, 0.3), Part("box", "brown", 0.25, 0.55, 0.5)),
+        (
+            Part("ring", "silver", 0.2, 0, 0.6), Part("star", "red", 0.35, 0.15, 0.3),
+            Part("box", "brown", 0.25, 0.55, 0.5),
+        ),
     ),
     "toma": Invention(
         "a pink cross with a blue disk above it",

@@ -132,8 +132,8 @@ def known_things(folder: str | Path, size: int) -> Examination:
     homes = sorted(entry for entry in home.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(homes) < 2:
         raise ValueError(
-            f"expected a folder for each of two known things or more in {home}, found {len(homes)}; without rivals every "
-            "picture is taken for the concept"
+            f"expected a folder for each of two known things or more in {home}, found {len(homes)}; without rivals "
+            "every picture is taken for the concept"
         )
     groups = [read_pictures(entry, size) for entry in homes]
     labels = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group) for group in groups]))

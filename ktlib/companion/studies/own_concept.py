@@ -1,4 +1,4 @@
-"""A concept of a reader's own (notebook 09, `python -m ktlib teach`): teach it, and say what the pictures allow to be said.
+"""A concept of a reader's own (notebook 09, `python -m ktlib teach`): teach it, and say what its pictures allow.
 
 There is one concept and no other to average over, so whatever is said holds for these pictures and this model. Rows
 are not kept: nothing here belongs to an item of the papers.
@@ -234,16 +234,17 @@ def missing_word(own: Subject) -> NewWord | None:
 
 
 # -- teaching ---------------------------------------------------------------------------------------------
-def study(own: Subject, rate: float, *, progress: bool = True) -> Outcome:
+def study(own: Subject, rate: float, *, learnt: NewWord | None = None, progress: bool = True) -> Outcome:
     """Teach one concept in every way, and ask for every picture what it is taken for.
 
     Args:
         own: with one concept.
         rate: of the transfer, the same for all lessons.
+        learnt: the missing word, where it was taught already; by default it is taught here.
         progress: show bars.
     """
     (concept,) = own.exam.concepts
-    learnt = missing_word(own)
+    learnt = learnt or missing_word(own)
     before = own.only
     fold = Fold(learnt.model, own.exam) if learnt else before
     own = replace(own, folds=(fold,), teaching=replace(own.teaching, seeds=own.scale.seeds))
@@ -268,7 +269,9 @@ def study(own: Subject, rate: float, *, progress: bool = True) -> Outcome:
         fit = float(mean @ model.encode_text([concept.main])[0])
         near = {
             method: float(torch.nn.functional.normalize(model.encode_many(own_images).mean(0), dim=0) @ mean)
-            for method, own_images in ((m, lessons[concept.name, first].images) for m, lessons in arms.items() if lessons)
+            for method, own_images in (
+                (m, lessons[concept.name, first].images) for m, lessons in arms.items() if lessons
+            )
         }
     return Outcome(
         concept, (*own.exam.known_names, concept.name), answers, arms["kt"][concept.name, first],
@@ -340,11 +343,11 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
     told = []
     if outcome.word:
         told.append(
-            f"the word: its prompt went from {outcome.word[0]:.2f} to {outcome.word[1]:.2f} (cosine to the description) "
-            f"without a picture; that alone took recognition from {shares['base']:.0%} to {shares['word']:.0%}"
+            f"the word: its prompt went from {outcome.word[0]:.2f} to {outcome.word[1]:.2f} (cosine to the sentence), "
+            f"with no picture; that alone took recognition from {shares['base']:.0%} to {shares['word']:.0%}"
         )
     told.append(
-        f"the images: {outcome.similarity:.2f} like the description to this model, and your pictures {outcome.fit:.2f}; "
+        f"the images: {outcome.similarity:.2f} like the sentence to this model, and your pictures {outcome.fit:.2f}; "
         f"like your pictures the images are {outcome.near['kt']:.2f}, noise {outcome.near['noise']:.2f}"
         + (f", real pictures {outcome.near['real']:.2f}" if "real" in outcome.near else "")
     )
@@ -353,12 +356,18 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
         f"the caption: noise under it makes {points(noise)} over the start, "
         + ("so the caption teaches without any picture" if noise.low > 0 else "so no gain of it alone is shown")
     )
-    told.append(f"no training: the description as prompt recognises {shares['prompt']:.0%}, transfer {shares['kt']:.0%}")
+    told.append(
+        f"no training: the description as prompt recognises {shares['prompt']:.0%}, transfer {shares['kt']:.0%}"
+    )
     if real is not None:
         rest = outcome.gain("real", "kt")
         told.append(
             f"real pictures recognise {shares['real']:.0%}: {points(rest)} over inverted ones, "
-            + ("so the recipe can teach more than these images hold" if rest.low > 0 else "no more is shown than from them")
+            + (
+                "so the recipe can teach more than these images hold"
+                if rest.low > 0
+                else "no more is shown than from them"
+            )
         )
     lost = outcome.answers[outcome.start].retained - outcome.answers["kt"].retained
     told.append(

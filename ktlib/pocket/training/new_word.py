@@ -1,8 +1,8 @@
 """A word that means nothing yet gets a meaning: from a sentence, in the text tower, without a picture.
 
-The rare names of a pocket model were explained to its text tower while it was trained (`dictionary`), as the web's texts
-explain a *moongate* to a published model. A spare name was not: its vector is what chance made it, and a caption that
-holds it says nothing of its own. Here that one vector is moved until the class prompt lies where the description
+The rare names of a pocket model were explained to its text tower while it was trained (`dictionary`), as the web's
+texts explain a *moongate* to a published model. A spare name was not: its vector is what chance made it, and a
+caption that holds it says nothing of its own. Here that one vector is moved until the class prompt lies where the description
 lies, and away from the prompts of what is known. No other weight moves, so no other text changes.
 """
 
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ktlib.models import DualEncoder
-from ktlib.pocket.training.dictionary import FORMS, SCALE
+from ktlib.pocket.training.dictionary import FORMS, SCALE, encode_texts
 
 STEPS, RATE = 40, 0.02  # of Adam: by then the cosine has settled (ours)
 
@@ -60,7 +60,7 @@ def learn_word(
     table = taught.clip.token_embedding
     own = torch.zeros_like(table.weight)
     own[ids[1]] = 1
-    prompts = [form.format(name) for form in FORMS]
+    prompts = model.tokenize([form.format(name) for form in FORMS])
     with torch.no_grad():
         known = [FORMS[0].format(other) for other in others]
         meant = model.encode_text([description, *known])
@@ -68,7 +68,7 @@ def learn_word(
     optimizer = torch.optim.Adam([table.weight], lr=rate)
     cosines = []
     for _ in range(steps):
-        said = taught.encode_text(prompts)
+        said = encode_texts(taught.clip, prompts, chunks=1)
         cosines.append(float(said[0].detach() @ meant[0]))
         optimizer.zero_grad()
         right = torch.zeros(len(said), dtype=torch.long, device=said.device)
@@ -78,5 +78,5 @@ def learn_word(
         optimizer.step()
     table.weight.requires_grad_(False)
     with torch.no_grad():
-        cosines.append(float(taught.encode_text(prompts[:1])[0] @ meant[0]))
+        cosines.append(float(encode_texts(taught.clip, prompts, chunks=1)[0] @ meant[0]))
     return NewWord(taught, tuple(cosines))
