@@ -51,6 +51,17 @@ def report(_: Arguments) -> None:
     page.main()
 
 
+def teach(arguments: Arguments) -> None:
+    """Teach a model a concept of one's own, and say what the pictures allow to be said."""
+    from ktlib.companion import own  # when chosen
+
+    own.teach(
+        arguments.name, arguments.description, arguments.examine, model=arguments.model, known=arguments.known,
+        lessons=arguments.lessons, weights=arguments.weights, lr=arguments.lr, steps=arguments.steps,
+        as_json=arguments.json,
+    )  # fmt: skip
+
+
 def repeat(arguments: Arguments) -> None:
     """Judge the claims again on rows that are computed with other kernels."""
     from ktlib.companion import rounding  # when chosen
@@ -142,6 +153,28 @@ COMMANDS = {
     "models": Command("list the models that load() takes", models),
     "explain": Command(
         "say where the numbers of a published item come from", explain, [("item", {"help": 'such as "KT Tab. 1"'})]
+    ),
+    "teach": Command(
+        "teach a model a concept of your own from a description, and see whether your pictures are recognised",
+        teach,
+        [
+            ("name", {"help": "of the concept; for a pocket model one of wug, dax, blicket, toma, fep, zorp"}),
+            ("--description", {"required": True, "help": "what it looks like, without its name"}),
+            ("--examine", {"required": True, "type": Path, "metavar": "FOLDER", "help": "pictures of it"}),
+            ("--model", {"default": "pocket/clip-b-0", "help": "as `models` lists them; default: pocket/clip-b-0"}),
+            ("--weights", {"help": "a tag or a file, for an architecture of open_clip"}),
+            (
+                "--known",
+                {"type": Path, "metavar": "FOLDER", "help": "what is to be kept: a folder of pictures a thing"},
+            ),
+            (
+                "--lessons",
+                {"type": Path, "metavar": "FOLDER", "help": "other pictures of it, for the positive control"},
+            ),
+            ("--lr", {"type": float, "help": "learning rate of the transfer"}),
+            ("--steps", {"type": int, "help": "inversion steps, fewer than the recipe's"}),
+            ("--json", {"action": "store_true", "help": "print all that was measured, for a program"}),
+        ],
     ),
     "rounding": Command(
         "repeat verdicts with other kernels and threads, and note them beside the published rows (half an hour)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +35,27 @@ def wilson(hits: int, count: int, confidence: float = 0.95) -> Estimate:
         raise ValueError(f"expected 0 <= hits <= count and count > 0, found {hits} of {count}")
     interval = stats.binomtest(hits, count).proportion_ci(confidence, method="wilson")
     return Estimate(hits / count, float(interval.low), float(interval.high))
+
+
+def square_and_add(one: Estimate, other: Estimate, *, correlation: float = 0.0) -> Estimate:
+    """One proportion minus another, from the interval of each.
+
+    It has a width where all of few trials come out alike, and a bootstrap has none.
+
+    Args:
+        one, other: each with its Wilson interval.
+        correlation: of the two where the same items are tried twice; 0 for different items.
+
+    Source: Newcombe 1998, method 10 of either paper, without the continuity correction of the correlation.
+    """
+
+    def length(a: float, b: float) -> float:
+        return math.sqrt(max(0.0, a * a - 2 * correlation * a * b + b * b))
+
+    value = one.value - other.value
+    low = length(one.value - one.low, other.high - other.value)
+    high = length(one.high - one.value, other.value - other.low)
+    return Estimate(value, value - low, value + high)
 
 
 def paired_bootstrap(

@@ -1,7 +1,7 @@
 """Figures: every function takes rows or pictures and an optional `ax`, draws, and computes nothing new."""
 
 from ktlib.companion.plots.captions import caption_gains, caption_grid, explained
-from ktlib.companion.plots.concepts import against_binding, name_points, paired_gains
+from ktlib.companion.plots.concepts import against_binding, name_points, own_concepts, paired_gains
 from ktlib.companion.plots.curves import (
     along,
     data_against_compute,
@@ -45,6 +45,7 @@ __all__ = [
     "mask_gains",
     "mask_rates",
     "name_points",
+    "own_concepts",
     "paired_gains",
     "picture_grid",
     "predictions",

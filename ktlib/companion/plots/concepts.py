@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox, BboxBase
 
-from ktlib.companion.plots.style import COLOURS, LABELS, WIDE, axes_of, figure_of
+from ktlib.companion.plots.style import COLOURS, LABELS, RED, WIDE, axes_of, errors_of, figure_of, in_percent
 from ktlib.companion.record.differences import Difference
 from ktlib.companion.record.gains import Correlation, Gains, of_concepts
+from ktlib.evaluate.intervals import Estimate
 
 _MODELS = (("o", "full"), ("D", "none"))  # marker and filling of the small model and of the large one
 
@@ -161,3 +162,25 @@ def _shared(one: BboxBase, other: BboxBase) -> float:
     """The area that two boxes have in common."""
     both = Bbox.intersection(one, other)
     return both.width * both.height if both is not None else 0.0
+
+
+def own_concepts(recognised: Mapping[str, Mapping[str, Estimate]], labels: Mapping[str, str]) -> Figure:
+    """A panel a concept, a line an arm: how many pictures are taken for the concept, with intervals over pictures.
+
+    Args:
+        recognised: by concept and arm.
+        labels: of the arms, from above; those that a concept lacks are left free.
+    """
+    order = [arm for arm in labels if any(arm in own for own in recognised.values())]
+    size = (min(WIDE, 1.9 + 1.65 * len(recognised)), 0.6 + 0.22 * len(order))
+    figure, axes = plt.subplots(1, len(recognised), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for ax, (concept, own) in zip(axes[0], recognised.items(), strict=True):
+        for place, arm in enumerate(order):
+            if arm in own:
+                error, colour = errors_of([own[arm]]), COLOURS.get(arm, RED)
+                ax.errorbar([own[arm].value], [place], xerr=error, marker="o", color=colour, ms=3.5, elinewidth=0.8)
+        ax.set(title=concept, xlim=(-0.03, 1.03), yticks=range(len(order)), yticklabels=[labels[arm] for arm in order])
+        ax.set_xlabel("taken for it")
+        in_percent(ax, "x")
+    axes[0, 0].invert_yaxis()
+    return figure

@@ -1,0 +1,378 @@
+"""A concept of a reader's own (notebook 09, `python -m ktlib teach`): teach it, and say what its pictures allow.
+
+There is one concept and no other to average over, so whatever is said holds for these pictures and this model. Rows
+are not kept: nothing here belongs to an item of the papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from ktlib import places
+from ktlib.companion.record.compare import choose_rate
+from ktlib.companion.record.judging import FAILS, HOLDS, MARGIN, NOT_TESTABLE, UNDECIDED, judge, points
+from ktlib.companion.record.rows import committed
+from ktlib.companion.scales import Scale
+from ktlib.companion.studies import bench
+from ktlib.companion.studies.bench import Course, Lesson
+from ktlib.companion.studies.subjects import Fold, Subject
+from ktlib.data.sets import Concept, Examination
+from ktlib.evaluate.intervals import Estimate, over_images, square_and_add, wilson
+from ktlib.evaluate.recognition import recognition
+from ktlib.models import DualEncoder
+from ktlib.pocket.folds import SPARE
+from ktlib.pocket.training.new_word import NewWord, learn_word
+from ktlib.store import remembered
+from ktlib.transfer import named_caption
+
+OURS = "pocket/"  # how the names of models begin whose vocabulary is closed
+FEWEST = 10  # pictures; fewer decide nothing: ours (KT v1, Sec. 4.1 examines ten)
+ENOUGH = 0.9  # who recognises so many before the transfer has nothing left to learn: ours
+RATES = "KT Tab. 1"  # the item whose validation rows a rate is chosen on
+_VERSION = 1  # raise it when the same settings give other answers
+NAMED = {
+    "base": "before", "word": "the word alone", "prompt": "description as prompt", "kt": "inverted images (KT)",
+    "noise": "noise images", "real": "real pictures",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model takes pictures for, once for each seed.
+
+    Attributes:
+        taken: places of names, (seeds, pictures); the concept's is the last.
+        kept: which known pictures are recognised among the known names, (seeds, known pictures).
+        own: the concept's place.
+    """
+
+    taken: np.ndarray
+    kept: np.ndarray
+    own: int
+
+    @property
+    def hits(self) -> np.ndarray:
+        """1 where a picture is taken for the concept, (seeds, pictures)."""
+        return (self.taken == self.own).astype(float)
+
+    @property
+    def recognised(self) -> Estimate:
+        """The share of pictures taken for the concept, mean over the seeds, with Wilson's interval over pictures."""
+        share, count = self.hits.mean(), self.taken.shape[1]
+        interval = wilson(round(share * count), count)
+        return Estimate(float(share), min(interval.low, float(share)), max(interval.high, float(share)))
+
+    @property
+    def retained(self) -> float:
+        """The share of known pictures that is still recognised."""
+        return float(self.kept.mean())
+
+
+def gain(after: Answers, before: Answers) -> Estimate:
+    """How much more often the pictures are recognised, with the wider of two intervals at either end.
+
+    A bootstrap over seeds and pictures sees what goes together and has no width where all come out alike; the
+    difference of two proportions has one always, and knows neither pairs nor seeds.
+
+    Args:
+        after, before: answers to the same pictures; of one seed, or of as many as the other.
+
+    Source: ours.
+    """
+    seeds = max(len(after.hits), len(before.hits))
+    change = np.broadcast_to(after.hits, (seeds, after.hits.shape[1])) - before.hits
+    pair = after.hits.mean(0), before.hits.mean(0)  # over seeds, a picture each
+    together = float(np.corrcoef(*pair)[0, 1]) if min(one.std() for one in pair) > 0 else 0.0
+    drawn = over_images(change)
+    apart = square_and_add(after.recognised, before.recognised, correlation=max(0.0, together))
+    return Estimate(drawn.value, max(-1.0, min(drawn.low, apart.low)), min(1.0, max(drawn.high, apart.high)))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that is known of one concept after it was taught.
+
+    Attributes:
+        concept: that was.
+        names: what a picture can be taken for, the concept last.
+        answers: by arm: `base`, `word` where a word was missing, `prompt`, `kt`, `noise`, and `real` where there
+            are pictures to learn from.
+        lesson: inverted images of the first seed.
+        similarity: of the finished images to the description, mean over seeds.
+        fit: cosine of the mean picture to the description.
+        near: cosine of the mean picture to the mean image of each lesson, in the eyes of the model before.
+        word: the cosine of the class prompt to the description before and after the word was taught; None where
+            no word was missing.
+        rate: of the transfer.
+        budget: the loss of retention that is thought little.
+    """
+
+    concept: Concept
+    names: tuple[str, ...]
+    answers: Mapping[str, Answers]
+    lesson: Lesson
+    similarity: float
+    fit: float
+    near: Mapping[str, float]
+    word: tuple[float, float] | None
+    rate: float
+    budget: float
+
+    @property
+    def count(self) -> int:
+        """How many pictures it is examined with."""
+        return self.answers["base"].taken.shape[1]
+
+    @property
+    def start(self) -> str:
+        """The arm that transfer starts from."""
+        return "word" if "word" in self.answers else "base"
+
+    def gain(self, arm: str, other: str) -> Estimate:
+        """How much more often the pictures are recognised after one arm than after another."""
+        return gain(self.answers[arm], self.answers[other])
+
+    def taken_for(self, arm: str = "base") -> dict[str, int]:
+        """How often pictures are taken for each name after the first seed of an arm, most often first."""
+        places, counts = np.unique(self.answers[arm].taken[0], return_counts=True)
+        found = sorted(zip(counts.tolist(), places.tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
+        return {self.names[place]: count for count, place in found}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What may be said of a concept.
+
+    Attributes:
+        word: `holds`, `does not hold`, `inconclusive` or `not testable here`, of the claim `CLAIM`.
+        said: in a sentence or two, with the intervals.
+        why: what was computed that speaks to why, a sentence each.
+    """
+
+    word: str
+    said: str
+    why: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.word}: {self.said}", *(f"  - {reason}" for reason in self.why)])
+
+
+CLAIM = "images inverted from the description teach the concept, and teach it better than noise under the same caption"
+
+
+# -- before anything is taught ----------------------------------------------------------------------------
+def subject(model: DualEncoder, exam: Examination, scale: Scale, *, cache: Path | None = None) -> Subject:
+    """A model with an examination in one concept, to be taught with the scale's recipe for CLIP, several seeds.
+
+    Args:
+        model: to be taught.
+        exam: with one concept, or with validation concepts to choose a rate on.
+        scale: whose recipe.
+        cache: where inversions and answers are kept; by default `places.cache()`.
+
+    Raises:
+        ValueError: a name or a description of the examination does not suit the model.
+    """
+    for concept in exam.concepts:
+        _check(model, concept, exam)
+    return Subject(model.name, (Fold(model, exam),), scale.clip, scale, cache or places.cache())
+
+
+def _check(model: DualEncoder, concept: Concept, exam: Examination) -> None:
+    """Refuse what the model cannot read, before anything is computed."""
+    if model.name.startswith(OURS):
+        words = getattr(model.tokenizer, "tokenizer", None)
+        unknown = [w for w in concept.name.split() if words and words.unk_token_id in words(w).input_ids]
+        if unknown:
+            raise ValueError(
+                f"expected a name that {model.name} has a token for, found {concept.name!r}; take one of the names "
+                f"that mean nothing yet ({', '.join(SPARE)}), or a published model, which spells any name out"
+            )
+    model.tokenize([concept.main, named_caption(concept.name, concept.main)])
+    model.tokenize([template.replace("{}", concept.name) for template in exam.templates])
+
+
+def choose(name: str, scale: Scale) -> float:
+    """The learning rate of a model: the scale's, or what notebook 01 published for its validation concepts.
+
+    Args:
+        name: of the model, as `ktlib.load` takes it.
+        scale: whose recipe.
+
+    Raises:
+        ValueError: there is neither; the caller has to give one.
+    """
+    if scale.clip.rate is not None:
+        return scale.clip.rate
+    family = next((family for family, folds in scale.clip.models.items() if name in folds), name)
+    try:
+        return choose_rate(committed(scale.name, RATES), family, scale.budget)
+    except ValueError as error:
+        raise ValueError(f"expected a learning rate for {name}, found none; give one ({error})") from error
+
+
+def missing_word(own: Subject) -> NewWord | None:
+    """The model after its text tower has learnt the concept's name from the description; None where it has one.
+
+    Only the spare names of the pocket models are missing: they have a token, and no caption ever held it. A rare
+    name was explained to the text tower while it was trained, and a published model spells every name.
+
+    Args:
+        own: with one concept.
+    """
+    model, exam = own.only.dual, own.exam
+    (concept,) = exam.concepts
+    if not (model.name.startswith(OURS) and concept.name in SPARE):
+        return None
+    return learn_word(model, concept.name, concept.main, others=exam.known_names)
+
+
+# -- teaching ---------------------------------------------------------------------------------------------
+def study(own: Subject, rate: float, *, learnt: NewWord | None = None, progress: bool = True) -> Outcome:
+    """Teach one concept in every way, and ask for every picture what it is taken for.
+
+    Args:
+        own: with one concept.
+        rate: of the transfer, the same for all lessons.
+        learnt: the missing word, where it was taught already; by default it is taught here.
+        progress: show bars.
+    """
+    (concept,) = own.exam.concepts
+    learnt = learnt or missing_word(own)
+    before = own.only
+    fold = Fold(learnt.model, own.exam) if learnt else before
+    own = replace(own, folds=(fold,), teaching=replace(own.teaching, seeds=own.scale.seeds))
+    answers = {"base": _asked(own, before, concept)}
+    if learnt:
+        answers["word"] = _asked(own, fold, concept)
+    caption = named_caption(concept.name, concept.main)
+    answers["prompt"] = _asked(own, fold, concept, prompts=[caption])
+    arms = {method: bench.lessons(own, [concept], method, progress=progress) for method in ("kt", "noise", "real")}
+    recipe = replace(own.teaching.transfer, lr=rate)
+    jobs = [(method, seed) for method, lessons in arms.items() for _, seed in sorted(lessons)]
+    found: dict[str, list[Answers]] = {}
+    for method, seed in tqdm(jobs, desc=f"teaching {concept.name}", disable=not progress):
+        course = Course(arms[method][concept.name, seed], caption, (), seed, recipe)
+        found.setdefault(method, []).append(_asked(own, fold, concept, course=course))
+    answers |= {method: _together(each) for method, each in found.items()}
+    first = own.teaching.seeds[0]
+    finals = [lesson.inversion.final.mean() for lesson in arms["kt"].values() if lesson.inversion]
+    model, shown = fold.dual, own.exam.pictures(concept.name)
+    with torch.no_grad():
+        mean = torch.nn.functional.normalize(model.encode_many(shown).mean(0), dim=0)
+        fit = float(mean @ model.encode_text([concept.main])[0])
+        near = {
+            method: float(torch.nn.functional.normalize(model.encode_many(own_images).mean(0), dim=0) @ mean)
+            for method, own_images in (
+                (m, lessons[concept.name, first].images) for m, lessons in arms.items() if lessons
+            )
+        }
+    return Outcome(
+        concept, (*own.exam.known_names, concept.name), answers, arms["kt"][concept.name, first],
+        float(torch.stack(finals).mean()), fit, near, (learnt.cosines[0], learnt.cosines[-1]) if learnt else None,
+        rate, own.scale.budget,
+    )  # fmt: skip
+
+
+def _asked(
+    own: Subject, fold: Fold, concept: Concept, *, course: Course | None = None, prompts: list[str] | None = None
+) -> Answers:
+    exam = fold.exam
+    path = own.file("answers", "own concept", _VERSION, fold, concept.name, prompts, course)
+
+    def compute() -> dict[str, list[int]]:
+        result = recognition(
+            course(fold.model) if course else fold.model, concept.name, exam.pictures(concept.name), exam.known,
+            exam.known_names, templates=exam.templates, concept_prompts=prompts, too_long="cut",
+        )  # fmt: skip
+        return {"taken": result.mistaken.tolist(), "kept": result.retained.int().tolist()}
+
+    said = remembered(path, compute)
+    return Answers(np.array([said["taken"]]), np.array([said["kept"]]), len(exam.known_names))
+
+
+def _together(seeds: list[Answers]) -> Answers:
+    return Answers(np.concatenate([a.taken for a in seeds]), np.concatenate([a.kept for a in seeds]), seeds[0].own)
+
+
+# -- what may be said -------------------------------------------------------------------------------------
+def finding(outcome: Outcome) -> Finding:
+    """A verdict on `CLAIM` for one concept, and why.
+
+    It holds when the pictures are recognised more often than before and than after noise, both intervals above 0;
+    it does not hold when either lies below what is worth claiming (`judging.MARGIN`). Fewer than `FEWEST` pictures
+    decide nothing, nor does a concept that was recognised before; where real pictures do not teach, the
+    recipe cannot be tested here.
+    """
+    over, against = outcome.gain("kt", outcome.start), outcome.gain("kt", "noise")
+    real = outcome.gain("real", outcome.start) if "real" in outcome.answers else None
+    said = f"transfer minus {NAMED[outcome.start]} {points(over)}, minus noise {points(against)}"
+    said += f" ({outcome.count} pictures, {len(outcome.answers['kt'].taken)} seeds)"
+    started = outcome.answers[outcome.start].recognised.value
+    judged = [judge(over, MARGIN), judge(against, MARGIN)]
+    if outcome.count < FEWEST:
+        word, said = UNDECIDED, f"{outcome.count} pictures are too few to decide, {FEWEST} would be the least; {said}"
+    elif started >= ENOUGH:
+        word, said = UNDECIDED, f"{started:.0%} are recognised before the transfer, little is left to learn; {said}"
+    elif real is not None and real.low <= 0:
+        word, said = NOT_TESTABLE, f"not even real pictures teach it: {points(real)} over the start; {said}"
+    else:
+        word = FAILS if FAILS in judged else HOLDS if judged == [HOLDS, HOLDS] else UNDECIDED
+        if word is FAILS:
+            said += f"; {_broke(outcome, FAILS in judged[:1])}"
+    return Finding(word, said, tuple(_reasons(outcome, real)))
+
+
+def _broke(outcome: Outcome, at_the_start: bool) -> str:
+    """Where a concept that does not hold fails."""
+    shares = {arm: f"{answers.recognised.value:.0%}" for arm, answers in outcome.answers.items()}
+    if at_the_start:
+        return f"the transfer adds nothing worth claiming to {shares[outcome.start]} ({NAMED[outcome.start]})"
+    return f"noise under the same caption reaches {shares['noise']} and the images {shares['kt']}: they earn no credit"
+
+
+def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
+    """Sentences that are true whatever came out: each says a number, and what it is to be compared with."""
+    shares = {arm: answers.recognised.value for arm, answers in outcome.answers.items()}
+    told = []
+    if outcome.word:
+        told.append(
+            f"the word: its prompt went from {outcome.word[0]:.2f} to {outcome.word[1]:.2f} (cosine to the sentence), "
+            f"with no picture; that alone took recognition from {shares['base']:.0%} to {shares['word']:.0%}"
+        )
+    told.append(
+        f"the images: {outcome.similarity:.2f} like the sentence to this model, and your pictures {outcome.fit:.2f}; "
+        f"like your pictures the images are {outcome.near['kt']:.2f}, noise {outcome.near['noise']:.2f}"
+        + (f", real pictures {outcome.near['real']:.2f}" if "real" in outcome.near else "")
+    )
+    noise = outcome.gain("noise", outcome.start)
+    told.append(
+        f"the caption: noise under it makes {points(noise)} over the start, "
+        + ("so the caption teaches without any picture" if noise.low > 0 else "so no gain of it alone is shown")
+    )
+    told.append(
+        f"no training: the description as prompt recognises {shares['prompt']:.0%}, transfer {shares['kt']:.0%}"
+    )
+    if real is not None:
+        rest = outcome.gain("real", "kt")
+        told.append(
+            f"real pictures recognise {shares['real']:.0%}: {points(rest)} over inverted ones, "
+            + (
+                "so the recipe can teach more than these images hold"
+                if rest.low > 0
+                else "no more is shown than from them"
+            )
+        )
+    lost = outcome.answers[outcome.start].retained - outcome.answers["kt"].retained
+    told.append(
+        f"the cost: {points(-lost)} of what was known, "
+        + ("more" if lost > outcome.budget else "no more")
+        + f" than the {100 * outcome.budget:g} points that are allowed elsewhere"
+    )
+    return told
