@@ -61,6 +61,7 @@ def test_every_command_is_in_the_help_of_its_group(capsys):
 
 def test_every_command_takes_its_own_arguments():
     given = {"explain": ["KT Tab. 1"], "compare": ["a", "b"], "pocket train": ["clip-b"]}
+    given["teach"] = ["wug", "--description", "a red star", "--examine", "here"]
     for name, command in COMMANDS.items():
         arguments = parser().parse_args([*name.split(), *given.get(name, [])])
         assert arguments.command is command

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ktlib.evaluate.intervals import between, over_concepts, over_images, over_items, paired_bootstrap, wilson
+from ktlib.evaluate.intervals import (
+    between,
+    over_concepts,
+    over_images,
+    over_items,
+    paired_bootstrap,
+    square_and_add,
+    wilson,
+)
 
 
 def test_wilson_by_hand():
@@ -166,3 +174,16 @@ def test_over_images_refuses_what_is_no_table(values):
 def test_over_images_refuses_units_of_other_images():
     with pytest.raises(ValueError, match="a unit an image"):
         over_images([[1.0, 2.0]], units=[0])
+
+
+def test_two_proportions_are_apart_as_newcombe_prints_it():
+    """Newcombe 1998, Table II, example (a): 56 of 70 minus 48 of 80."""
+    found = square_and_add(wilson(56, 70), wilson(48, 80))
+    assert found == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_pairs_that_go_together_are_told_apart_more_sharply():
+    one, other = wilson(30, 40), wilson(20, 40)
+    loose, tight = square_and_add(one, other), square_and_add(one, other, correlation=0.6)
+    assert loose.low < tight.low < tight.value == loose.value < tight.high < loose.high
+    assert square_and_add(one, one, correlation=0.0).high > 0.1

@@ -164,12 +164,15 @@ def _shared(one: BboxBase, other: BboxBase) -> float:
     return both.width * both.height if both is not None else 0.0
 
 
-def own_concepts(recognised: Mapping[str, Mapping[str, Estimate]], labels: Mapping[str, str]) -> Figure:
+def own_concepts(
+    recognised: Mapping[str, Mapping[str, Estimate]], labels: Mapping[str, str], counts: Mapping[str, int]
+) -> Figure:
     """A panel a concept, a line an arm: how many pictures are taken for the concept, with intervals over pictures.
 
     Args:
         recognised: by concept and arm.
         labels: of the arms, from above; those that a concept lacks are left free.
+        counts: of pictures, by concept.
     """
     order = [arm for arm in labels if any(arm in own for own in recognised.values())]
     size = (min(WIDE, 1.9 + 1.65 * len(recognised)), 0.6 + 0.22 * len(order))
@@ -179,7 +182,12 @@ def own_concepts(recognised: Mapping[str, Mapping[str, Estimate]], labels: Mappi
             if arm in own:
                 error, colour = errors_of([own[arm]]), COLOURS.get(arm, RED)
                 ax.errorbar([own[arm].value], [place], xerr=error, marker="o", color=colour, ms=3.5, elinewidth=0.8)
-        ax.set(title=concept, xlim=(-0.03, 1.03), yticks=range(len(order)), yticklabels=[labels[arm] for arm in order])
+        ax.set(
+            title=f"{concept}, n = {counts[concept]}",
+            xlim=(-0.03, 1.03),
+            yticks=range(len(order)),
+            yticklabels=[labels[arm] for arm in order],
+        )
         ax.set_xlabel("taken for it")
         in_percent(ax, "x")
     axes[0, 0].invert_yaxis()

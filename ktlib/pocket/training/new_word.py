@@ -2,8 +2,8 @@
 
 The rare names of a pocket model were explained to its text tower while it was trained (`dictionary`), as the web's
 texts explain a *moongate* to a published model. A spare name was not: its vector is what chance made it, and a
-caption that holds it says nothing of its own. Here that one vector is moved until the class prompt lies where the description
-lies, and away from the prompts of what is known. No other weight moves, so no other text changes.
+caption that holds it says nothing of its own. Here that one vector is moved until the class prompt lies where the
+description lies, and away from the prompts of what is known. No other weight moves, so no other text changes.
 """
 
 from __future__ import annotations

@@ -49,3 +49,16 @@ def test_names_of_close_points_do_not_cover_each_other():
     plots.name_points(ax, {"moongate": (0.5, 0.5), "gyroscope": (0.52, 0.51)})
     one, other = (text.get_window_extent() for text in ax.texts)
     assert not one.overlaps(other)
+
+
+def test_own_concepts_have_a_panel_each_and_say_how_many_pictures():
+    sure = Estimate(0.5, 0.4, 0.6)
+    recognised = {"wug": {"base": sure, "kt": Estimate(0.9, 0.8, 0.95)}, "mine": {"base": sure, "word": sure}}
+    labels = {"base": "before", "word": "the word", "prompt": "not asked", "kt": "after"}
+    figure = plots.own_concepts(recognised, labels, {"wug": 40, "mine": 5})
+    first, second = figure.axes
+    assert [first.get_title("left"), second.get_title("left")] == ["wug, n = 40", "mine, n = 5"]
+    assert [t.get_text() for t in first.get_yticklabels()] == ["before", "the word", "after"]
+    dots = [line for line in first.lines if line.get_marker() == "o"]
+    assert [(*d.get_xdata(), *d.get_ydata()) for d in dots] == [(0.5, 0), (0.9, 2)]
+    assert first.get_ylim()[0] > first.get_ylim()[1], "the first arm stands above"
