@@ -53,13 +53,14 @@ REHEARSAL = Scale(
         models=each("fixtures films", "random/medclip"),
         inversion=INVERSION,
         transfer=TransferSettings(),
-        rates=(1e-5, 2e-4),
+        rates=(2e-4,),
         rate=2e-4,
         images_per_concept=2,
         seeds=(0,),
     ),
     scans=Teaching(
-        models=each("fixtures slices", "random/ViT-B-16"),
+        # ViT-B-32 in place of BiomedCLIP's ViT-B-16, which takes four times as long; SAM has its published size
+        models=each("fixtures slices", "random/ViT-B-32"),
         inversion=INVERSION,
         transfer=TransferSettings(),
         rates=(2e-5,),
