@@ -41,6 +41,7 @@ from ktlib.models.protocols import Inner, Invertible
 _VERSION = 2  # raise it when the same settings give other images: stored inversions are then redone
 _CHECKPOINT_SECONDS = 30.0
 Job = tuple[str, int]  # a description and a seed
+Batch = tuple[list[Job], Tensor, Path | None]  # with targets and where to keep a checkpoint
 Mapped = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[tuple[int, Any]]]
 
 
@@ -266,15 +267,12 @@ def invert(
     done = [None if path is None else files.load_tensors(path) for path in paths]
     waiting = [i for i, result in enumerate(done) if result is None]
     began, at_once = time.monotonic(), max(1, batch_limit // images_per_concept)
-    batches, work = [], []
-    for first in range(0, len(waiting), at_once):
-        batch = waiting[first : first + at_once]
+    batches = [waiting[first : first + at_once] for first in range(0, len(waiting), at_once)]
+    work: list[Batch] = []
+    for batch in batches:
         jobs = [(descriptions[i], seeds[i]) for i in batch]
-        checkpoint = None
-        if store is not None:
-            checkpoint = store / f"running-{files.key(_VERSION, own, jobs, images_per_concept, settings)}.safetensors"
-        batches.append(batch)
-        work.append((jobs, targets[batch], checkpoint))
+        digest = files.key(_VERSION, own, jobs, images_per_concept, settings)
+        work.append((jobs, targets[batch], None if store is None else store / f"running-{digest}.safetensors"))
     optimise = partial(_fitting, model, images_per_concept, settings, progress and mapped is None)
     for number, results in mapped(optimise, work) if mapped else enumerate(map(optimise, work)):
         for i, result in zip(batches[number], results, strict=True):
@@ -302,11 +300,7 @@ def generator(description: str, seed: int) -> torch.Generator:
 
 
 def _fitting(
-    model: Invertible,
-    count: int,
-    settings: InversionSettings,
-    progress: bool,
-    work: tuple[list[Job], Tensor, Path | None],
+    model: Invertible, count: int, settings: InversionSettings, progress: bool, work: Batch
 ) -> list[dict[str, Tensor]]:
     """Run the jobs of a batch, fewer side by side when memory runs out; only the whole batch leaves a checkpoint."""
     jobs, targets, checkpoint = work

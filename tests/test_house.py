@@ -44,7 +44,7 @@ FREE = {
     "ktlib.store",
     "ktlib.bounds",
     "ktlib.memory",
-}  # four that everybody of the ground floor may use
+}  # everybody of the ground floor may
 # Some rooms may look at less than all that lies below them.
 ONLY = {
     "ktlib.pocket": ("ktlib.pocket", "ktlib.data.sets", "ktlib.store", "ktlib.places"),

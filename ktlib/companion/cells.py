@@ -11,13 +11,13 @@ thread each, for a model is not to be taught by two at once. A worker that dies 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import io
 import os
 import pickle
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +28,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ktlib import memory
+from ktlib.data.sets import Examination, Gallery, LabelledImages, MaskedImages
 from ktlib.places import ROOT
 from ktlib.store import key, recall, remembered
 
@@ -87,7 +88,7 @@ def _computed(cell: Cell) -> dict[str, Any]:
 
 
 def done(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """Numbers of items and what a function makes of them, as they are done: in this process or on the cluster's workers.
+    """Numbers of items and what a function makes of them, as they are done: in this process or on a cluster.
 
     Args:
         function: of a module, or a `functools.partial` of one.
@@ -103,26 +104,39 @@ def done(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple
         yield from _Cluster.at(address()).done(function, items)
 
 
-def check(where: str) -> str:
-    """Try a scheduler and its workers, and let go of them again.
+def use(where: str | None = None) -> str:
+    """Try a scheduler and its workers, and name it to this process and to all that it starts.
 
     Args:
-        where: the scheduler's address.
+        where: the scheduler's address; by default what `KTLIB_DASK` says.
 
     Returns:
-        A sentence on what is there.
+        A sentence on what is there; empty where no address is given.
 
     Raises:
         ValueError: as `done`.
     """
-    cluster = _Cluster.open(where)
+    if where:
+        os.environ[ADDRESS] = where
+    if not address():
+        return ""
+    cluster = _Cluster.open(address())
     try:
-        return f"{cluster.workers()} Dask worker(s) at {where}"
+        return f"{cluster.workers()} Dask worker(s) at {address()}"
     finally:
         cluster.client.close()
 
 
 # -- the cluster --------------------------------------------------------------------------------------
+@dataclass
+class _Sent:
+    """Something large that workers hold, kept alive here so that its `id` is its own; its name there, its bytes."""
+
+    thing: object
+    name: str
+    there: Any = None  # a future of `distributed`; None before it is sent, and once it may be lost
+
+
 @dataclass
 class _Cluster:
     """A connection to a scheduler, and what was sent to its workers for good.
@@ -130,12 +144,12 @@ class _Cluster:
     Attributes:
         client: of `distributed`.
         where: the scheduler's address.
-        sent: models and pictures by their `id`, kept alive here so that an `id` is theirs, with where they went.
+        sent: models and sets of pictures, by their `id`.
     """
 
     client: Any
     where: str
-    sent: dict[int, tuple[object, Any]] = field(default_factory=dict)
+    sent: dict[int, _Sent] = field(default_factory=dict)
 
     @classmethod
     def open(cls, where: str) -> _Cluster:
@@ -147,7 +161,7 @@ class _Cluster:
                 "installed; pip install 'dask[distributed]'"
             ) from error
         try:
-            client = Client(where, timeout=PATIENCE, set_as_default=False)
+            client = Client(where, timeout=PATIENCE)
         except (OSError, ValueError, TypeError) as error:
             raise ValueError(
                 f"expected a Dask scheduler at {where!r} (--dask or {ADDRESS}), found none ({error}); start one with "
@@ -168,6 +182,14 @@ class _Cluster:
         if kept is None or kept.client.status != "running":
             _open[where] = kept = cls.open(where)
         return kept
+
+    @property
+    def deadly(self) -> str:
+        """What is said of a cell that no worker survives."""
+        return (
+            f"expected a result from the Dask workers at {self.where}, found that each worker that was given one cell "
+            "died: look at their logs (out of memory?); what was done is kept, so run the same command again"
+        )
 
     def workers(self) -> int:
         return len(self.client.nthreads())
@@ -213,9 +235,11 @@ class _Cluster:
                 for future in [one for one in running if one.status != "pending"]:
                     number = running.pop(future)
                     if future.status in ("cancelled", "lost"):  # its worker died with what it was to compute from
-                        self.sent.clear()
-                        if (tries := [*tries[:number], tries[number] + 1, *tries[number + 1 :]])[number] >= AGAIN:
-                            raise KilledWorker(f"cell {number}", None, 0)
+                        for one in self.sent.values():
+                            one.there = None
+                        tries[number] += 1
+                        if tries[number] >= AGAIN:
+                            raise RuntimeError(self.deadly)
                         queue.append(number)
                         continue
                     result, halved = future.result()
@@ -223,10 +247,7 @@ class _Cluster:
                     left -= 1
                     yield number, result
         except KilledWorker as error:
-            raise RuntimeError(
-                f"expected a result from the Dask workers at {self.where}, found that each worker that was given one "
-                "cell died: look at their logs (out of memory?); what was done is kept, so run the same command again"
-            ) from error
+            raise RuntimeError(self.deadly) from error
         except (OSError, RuntimeError, CancelledError) as error:
             if self.client.status == "running":
                 raise  # of the cell itself
@@ -241,10 +262,13 @@ class _Cluster:
     def _send(self, function: Callable[[Any], Any], item: Any) -> Any:
         blob, shared = _packed((function, item))
         for thing in shared:
-            if id(thing) not in self.sent or self.sent[id(thing)][1].status in ("cancelled", "lost"):
-                self.sent[id(thing)] = thing, self.client.scatter(thing, hash=False)
-        names = [id(thing) for thing in shared]
-        futures = [self.sent[name][1] for name in names]
+            if id(thing) not in self.sent:
+                self.sent[id(thing)] = _Sent(thing, uuid.uuid4().hex)
+            one = self.sent[id(thing)]
+            if one.there is None or one.there.status in ("cancelled", "lost"):
+                one.there = self.client.scatter(_packed(thing, apart=False)[0], hash=False)
+        names = {id(thing): self.sent[id(thing)].name for thing in shared}
+        futures = [self.sent[number].there for number in names]
         here = _self() | {"threads": str(torch.get_num_threads())}
         return self.client.submit(_work, here, blob, names, *futures, pure=False, retries=0)
 
@@ -253,13 +277,18 @@ _open: dict[str, _Cluster] = {}  # by address: one connection a process
 
 
 # -- on a worker --------------------------------------------------------------------------------------
-def _work(expected: dict[str, str], blob: bytes, names: list[int], *shared: object) -> tuple[Any, dict[str, int]]:
+def _work(
+    expected: dict[str, str], blob: bytes, names: Mapping[int, str], *shared: bytes
+) -> tuple[Any, dict[str, int]]:
     """Compute what was sent, with as many threads as at home: other sums are rounded otherwise."""
     os.environ.pop(ADDRESS, None)  # a worker has no workers
     _compare(_self(), {name: value for name, value in expected.items() if name != "threads"}, platform.node())
     torch.set_num_threads(int(expected["threads"]))
     memory.HALVED.clear()
-    function, item = _unpacked(blob, dict(zip(names, shared, strict=True)))
+    for name, one in zip(names.values(), shared, strict=True):
+        if name not in _held:
+            _held[name] = _unpacked(one, {})
+    function, item = _unpacked(blob, {number: _held[name] for number, name in names.items()})
     return function(item), dict(memory.HALVED)
 
 
@@ -282,36 +311,52 @@ def _compare(found: dict[str, str], expected: dict[str, str], name: str) -> None
     if other := [f"{what} {found.get(what)} in place of {value}" for what, value in expected.items()
                  if found.get(what) != value]:  # fmt: skip
         raise ValueError(
-            f"expected Dask workers like this process, found {name} with {'; '.join(other)}; give it the same checkout, "
-            "environment and kind of device, and start it again"
+            f"expected Dask workers like this process, found {name} with {'; '.join(other)}; give it the same "
+            "checkout, environment and kind of device, and start it again"
         )
 
 
 # -- what travels ---------------------------------------------------------------------------------------
-def _packed(task: object) -> tuple[bytes, list[object]]:
-    """Bytes of a task without its models and sets of pictures, which are large and shared by many; and these."""
+_held: dict[str, object] = {}  # on a worker: models and sets of pictures that came once, by their names
+
+
+def _packed(task: object, *, apart: bool = True) -> tuple[bytes, list[object]]:
+    """Bytes of a task without its models and sets of pictures, which are large and shared by many; and these.
+
+    Args:
+        task: a function and what it is given.
+        apart: leave the large things out; else they are in the bytes.
+    """
     import cloudpickle  # comes with dask
 
     shared: dict[int, object] = {}
 
     class Packer(cloudpickle.Pickler):
         def persistent_id(self, thing: object) -> int | None:
-            if isinstance(thing, nn.Module) or (_told(thing) and not isinstance(thing, type)):
+            if apart and isinstance(thing, nn.Module | Examination | Gallery | MaskedImages | LabelledImages):
                 shared[id(thing)] = thing
                 return id(thing)
             return None
+
+        def reducer_override(self, thing: Any) -> Any:
+            if isinstance(thing, _CACHED) and "<locals>" in getattr(thing, "__qualname__", "<locals>"):
+                return _cached, (thing.__wrapped__, thing.cache_parameters()["maxsize"])
+            return super().reducer_override(thing)
 
     buffer = io.BytesIO()
     Packer(buffer, protocol=5).dump(task)
     return buffer.getvalue(), list(shared.values())
 
 
-def _told(thing: object) -> bool:
-    """Whether it is one of the sets of `data.sets`, which carry a digest of their content."""
-    return dataclasses.is_dataclass(thing) and isinstance(getattr(thing, "digest", None), str)
+_CACHED = type(functools.lru_cache(len))
 
 
-def _unpacked(blob: bytes, shared: dict[int, object]) -> Any:
+def _cached(function: Callable[..., Any], most: int | None) -> Callable[..., Any]:
+    """A function that remembers, empty: nothing pickles one that was made inside another."""
+    return functools.lru_cache(most)(function)
+
+
+def _unpacked(blob: bytes, shared: Mapping[int, object]) -> Any:
     class Unpacker(pickle.Unpickler):
         def persistent_load(self, name: Any) -> object:
             return shared[name]
