@@ -18,6 +18,7 @@ from scipy import stats
 from torch import Tensor
 
 from ktlib.companion.cells import Cell, address, done, each
+from ktlib.companion.record import baselines
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.subjects import Fold, Subject, row, subject
 from ktlib.data.sets import Concept, Examination
@@ -217,8 +218,14 @@ def lessons(subject: Subject, concepts: Sequence[Concept], method: str, *, progr
 
 # -- what becomes of them -------------------------------------------------------------------------------
 def base(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
-    """What the model scores before anything is done to it."""
-    return _scored(subject, item, "base", [_Trial(c) for c in concepts])
+    """What the model scores before anything is done to it.
+
+    Raises:
+        ValueError: at paper scale, it is not what is published (`baselines.check`).
+    """
+    rows = _scored(subject, item, "base", [_Trial(c) for c in concepts])
+    baselines.check(rows)
+    return rows
 
 
 def prompted(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:

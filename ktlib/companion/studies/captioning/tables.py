@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from ktlib.companion import sources
 from ktlib.companion.cells import Cell as Job
 from ktlib.companion.cells import each
-from ktlib.companion.record import published
+from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
@@ -151,9 +151,17 @@ def captions(
     subject: Subject, split: str, courses: Mapping[int, Course], cell: Cell, *, progress: bool = True
 ) -> dict[int, Said]:
     """What the model says after each course of a cell, by seed."""
+    _first(subject, progress=progress)
     taught = [at(course, cell) for course in courses.values()]
     said = _captions(subject, split, taught, desc=f"captions, {split}" if progress else "")
     return dict(zip(courses, said, strict=True))
+
+
+def _first(subject: Subject, *, progress: bool) -> None:
+    """At paper scale, nothing is taught before the untouched model captions as published."""
+    if subject.scale.name == baselines.SCALE:
+        said = caption(subject, "test", metrics=("cider",), progress=progress)
+        baselines.check(measured(subject, TABLE_6, "base", [said]))
 
 
 # -- the choice of rate and passes ----------------------------------------------------------------------
@@ -165,6 +173,7 @@ def cells(subject: Subject) -> list[Cell]:
 def tried(subject: Subject, course: Course, *, progress: bool = True) -> dict[Cell, Said]:
     """What the model says of validation images after a course, for each cell; nothing where there is one cell alone."""
     several = cells(subject) if len(cells(subject)) > 1 else []
+    _first(subject, progress=progress)
     taught = [at(course, cell) for cell in several]
     said = _captions(subject, "validation", taught, metrics=QUICK, desc="validation" if progress else "")
     return dict(zip(several, said, strict=True))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ktlib.companion.cells import Cell, each
+from ktlib.companion.record import baselines
 from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies import bench
@@ -197,6 +198,9 @@ def settle(
         Namings of every trial at that rate, and rows of the validation films at the others, which the first
         pretrainings have tried (`Films.chosen_on`).
     """
+    if subject.scale.name == baselines.SCALE:  # nothing is taught before the untouched model names films as published
+        before = {one.number: name_films(subject, one) for one in trials(subject)[:1]}
+        baselines.check(measured(subject, "base", before))
     tried: dict[float, dict[int, Named]] = {}
     if subject.teaching.rate is None:
         some = subject.scale.films.chosen_on

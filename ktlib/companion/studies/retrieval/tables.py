@@ -15,7 +15,7 @@ import torch
 
 from ktlib.companion import sources
 from ktlib.companion.cells import Cell, each
-from ktlib.companion.record import published
+from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.bench import Course, Lesson, Subject, dream, row
@@ -164,6 +164,8 @@ def searches(
         cells: learning rates and batches.
         progress: show a bar.
     """
+    if subject.scale.name == baselines.SCALE:
+        baselines.check(recalls(subject, "KT Tab. 5", "base", [search(subject, "test", progress=progress)]))
     jobs = [(rate, batch, seed) for rate, batch in cells for seed in courses]
     taught = [replace(courses[s], recipe=replace(courses[s].recipe, lr=rate, batch=batch)) for rate, batch, s in jobs]
     desc = f"retrieval, {split}" if progress else ""

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ktlib.companion.cells import Cell, address, each
+from ktlib.companion.record import baselines
 from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
@@ -142,7 +143,10 @@ def untouched(own: Instrument, split: str, settings: Mapping[str, SaliencySettin
         split: `validation` or `test`.
         settings: of the maps, by the lesion's name.
     """
-    return {one.name: look(own, one, split, [None], settings[one.name])[0] for one in own.lesions}
+    found = {one.name: look(own, one, split, [None], settings[one.name])[0] for one in own.lesions}
+    if own.subject.scale.name == baselines.SCALE and split == "test":
+        baselines.check(measured(own, "KT Tab. 4", "base", found.values()))
+    return found
 
 
 def _alone(
