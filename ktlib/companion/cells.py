@@ -33,7 +33,8 @@ from ktlib.places import ROOT
 from ktlib.store import key, recall, remembered
 
 ADDRESS = "KTLIB_DASK"
-PATIENCE = 30.0  # seconds until a scheduler or a first worker must have answered
+# Seconds until a scheduler or a first worker must have answered; a queue may take longer to start one.
+PATIENCE = float(os.environ.get("KTLIB_DASK_PATIENCE") or 30)
 AHEAD = 2  # cells that wait at each worker, so that none is idle
 AGAIN = 5  # times that a cell is sent before somebody must look why it never comes back
 _MATTERS = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "numpy", "distributed")
