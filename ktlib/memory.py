@@ -13,7 +13,8 @@ import torch
 
 from ktlib.bounds import COUNT
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 HALVED: dict[str, int] = {}  # what was halved in this process, and how many are left in a batch
 

@@ -221,7 +221,8 @@ class _Cluster:
     def done(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         from distributed import CancelledError, KilledWorker, wait  # as above
 
-        queue, running, tries, left = list(range(len(items)))[::-1], {}, [0] * len(items), len(items)
+        queue, tries, left = list(range(len(items)))[::-1], [0] * len(items), len(items)
+        running: dict[Any, int] = {}
         try:
             while queue or running:
                 while queue and len(running) < AHEAD * max(1, self.workers()):

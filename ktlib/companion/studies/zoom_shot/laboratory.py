@@ -210,11 +210,11 @@ def clip_itself(lab: Laboratory) -> Answers:
     for name in lab.examined:
         found = named(lab.features[lab.clip, name], lab.texts[name]) == lab.labels[name]
         hits |= {(IMAGES, name): found[None]}
-    found = Answers(lab.clip, hits, ("clip",), alike=True)
+    own = Answers(lab.clip, hits, ("clip",), alike=True)
     for gate in baselines.BASELINES if lab.scale.name == baselines.SCALE else ():
         if gate.item == "ZS Tab. 1" and gate.subject in lab.sets.tests:
-            baselines.meet(gate, found.accuracy([gate.subject]))
-    return found
+            baselines.meet(gate, own.accuracy([gate.subject]))
+    return own
 
 
 def probe(lab: Laboratory, encoder: str, *, ridge: float = 1e-3) -> Answers:
