@@ -5,7 +5,7 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [--seed N]
-                    [--kernels NAME] [--threads N] [--html] [--record]
+                    [--kernels NAME] [--threads N] [--dask ADDRESS] [--html] [--record]
 
   --scale   pocket (default): tiny models on drawn data, offline, 2 CPU cores
             rehearsal: the published architectures with random weights on generated files, offline
@@ -16,6 +16,8 @@ Usage: ./run_all.sh [--scale pocket|rehearsal|paper] [--only NN]... [--force] [-
   --kernels avx2 (default at pocket scale, with two threads, so that another processor gives the same bits),
             compatible, or native (default elsewhere): whatever this processor offers; KT_KERNELS=NAME does the same
   --threads how many; 2 with pinned kernels, else as torch chooses
+  --dask    the address of a Dask scheduler whose workers do the computing (scripts/slurm.sh starts one on
+            SLURM); KTLIB_DASK=ADDRESS does the same
   --html    make pages of the executed notebooks afterwards, to be read offline
   --record  for maintainers: after a whole, good run put its results in the place of the committed ones
 

@@ -17,10 +17,12 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,11 +34,15 @@ from ktlib import store as files
 from ktlib.augment import UNIFORMS, affine_views
 from ktlib.bounds import COUNT, FINITE, INDEX, LIMIT, NOT_NEGATIVE, POSITIVE, SHARE, check, check_seed
 from ktlib.losses import total_variation
+from ktlib.memory import halving
 from ktlib.models.checkpoints import fingerprint
 from ktlib.models.protocols import Inner, Invertible
 
 _VERSION = 2  # raise it when the same settings give other images: stored inversions are then redone
 _CHECKPOINT_SECONDS = 30.0
+Job = tuple[str, int]  # a description and a seed
+Batch = tuple[list[Job], Tensor, Path | None]  # with targets and where to keep a checkpoint
+Mapped = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[tuple[int, Any]]]
 
 
 @dataclass(frozen=True)
@@ -213,6 +219,7 @@ def invert(
     settings: InversionSettings | None = None,
     store: Path | None = None,
     batch_limit: int = 1000,
+    mapped: Mapped | None = None,
     progress: bool = True,
 ) -> Inversion:
     """Images that the model finds similar to descriptions.
@@ -227,7 +234,10 @@ def invert(
         store: a folder for finished jobs and for a checkpoint of the running ones. A job found
             there is not computed again; an interrupted call goes on where it stopped, to the same
             images. None keeps nothing.
-        batch_limit: most images optimised at once; changes memory, not results.
+        batch_limit: most images optimised at once; changes memory, not results. Half as many are when memory
+            runs out (`memory.halving`).
+        mapped: takes a function and batches of jobs, and gives numbers of batches with what the function makes of
+            them, in any order: on other machines. By default one after the other, here.
         progress: show a bar with the mean similarity.
 
     Raises:
@@ -257,18 +267,19 @@ def invert(
     done = [None if path is None else files.load_tensors(path) for path in paths]
     waiting = [i for i, result in enumerate(done) if result is None]
     began, at_once = time.monotonic(), max(1, batch_limit // images_per_concept)
-    for first in range(0, len(waiting), at_once):
-        chunk = waiting[first : first + at_once]
-        jobs = [(descriptions[i], seeds[i]) for i in chunk]
-        checkpoint = None
-        if store is not None:
-            checkpoint = store / f"running-{files.key(_VERSION, own, jobs, images_per_concept, settings)}.safetensors"
-        results = _optimise(model, jobs, targets[chunk], images_per_concept, settings, checkpoint, progress)
-        for i, result in zip(chunk, results, strict=True):
+    batches = [waiting[first : first + at_once] for first in range(0, len(waiting), at_once)]
+    work: list[Batch] = []
+    for batch in batches:
+        jobs = [(descriptions[i], seeds[i]) for i in batch]
+        digest = files.key(_VERSION, own, jobs, images_per_concept, settings)
+        work.append((jobs, targets[batch], None if store is None else store / f"running-{digest}.safetensors"))
+    optimise = partial(_fitting, model, images_per_concept, settings, progress and mapped is None)
+    for number, results in mapped(optimise, work) if mapped else enumerate(map(optimise, work)):
+        for i, result in zip(batches[number], results, strict=True):
             done[i] = result
             if (path := paths[i]) is not None:
                 files.save_tensors(path, result)
-        if checkpoint is not None:
+        if (checkpoint := work[number][2]) is not None:
             checkpoint.unlink(missing_ok=True)
     finished = [result for result in done if result is not None]
     return Inversion(
@@ -288,9 +299,22 @@ def generator(description: str, seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
+def _fitting(
+    model: Invertible, count: int, settings: InversionSettings, progress: bool, work: Batch
+) -> list[dict[str, Tensor]]:
+    """Run the jobs of a batch, fewer side by side when memory runs out; only the whole batch leaves a checkpoint."""
+    jobs, targets, checkpoint = work
+
+    def run(some: Sequence[int]) -> list[dict[str, Tensor]]:
+        place = checkpoint if len(some) == len(jobs) else None
+        return _optimise(model, [jobs[i] for i in some], targets[list(some)], count, settings, place, progress)
+
+    return [one for part in halving(run, range(len(jobs)), at_once=len(jobs), what="inversion") for one in part]
+
+
 def _optimise(
     model: Invertible,
-    jobs: list[tuple[str, int]],
+    jobs: list[Job],
     targets: Tensor,
     count: int,
     settings: InversionSettings,

@@ -150,11 +150,18 @@ def remembered(path: Path | None, compute: Callable[[], dict[str, Any]]) -> dict
     """
     if path is None:
         return compute()
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # absent or damaged: compute again
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["content"] == key(json.dumps(kept["result"])):
-            return kept["result"]
+    if (kept := recall(path)) is not None:
+        return kept
     prepare(path.parent)
     text = json.dumps(compute())
     write_text(path, json.dumps({"result": json.loads(text), "content": key(text)}))
     return json.loads(text)
+
+
+def recall(path: Path) -> dict[str, Any] | None:
+    """What `remembered` has written to a path; None where there is nothing, or it is damaged."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["content"] == key(json.dumps(kept["result"])):
+            return dict(kept["result"])
+    return None

@@ -13,7 +13,15 @@ MODULES = {
 }
 # From the ground up; a room may import from rooms below it. Rooms of one line do not know each other.
 LAYERS = [
-    ("ktlib.places", "ktlib.store", "ktlib.bounds", "ktlib.losses", "ktlib.augment", "ktlib.linear_maps"),
+    (
+        "ktlib.places",
+        "ktlib.store",
+        "ktlib.bounds",
+        "ktlib.losses",
+        "ktlib.augment",
+        "ktlib.linear_maps",
+        "ktlib.memory",
+    ),
     ("ktlib.data",),
     ("ktlib.models",),
     ("ktlib.inversion", "ktlib.transfer", "ktlib.zoom_shot"),
@@ -22,7 +30,7 @@ LAYERS = [
     ("ktlib.pocket",),
     ("ktlib.pocket.training",),
     ("ktlib.companion.scales",),
-    ("ktlib.companion.sources", "ktlib.companion.record"),
+    ("ktlib.companion.sources", "ktlib.companion.record", "ktlib.companion.cells"),
     ("ktlib.companion.studies", "ktlib.companion.plots"),
     ("ktlib.companion.teach", "ktlib.companion.exercises", "ktlib.companion.report"),
     ("ktlib.companion.sliders",),
@@ -32,7 +40,12 @@ LAYERS = [
     ("ktlib.companion.rounding",),
     ("ktlib.__main__",),
 ]
-FREE = {"ktlib.places", "ktlib.store", "ktlib.bounds"}  # three that everybody of the ground floor may use
+FREE = {
+    "ktlib.places",
+    "ktlib.store",
+    "ktlib.bounds",
+    "ktlib.memory",
+}  # everybody of the ground floor may
 # Some rooms may look at less than all that lies below them.
 ONLY = {
     "ktlib.pocket": ("ktlib.pocket", "ktlib.data.sets", "ktlib.store", "ktlib.places"),

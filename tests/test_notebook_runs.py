@@ -3,8 +3,11 @@
 import pytest
 
 from ktlib.companion import runs
-from ktlib.companion.record import certificate, rows
+from ktlib.companion.record import certificate, notebooks, rows
 from ktlib.places import ROOT
+
+NOTEBOOKS = [notebooks.read(path) for path in notebooks.find(ROOT)]
+REHEARSED = [one.stem for one in NOTEBOOKS if "rehearsal" in one.scales]
 
 
 def run(folder, *numbers, scale="pocket"):
@@ -33,7 +36,14 @@ def test_a_fresh_run_gives_the_committed_rows(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", ["01", "02", "03", "04", "05", "06", "07"])
-def test_the_rehearsal_runs_the_paper_path(tmp_path, number):
-    (outcome,) = run(tmp_path, number, scale="rehearsal")
+@pytest.mark.parametrize("stem", REHEARSED)
+def test_the_rehearsal_runs_the_paper_path(tmp_path, stem):
+    """What it writes says so, and is no result: it goes to the folder of the run, and `--record` refuses the scale."""
+    (outcome,) = run(tmp_path, stem, scale="rehearsal")
     assert outcome.status == "ran", outcome.reason
+    assert {row.scale for row in rows.read("rehearsal", folder=tmp_path / "results")} <= {"rehearsal"}
+
+
+def test_every_notebook_with_a_paper_path_is_rehearsed():
+    paper = [one.stem for one in NOTEBOOKS if "paper" in one.scales]
+    assert paper and set(paper) <= set(REHEARSED)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from ktlib import store
-from ktlib.companion import outputs, progress
+from ktlib.companion import cells, outputs, progress
 from ktlib.companion.execution import NotebookError, Outcome, Terminated, Watch, attempt
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import certificate, notebooks, provenance, rounding, rows
@@ -339,11 +339,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=_seed, default=0, help="a whole number from 0 on; default: 0")
     parser.add_argument("--kernels", choices=NAMES, help="default: KT_KERNELS, or the scale's (pocket: avx2)")
     parser.add_argument("--threads", type=int, help="default: 2 with pinned kernels, else as torch chooses")
+    parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers compute (KTLIB_DASK)")
     parser.add_argument("--html", action="store_true", help="make pages of the executed notebooks afterwards")
     parser.add_argument("--record", action="store_true", help="maintainers: publish what a whole, good run computed")
-    parser.add_argument("--root", type=Path, default=ROOT, help="default: this repository")
+    parser.add_argument("--root", type=lambda name: Path(name).resolve(), default=ROOT, help="default: this repository")
     args = parser.parse_args(argv)
-    args.root = args.root.resolve()
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # until here Ctrl-C ended the process without a word
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -364,6 +364,8 @@ def _command(args: argparse.Namespace, hold: contextlib.ExitStack) -> int:
     try:
         kernels = choose(scale_of(args.scale).kernels, args.kernels, args.threads)
         this = Run(args.root, folder, args.scale, args.seed, kernels)
+        if said := cells.use(args.dask):
+            print(said, flush=True)
         began = provenance.commit(args.root)
         if args.record:
             check_recording(args)

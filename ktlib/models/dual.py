@@ -189,18 +189,29 @@ class DualEncoder(nn.Module):
         return scores
 
     @torch.no_grad()
-    def class_vectors(self, names: Sequence[str], templates: Sequence[str]) -> Float[Tensor, "names dim"]:
+    def class_vectors(
+        self, names: Sequence[str], templates: Sequence[str], *, tower: str | None = None
+    ) -> Float[Tensor, "names dim"]:
         """One unit vector a class, as `classifier` has it.
 
         A model and its copies share what they encoded: many a transfer leaves the text tower as it was.
+
+        Args:
+            names: of the classes.
+            templates: with `{}` for a name.
+            tower: `text_digest`, for whoever asks often and knows it.
         """
-        own = key(*self.text_parameters(), str(self.device), list(names), list(templates))
+        own = key(tower or self.text_digest(), list(names), list(templates))
         if own not in self._classes:
             prompts = self.encode_text(inputs.prompts(names, templates))
             while len(self._classes) >= CLASSES_KEPT:
                 del self._classes[next(iter(self._classes))]  # the oldest
             self._classes[own] = F.normalize(prompts.view(len(names), len(templates), -1).mean(1), dim=1)
         return self._classes[own].clone()
+
+    def text_digest(self) -> str:
+        """Digits that tell this text tower, on this device, from others; reading its weights takes a while."""
+        return key(*self.text_parameters(), str(self.device))
 
     @torch.no_grad()
     def encode_many(self, images: Tensor, *, batch: int = 256) -> Float[Tensor, "count dim"]:

@@ -218,7 +218,8 @@ class MedCLIP(DualEncoder):
         Source: MedCLIP's `PromptClassifier`; it multiplies with the logit scale, which changes no order.
         """
         classes = [inputs.prompts([name], group.templates) for group in groups for name in group.names]
-        vectors = torch.cat([self.class_vectors(prompts, ["{}"]) for prompts in classes])
+        tower = self.text_digest()
+        vectors = torch.cat([self.class_vectors(prompts, ["{}"], tower=tower) for prompts in classes])
         sizes = [len(prompts) for prompts in classes]
 
         def scores(images: Tensor) -> Tensor:

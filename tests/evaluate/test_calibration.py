@@ -85,13 +85,15 @@ def test_a_choice_is_frozen_once_with_all_that_was_measured(tmp_path: Path) -> N
     assert calibration.frozen(path=path) == CELLS[3]
 
 
-def test_a_choice_outside_the_tolerance_says_so(tmp_path: Path) -> None:
+def test_a_choice_outside_the_tolerance_stops_unless_told_to_go_on(tmp_path: Path, monkeypatch) -> None:
     calibration.freeze(scores(), path=tmp_path / "c.json")
     assert json.loads((tmp_path / "c.json").read_text())["within_tolerance"] is False
-    with pytest.warns(
-        UserWarning, match=r"misses the published baseline of ViT-B/32, ViT-L/14 by 4.9 points .*nothing"
-    ):
+    said = r"the published baseline of ViT-B/32, ViT-L/14, found that the nearest misses it by 4.9 points .*look at"
+    with pytest.raises(ValueError, match=said + r".* set KTLIB_GO_ON=1"):
         calibration.frozen(path=tmp_path / "c.json")
+    monkeypatch.setenv("KTLIB_GO_ON", "1")
+    with pytest.warns(UserWarning, match=said + r".*Nothing measured after it can be interpreted"):
+        assert calibration.frozen(path=tmp_path / "c.json") in CELLS
 
 
 def test_an_edited_choice_is_refused(tmp_path: Path) -> None:

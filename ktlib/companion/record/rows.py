@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
 
-from ktlib import places, store
+from ktlib import memory, places, store
 from ktlib.companion.record.provenance import provenance
 from ktlib.evaluate.intervals import Estimate, over_concepts
 from ktlib.places import ROOT  # noqa: F401  # others still take it from here
@@ -126,6 +126,7 @@ def write(rows: Sequence[Row], *, seconds: float, command: str, folder: Path | N
     store.write_atomically(path, lambda temporary: _write_csv(temporary, sorted(rows, key=_place)))
     record = provenance() | {"item": rows[0].item, "rows": len(rows), "seconds": round(seconds, 1), "command": command}
     record |= {"sha256": _digest(path)}
+    record |= {"halved": dict(memory.HALVED)} if memory.HALVED else {}  # batches, when memory ran out
     store.write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     return path
 

@@ -18,7 +18,8 @@ from ktlib.inversion import InversionSettings
 from ktlib.transfer import MatchingSettings, TransferSettings
 from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings
 
-INVERSION = InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224)))  # each size once
+INVERSION = InversionSettings(steps=3, sizes=((0, 64), (1, 128), (2, 224)))  # each size once, in notebook 01
+BRIEF = InversionSettings(steps=1, sizes=((0, 224),))  # where many are inverted
 
 REHEARSAL = Scale(
     name="rehearsal",
@@ -51,16 +52,17 @@ REHEARSAL = Scale(
     ),
     medclip=Teaching(
         models=each("fixtures films", "random/medclip"),
-        inversion=INVERSION,
+        inversion=BRIEF,
         transfer=TransferSettings(),
-        rates=(1e-5, 2e-4),
+        rates=(2e-4,),
         rate=2e-4,
         images_per_concept=2,
         seeds=(0,),
     ),
     scans=Teaching(
-        models=each("fixtures slices", "random/ViT-B-16"),
-        inversion=INVERSION,
+        # ViT-B-32 in place of BiomedCLIP's ViT-B-16, which takes four times as long; SAM has its published size
+        models=each("fixtures slices", "random/ViT-B-32"),
+        inversion=BRIEF,
         transfer=TransferSettings(),
         rates=(2e-5,),
         images_per_concept=2,
@@ -72,7 +74,7 @@ REHEARSAL = Scale(
         outside=tuple(
             Teaching(
                 models=each("fixtures outside", name),
-                inversion=INVERSION,
+                inversion=BRIEF,
                 transfer=TransferSettings(batch=batch),
                 rates=(rate,),
                 rate=rate,

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean, stdev
+from typing import Any
 
 import torch
 from scipy import stats
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from ktlib.companion.cells import Cell, address, done, each
+from ktlib.companion.record import baselines
 from ktlib.companion.record.rows import Row
-from ktlib.companion.studies.subjects import Fold, Subject, subject
+from ktlib.companion.studies.subjects import Fold, Subject, row, subject
 from ktlib.data.sets import Concept, Examination
 from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.evaluate.recognition import recognition, zero_shot
 from ktlib.inversion import Inversion, InversionSettings, invert
 from ktlib.models import DualEncoder, PairScorer
-from ktlib.store import key, remembered
 from ktlib.transfer import Recipe, Told, named_caption, transfer
 
 __all__ = [
@@ -123,6 +125,7 @@ def dream(
         images_per_concept=count,
         settings=settings or subject.teaching.inversion,
         store=subject.cache / "inversions",
+        mapped=done if address() else None,
         progress=progress,
     )
     return [Lesson(images, found) for images in found.images]
@@ -215,15 +218,19 @@ def lessons(subject: Subject, concepts: Sequence[Concept], method: str, *, progr
 
 # -- what becomes of them -------------------------------------------------------------------------------
 def base(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
-    """What the model scores before anything is done to it."""
-    return [row for c in concepts for row in _scored(subject, item, "base", c)]
+    """What the model scores before anything is done to it.
+
+    Raises:
+        ValueError: at paper scale, it is not what is published (`baselines.check`).
+    """
+    rows = _scored(subject, item, "base", [_Trial(c) for c in concepts])
+    baselines.check(rows)
+    return rows
 
 
 def prompted(subject: Subject, item: str, concepts: Sequence[Concept]) -> list[Row]:
     """The description in the concept's class prompt, no training at all (KT v2, Tab. 2)."""
-    return [
-        row for c in concepts for row in _scored(subject, item, "prompt", c, prompts=[named_caption(c.name, c.main)])
-    ]
+    return _scored(subject, item, "prompt", [_Trial(c, prompts=(named_caption(c.name, c.main),)) for c in concepts])
 
 
 def sweep(
@@ -256,15 +263,15 @@ def sweep(
     rates = subject.teaching.rates if rates is None else tuple(rates)
     recipe = recipe or subject.teaching.transfer
     jobs = [(c, s, r) for c in concepts for s in subject.teaching.seeds for r in rates if (c.name, s) in lessons]
-    rows = []
-    for concept, seed, rate in tqdm(jobs, desc=f"{item}: {method}", disable=not progress):
+    trials = []
+    for concept, seed, rate in jobs:
         told = {c.name: named_caption(c.name, c.main) for c in subject.fold(concept).exam.concepts}
         told |= captions or {}
         others = [caption for name, caption in told.items() if name != concept.name]
         course = Course(lessons[concept.name, seed], told[concept.name], others, seed, replace(recipe, lr=rate))
         own = {"lr": f"{rate:g}"} | dict(varied or {})
-        rows += _scored(subject, item, method, concept, course=course, varied=own)
-    return rows
+        trials.append(_Trial(concept, course, varied=own))
+    return _scored(subject, item, method, trials, progress=progress)
 
 
 def similarity(
@@ -311,89 +318,44 @@ def top_names(
     return {method: zero_shot(model, picture, names, exam.templates)[0] for method, model in models.items()}
 
 
-def _scored(
-    subject: Subject,
-    item: str,
-    method: str,
-    concept: Concept,
-    *,
-    course: Course | None = None,
-    prompts: Sequence[str] | None = None,
-    varied: Mapping[str, str] | None = None,
-) -> list[Row]:
-    """Rows of target accuracy and retention, of the model itself or after a course."""
-    fold = subject.fold(concept)
-    exam = fold.exam
-    path = subject.file("scores", "recognition", _VERSION, fold, concept.name, prompts, course)
+@dataclass(frozen=True)
+class _Trial:
+    """What is asked of a model: a concept, after a course or before any, by the examination's prompts or by others."""
 
-    def compute() -> dict[str, list[int]]:
-        result = recognition(
-            course(fold.model) if course else fold.model, concept.name, exam.pictures(concept.name), exam.known,
-            exam.known_names, templates=exam.templates, concept_prompts=prompts, known_prompts=exam.phrases or None,
-            too_long="cut",
-        )  # fmt: skip
-        hits = {
-            "target_accuracy": result.target,
-            "retention": result.retained,
-            "retention_with_concept": result.retained_with,
-        }
-        return {metric: [int(t.sum()), len(t)] for metric, t in hits.items()}
+    concept: Concept
+    course: Course | None = None
+    prompts: tuple[str, ...] | None = None
+    varied: Mapping[str, str] | None = None
 
+
+def _scored(subject: Subject, item: str, method: str, trials: Sequence[_Trial], *, progress: bool = False) -> list[Row]:
+    """Rows of target accuracy and retention, of the model itself or after a course; each trial is a cell."""
+    cells = []
+    for one in trials:
+        fold, prompts = subject.fold(one.concept), list(one.prompts) if one.prompts else None
+        path = subject.file("scores", "recognition", _VERSION, fold, one.concept.name, prompts, one.course)
+        cells.append(Cell(path, partial(_recognised, fold, one.concept.name, one.course, prompts)))
     return [
         row(
-            subject, item, method, metric, wilson(hits, count), fold=fold, about=concept.name, split=concept.split,
-            n=count, seed=course.seed if course else None, varied=varied, used=course.used if course else (),
+            subject, item, method, metric, wilson(hits, count), fold=subject.fold(one.concept), about=one.concept.name,
+            split=one.concept.split, n=count, seed=one.course.seed if one.course else None, varied=one.varied,
+            used=one.course.used if one.course else (),
         )
-        for metric, (hits, count) in remembered(path, compute).items()
+        for one, found in zip(trials, each(cells, desc=f"{item}: {method}", progress=progress), strict=True)
+        for metric, (hits, count) in found.items()
     ]  # fmt: skip
 
 
-def row(
-    subject: Subject,
-    item: str,
-    method: str,
-    metric: str,
-    estimate: Estimate,
-    *,
-    fold: Fold | None = None,
-    split: str,
-    n: int,
-    seed: int | None = None,
-    about: str = "",
-    dataset: str = "",
-    over: str = "",
-    varied: Mapping[str, str] | None = None,
-    used: Iterable[object] = (),
-) -> Row:
-    """One measured number of a subject.
-
-    Args:
-        subject: whose it is.
-        item, method, metric, split, n, seed, over: as `Row` has them.
-        estimate: the number and its interval.
-        fold: of the subject; its only one by default.
-        about: the concept; empty for retrieval.
-        dataset: the examination's by default.
-        varied: what was varied.
-        used: settings that the number depends on; their digest is kept with it.
-    """
-    varied, fold = dict(varied or {}), fold or subject.only
-    return Row(
-        item=item,
-        scale=subject.scale.name,
-        dataset=dataset or fold.exam.dataset,
-        model=subject.name,
-        subject=about,
-        method=method,
-        varied=varied,
-        metric=metric,
-        over=over,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=n,
-        seed=seed,
-        split=split,
-        settings=key(*used, varied)[:12],
-        weights=fold.weights,
-    )
+def _recognised(fold: Fold, name: str, course: Course | None, prompts: list[str] | None) -> dict[str, Any]:
+    """How many pictures are named rightly, of how many, by metric."""
+    exam = fold.exam
+    result = recognition(
+        course(fold.model) if course else fold.model, name, exam.pictures(name), exam.known, exam.known_names,
+        templates=exam.templates, concept_prompts=prompts, known_prompts=exam.phrases or None, too_long="cut",
+    )  # fmt: skip
+    hits = {
+        "target_accuracy": result.target,
+        "retention": result.retained,
+        "retention_with_concept": result.retained_with,
+    }
+    return {metric: [int(t.sum()), len(t)] for metric, t in hits.items()}

@@ -7,7 +7,7 @@ to chance is sampled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,11 @@ from pathlib import Path
 import torch
 
 from ktlib import places
+from ktlib.companion.record.rows import Row
 from ktlib.companion.scales import Scale, Teaching
 from ktlib.companion.sources import examination
 from ktlib.data.sets import Concept, Examination
+from ktlib.evaluate.intervals import Estimate
 from ktlib.models import DualEncoder, PairScorer, Segmenter, VisionEncoder, load
 from ktlib.models.checkpoints import fingerprint
 from ktlib.store import key
@@ -158,3 +160,54 @@ def subject(name: str, scale: Scale, teaching: Teaching, *, cache: Path | None =
             raise ValueError(f"expected a model that reads text, found {checkpoint}, which only sees")
         folds.append(Fold(model.to(device), examination(what)))
     return Subject(name, tuple(folds), teaching, scale, cache or places.cache())
+
+
+def row(
+    subject: Subject,
+    item: str,
+    method: str,
+    metric: str,
+    estimate: Estimate,
+    *,
+    fold: Fold | None = None,
+    split: str,
+    n: int,
+    seed: int | None = None,
+    about: str = "",
+    dataset: str = "",
+    over: str = "",
+    varied: Mapping[str, str] | None = None,
+    used: Iterable[object] = (),
+) -> Row:
+    """One measured number of a subject.
+
+    Args:
+        subject: whose it is.
+        item, method, metric, split, n, seed, over: as `Row` has them.
+        estimate: the number and its interval.
+        fold: of the subject; its only one by default.
+        about: the concept; empty for retrieval.
+        dataset: the examination's by default.
+        varied: what was varied.
+        used: settings that the number depends on; their digest is kept with it.
+    """
+    varied, fold = dict(varied or {}), fold or subject.only
+    return Row(
+        item=item,
+        scale=subject.scale.name,
+        dataset=dataset or fold.exam.dataset,
+        model=subject.name,
+        subject=about,
+        method=method,
+        varied=varied,
+        metric=metric,
+        over=over,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=n,
+        seed=seed,
+        split=split,
+        settings=key(*used, varied)[:12],
+        weights=fold.weights,
+    )

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 
 import torch
 from tqdm.auto import tqdm
 
 from ktlib.companion import sources
-from ktlib.companion.record import published
+from ktlib.companion.cells import Cell as Job
+from ktlib.companion.cells import each
+from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
@@ -27,7 +29,6 @@ from ktlib.data.sets import Gallery
 from ktlib.evaluate.captioning import METRICS, CaptionScores, captioning
 from ktlib.evaluate.intervals import Estimate
 from ktlib.models import Captioner
-from ktlib.store import remembered
 
 _VERSION = 1  # raise it when the same settings give other captions
 AT_ONCE = 32  # images that are read and captioned together
@@ -107,21 +108,37 @@ def caption(
     Raises:
         ValueError: the model writes no captions.
     """
+    return _captions(subject, split, [course], search=search, metrics=metrics, within=progress)[0]
+
+
+def _captions(
+    subject: Subject,
+    split: str,
+    courses: Sequence[Course | None],
+    *,
+    search: str = "",
+    metrics: Sequence[str] = METRICS,
+    desc: str = "",
+    within: bool = False,
+) -> list[Said]:
+    """Captions after each course, a job each; a bar over them where they have a description, or one within each."""
     shown, how = gallery(subject, split), search or subject.scale.captioning.search
-
-    def compute() -> dict[str, str]:
-        model = course(subject.model) if course else subject.model
-        if not isinstance(model, Captioner):
-            raise ValueError(f"expected a captioner, found {model.name}, which writes nothing")
-        return _written(model, shown, how, progress)
-
-    path = subject.file("captions", "captions", _VERSION, subject.fingerprint, shown, how, course)
-    captions = remembered(path, compute)
+    parts = ("captions", _VERSION, subject.fingerprint, shown, how)
+    jobs = [
+        Job(subject.file("captions", *parts, course), partial(_written, subject, shown, how, course, within))
+        for course in courses
+    ]
     varied = {"search": search} if search else None
-    return Said(captions, shown, split, course, tuple(metrics), varied)
+    return [
+        Said(captions, shown, split, course, tuple(metrics), varied)
+        for captions, course in zip(each(jobs, desc=desc, progress=bool(desc)), courses, strict=True)
+    ]
 
 
-def _written(model: Captioner, shown: Gallery, search: str, progress: bool) -> dict[str, str]:
+def _written(subject: Subject, shown: Gallery, search: str, course: Course | None, progress: bool) -> dict[str, str]:
+    model = course(subject.model) if course else subject.model
+    if not isinstance(model, Captioner):
+        raise ValueError(f"expected a captioner, found {model.name}, which writes nothing")
     found: list[str] = []
     for first in tqdm(range(0, len(shown.images), AT_ONCE), desc="captions", disable=not progress, leave=False):
         some = range(first, min(first + AT_ONCE, len(shown.images)))
@@ -134,8 +151,17 @@ def captions(
     subject: Subject, split: str, courses: Mapping[int, Course], cell: Cell, *, progress: bool = True
 ) -> dict[int, Said]:
     """What the model says after each course of a cell, by seed."""
-    jobs = tqdm(courses.items(), desc=f"captions, {split}", disable=not progress)
-    return {seed: caption(subject, split, course=at(course, cell), progress=False) for seed, course in jobs}
+    _first(subject, progress=progress)
+    taught = [at(course, cell) for course in courses.values()]
+    said = _captions(subject, split, taught, desc=f"captions, {split}" if progress else "")
+    return dict(zip(courses, said, strict=True))
+
+
+def _first(subject: Subject, *, progress: bool) -> None:
+    """At paper scale, nothing is taught before the untouched model captions as published."""
+    if subject.scale.name == baselines.SCALE:
+        said = caption(subject, "test", metrics=("cider",), progress=progress)
+        baselines.check(measured(subject, TABLE_6, "base", [said]))
 
 
 # -- the choice of rate and passes ----------------------------------------------------------------------
@@ -147,10 +173,10 @@ def cells(subject: Subject) -> list[Cell]:
 def tried(subject: Subject, course: Course, *, progress: bool = True) -> dict[Cell, Said]:
     """What the model says of validation images after a course, for each cell; nothing where there is one cell alone."""
     several = cells(subject) if len(cells(subject)) > 1 else []
-    jobs = tqdm(several, desc="validation", disable=not progress)
-    return {
-        cell: caption(subject, "validation", course=at(course, cell), metrics=QUICK, progress=False) for cell in jobs
-    }
+    _first(subject, progress=progress)
+    taught = [at(course, cell) for cell in several]
+    said = _captions(subject, "validation", taught, metrics=QUICK, desc="validation" if progress else "")
+    return dict(zip(several, said, strict=True))
 
 
 def choose(subject: Subject, found: Mapping[Cell, Said]) -> Cell:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from ktlib.companion.cells import Cell, each
 from ktlib.companion.record.compare import choose_rate
 from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
@@ -29,7 +31,6 @@ from ktlib.evaluate.intervals import Estimate, wilson
 from ktlib.models import DualEncoder, PairScorer
 from ktlib.models.medclip import ENSEMBLES, MedCLIP
 from ktlib.pocket.training.gates import GAIN, NOISE_SHARE
-from ktlib.store import remembered
 from ktlib.transfer import named_caption
 
 BOTH, FINDINGS = "benign or malignant", "among the findings"  # what a nodule is named among
@@ -161,15 +162,26 @@ def look(subject: Subject, concept: Concept, course: Course | None = None) -> Se
         concept: one of its two.
         course: that it takes before.
     """
-    fold = subject.only
-    path = subject.file("scores", "nodules", _VERSION, fold, concept.name, course)
+    return _looks(subject, [(concept, course)])[0]
 
-    def compute() -> dict[str, dict[str, list[int]]]:
-        model = course(fold.model) if course else fold.model
-        policies = {e: model.variant(ensemble=e) for e in ENSEMBLES} if isinstance(model, MedCLIP) else {"max": model}
-        return {name: _hits(subject, concept, one) for name, one in policies.items()}
 
-    return Seen(concept, remembered(path, compute), course)
+def _looks(subject: Subject, asked: Sequence[tuple[Concept, Course | None]], *, desc: str = "") -> list[Seen]:
+    """A look at each concept after each course, a cell each; a bar over them where they have a description."""
+    cells = [
+        Cell(
+            subject.file("scores", "nodules", _VERSION, subject.only, concept.name, course),
+            partial(_seen, subject, concept, course),
+        )
+        for concept, course in asked
+    ]
+    found = each(cells, desc=desc, progress=bool(desc))
+    return [Seen(concept, hits, course) for (concept, course), hits in zip(asked, found, strict=True)]
+
+
+def _seen(subject: Subject, concept: Concept, course: Course | None) -> dict[str, Any]:
+    model = course(subject.model) if course else subject.model
+    policies = {e: model.variant(ensemble=e) for e in ENSEMBLES} if isinstance(model, MedCLIP) else {"max": model}
+    return {name: _hits(subject, concept, one) for name, one in policies.items()}
 
 
 def _hits(subject: Subject, concept: Concept, model: DualEncoder | PairScorer) -> dict[str, list[int]]:
@@ -207,12 +219,16 @@ def looks(
     jobs = [
         (c, r, s) for c in exam.concepts for r in at[c.name] for s in subject.teaching.seeds if (c.name, s) in found
     ]
-    seen: dict[tuple[str, float], dict[int, Seen]] = {}
-    for concept, rate, seed in tqdm(jobs, desc=f"{TABLE_2}: {method}", disable=not progress):
+    asked: list[tuple[Concept, Course | None]] = []
+    for concept, rate, seed in jobs:
         others = [caption for name, caption in told.items() if name != concept.name]
         recipe = replace(subject.teaching.transfer, lr=rate)
         course = Course(found[concept.name, seed], told[concept.name], others, seed, recipe)
-        seen.setdefault((concept.name, rate), {})[seed] = look(subject, concept, course)
+        asked.append((concept, course))
+    seen: dict[tuple[str, float], dict[int, Seen]] = {}
+    looked = _looks(subject, asked, desc=f"{TABLE_2}: {method}" if progress else "")
+    for (concept, rate, seed), one in zip(jobs, looked, strict=True):
+        seen.setdefault((concept.name, rate), {})[seed] = one
     return seen
 
 

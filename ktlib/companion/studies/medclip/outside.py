@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from ktlib.companion.cells import Cell, each
+from ktlib.companion.record import baselines
 from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies import bench
@@ -21,7 +24,6 @@ from ktlib.companion.studies.medclip import TABLE_3
 from ktlib.companion.studies.medclip.films import Hits, compared, groups, labels, lost
 from ktlib.data.sets import Examination
 from ktlib.evaluate.intervals import Estimate, wilson
-from ktlib.store import remembered
 from ktlib.transfer import named_caption
 
 NAMES = "names"  # a bare name for a class prompt, where classes have phrases of their own
@@ -129,22 +131,35 @@ def name_films(subject: Subject, trial: Trial, course: Course | None = None) -> 
         trial: whose model.
         course: that it takes before.
     """
-    fold, exam = trial.fold, trial.fold.exam
-    path = subject.file("scores", "outside", _VERSION, fold, VALIDATION, FIRST_VALIDATION, course)
+    return _namings(subject, [(trial, course)])[0]
 
-    def compute() -> dict[str, dict[str, list[int]]]:
-        model, count = course(fold.model) if course else fold.model, len(exam.known_names)
-        asked = [*groups(exam, exam.known_names), *groups(exam, exam.known_names, phrases=False)]
-        scored = model.classifier(asked)
 
-        def taken(films: Iterable[tuple[Tensor, Tensor]]) -> dict[str, list[int]]:
-            scores = torch.cat([scored(images).cpu() for images, _ in films] or [torch.empty(0, 2 * count)])
-            parts = {"": scores[:, :count], NAMES: scores[:, count:]}
-            return {prompts: own.argmax(1).tolist() for prompts, own in parts.items()}
+def _namings(subject: Subject, asked: Sequence[tuple[Trial, Course | None]], *, desc: str = "") -> list[Named]:
+    """What films are taken for in each trial after each course, a cell each; a bar where there is a description."""
+    parts = ("outside", _VERSION)
+    cells = [
+        Cell(
+            subject.file("scores", *parts, trial.fold, VALIDATION, FIRST_VALIDATION, course),
+            partial(_taken, trial.fold, course),
+        )
+        for trial, course in asked
+    ]
+    found = each(cells, desc=desc, progress=bool(desc))
+    return [Named(taken, trial, course) for (trial, course), taken in zip(asked, found, strict=True)]
 
-        return {"test": taken(exam.known), "validation": taken(validation(exam))}
 
-    return Named(remembered(path, compute), trial, course)
+def _taken(fold: Fold, course: Course | None) -> dict[str, Any]:
+    exam = fold.exam
+    model, count = course(fold.model) if course else fold.model, len(exam.known_names)
+    asked = [*groups(exam, exam.known_names), *groups(exam, exam.known_names, phrases=False)]
+    scored = model.classifier(asked)
+
+    def taken(films: Iterable[tuple[Tensor, Tensor]]) -> dict[str, list[int]]:
+        scores = torch.cat([scored(images).cpu() for images, _ in films] or [torch.empty(0, 2 * count)])
+        parts = {"": scores[:, :count], NAMES: scores[:, count:]}
+        return {prompts: own.argmax(1).tolist() for prompts, own in parts.items()}
+
+    return {"test": taken(exam.known), "validation": taken(validation(exam))}
 
 
 def named(
@@ -160,11 +175,12 @@ def named(
         progress: show a bar.
     """
     jobs = [trial for trial in trials(subject)[:some] if trial.number in taught]
-    found = {}
-    for trial in tqdm(jobs, desc=f"{TABLE_3}: {rate:g}", disable=not progress, leave=False):
+    asked: list[tuple[Trial, Course | None]] = []
+    for trial in jobs:
         course = taught[trial.number]
-        found[trial.number] = name_films(subject, trial, replace(course, recipe=replace(course.recipe, lr=rate)))
-    return found
+        asked.append((trial, replace(course, recipe=replace(course.recipe, lr=rate))))
+    found = _namings(subject, asked, desc=f"{TABLE_3}: {rate:g}" if progress else "")
+    return {one.trial.number: one for one in found}
 
 
 def settle(
@@ -182,6 +198,9 @@ def settle(
         Namings of every trial at that rate, and rows of the validation films at the others, which the first
         pretrainings have tried (`Films.chosen_on`).
     """
+    if subject.scale.name == baselines.SCALE:  # nothing is taught before the untouched model names films as published
+        before = {one.number: name_films(subject, one) for one in trials(subject)[:1]}
+        baselines.check(measured(subject, "base", before))
     tried: dict[float, dict[int, Named]] = {}
     if subject.teaching.rate is None:
         some = subject.scale.films.chosen_on

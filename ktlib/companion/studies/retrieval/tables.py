@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
+from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
 from ktlib.companion import sources
-from ktlib.companion.record import published
+from ktlib.companion.cells import Cell, each
+from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.bench import Course, Lesson, Subject, dream, row
@@ -21,7 +23,6 @@ from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import over_concepts
 from ktlib.evaluate.retrieval import METRICS, Retrieval, noted, retrieve
 from ktlib.models import PairScorer
-from ktlib.store import remembered
 from ktlib.transfer import named_caption
 
 _VERSION = 2  # raise it when the same settings give other ranks
@@ -109,21 +110,41 @@ def search(
     Raises:
         ValueError: the model is no pair scorer.
     """
+    return _searches(subject, split, [course], score=score, within=progress)[0]
+
+
+def _searches(
+    subject: Subject,
+    split: str,
+    courses: Sequence[Course | None],
+    *,
+    score: str = "logit",
+    desc: str = "",
+    within: bool,
+) -> list[Search]:
+    """A search after each course, a cell each; a bar over them where they have a description, or one within each."""
     searched = gallery(subject, split)
+    parts = ("retrieval", _VERSION, subject.fingerprint, searched, score)
+    cells = [
+        Cell(subject.file("scores", *parts, course), partial(_ranks, subject, searched, score, course, within))
+        for course in courses
+    ]
+    found = []
+    for ranks, course in zip(each(cells, desc=desc, progress=bool(desc)), courses, strict=True):
+        tensors = {name: torch.tensor(values) for name, values in ranks.items()}
+        result = Retrieval(**tensors, owner=torch.tensor(searched.owner))
+        found.append(Search(result, searched.name, split, course, searched.units))
+    return found
 
-    def compute() -> dict[str, list[int]]:
-        model = course(subject.model) if course else subject.model
-        if not isinstance(model, PairScorer):
-            raise ValueError(f"expected a pair scorer, found {model.name}, which ranks by vectors")
-        store = subject.cache / "pairs"
-        result = retrieve(model, searched, score=score, store=store, too_long="cut", progress=progress)
-        return {"text_rank": result.text_rank.tolist(), "image_rank": result.image_rank.tolist()}
 
-    path = subject.file("scores", "retrieval", _VERSION, subject.fingerprint, searched, score, course)
-    ranks = remembered(path, compute)
-    tensors = {name: torch.tensor(values) for name, values in ranks.items()}
-    result = Retrieval(**tensors, owner=torch.tensor(searched.owner))
-    return Search(result, searched.name, split, course, searched.units)
+def _ranks(subject: Subject, searched: Gallery, score: str, course: Course | None, progress: bool) -> dict[str, Any]:
+    """The ranks of a search, as JSON keeps them."""
+    model = course(subject.model) if course else subject.model
+    if not isinstance(model, PairScorer):
+        raise ValueError(f"expected a pair scorer, found {model.name}, which ranks by vectors")
+    store = subject.cache / "pairs"
+    result = retrieve(model, searched, score=score, store=store, too_long="cut", progress=progress)
+    return {"text_rank": result.text_rank.tolist(), "image_rank": result.image_rank.tolist()}
 
 
 def searches(
@@ -143,12 +164,12 @@ def searches(
         cells: learning rates and batches.
         progress: show a bar.
     """
-    found = {}
+    if subject.scale.name == baselines.SCALE:
+        baselines.check(recalls(subject, "KT Tab. 5", "base", [search(subject, "test", progress=progress)]))
     jobs = [(rate, batch, seed) for rate, batch in cells for seed in courses]
-    for rate, batch, seed in tqdm(jobs, desc=f"retrieval, {split}", disable=not progress):
-        course = replace(courses[seed], recipe=replace(courses[seed].recipe, lr=rate, batch=batch))
-        found[rate, batch, seed] = search(subject, split, course=course, progress=False)
-    return found
+    taught = [replace(courses[s], recipe=replace(courses[s].recipe, lr=rate, batch=batch)) for rate, batch, s in jobs]
+    desc = f"retrieval, {split}" if progress else ""
+    return dict(zip(jobs, _searches(subject, split, taught, desc=desc, within=False), strict=True))
 
 
 def recalls(subject: Subject, item: str, method: str, found: Iterable[Search]) -> list[Row]:

@@ -7,13 +7,14 @@ once for all the models that are judged together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
+from ktlib.companion.cells import Cell, address, each
+from ktlib.companion.record import baselines
 from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
@@ -28,7 +29,7 @@ from ktlib.evaluate.segmentation import Choice, bounds, choose, segment
 from ktlib.store import remembered
 
 _VERSION = 1  # raise it when the same settings give other masks
-TOGETHER = 8  # models that are held at once
+TOGETHER = 8  # models that are held at once, in one process
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,20 @@ def look(
     paths = [own.subject.file("masks", *parts, course) for course in courses]
     waiting = [number for number, path in enumerate(paths) if not path.exists()]
     done: dict[int, dict[str, Any]] = {}
-    bar = tqdm(total=len(waiting), desc=f"{lesion.name}, {split}", disable=not progress, leave=False)
 
     def compute(number: int) -> dict[str, Any]:
         if number not in done:  # and those after it that are not known either
             some = [number, *(other for other in waiting if other > number)][:TOGETHER]
             done.update(zip(some, _look(own, lesion, images, [courses[n] for n in some], settings), strict=True))
-            bar.update(len(some))
         return done[number]
 
-    found = [remembered(path, partial(compute, number)) for number, path in enumerate(paths)]
-    bar.close()
+    bare = replace(own, kept={})  # what SAM has made of images stays here
+    computes = [
+        partial(_alone, bare, lesion, images, course, settings) if address() else partial(compute, number)
+        for number, course in enumerate(courses)
+    ]
+    cells = [Cell(path, one) for path, one in zip(paths, computes, strict=True)]
+    found = each(cells, desc=f"{lesion.name}, {split}", progress=progress and bool(waiting))
     return [
         _found(one, images, lesion, split, settings, course, varied or {})
         for one, course in zip(found, courses, strict=True)
@@ -139,7 +143,17 @@ def untouched(own: Instrument, split: str, settings: Mapping[str, SaliencySettin
         split: `validation` or `test`.
         settings: of the maps, by the lesion's name.
     """
-    return {one.name: look(own, one, split, [None], settings[one.name])[0] for one in own.lesions}
+    found = {one.name: look(own, one, split, [None], settings[one.name])[0] for one in own.lesions}
+    if own.subject.scale.name == baselines.SCALE and split == "test":
+        baselines.check(measured(own, "KT Tab. 4", "base", found.values()))
+    return found
+
+
+def _alone(
+    own: Instrument, lesion: Lesion, images: MaskedImages, course: Course | None, settings: SaliencySettings
+) -> dict[str, Any]:
+    """The scores after one course, on a machine that has no others to hold beside it."""
+    return _look(own, lesion, images, [course], settings)[0]
 
 
 def _look(
