@@ -146,8 +146,9 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Styler:
     ]
     spoken = "; ".join(f"{v.claim}: {v.verdict}" + (f" ({v.deciding})" if v.deciding else "") for v in verdicts)
     table = pd.DataFrame(lines).style.hide().set_properties(None, **{"text-align": "left", "max-width": "30em"})
-    below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left"}]
-    return table.set_caption(f"Read aloud: {spoken or 'nothing was judged'}.").set_table_styles(below)
+    return table.set_caption(f"Read aloud: {spoken or 'nothing was judged'}.").set_table_styles(
+        [{"selector": "caption", "props": "caption-side: bottom; text-align: left"}]
+    )
 
 
 def reveal(guess: float | str | None, outcome: float | str, *, unit: str = "%") -> Markdown:
