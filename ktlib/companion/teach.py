@@ -65,7 +65,7 @@ class Watched:
         """
         last = len(self.seen) - 1
         steps = sorted({round(last * i / (frames - 1)) for i in range(frames)})
-        views = [F.interpolate(self.seen[step][None], (side, side)) for step in steps]
+        views = [F.interpolate(self.seen[step][None], (side, side)).clamp(0, 1) for step in steps]
         return torch.cat(views), [*(f"step {step + 1}" for step in steps[:-1]), "finished"]
 
 
@@ -146,8 +146,9 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Styler:
     ]
     spoken = "; ".join(f"{v.claim}: {v.verdict}" + (f" ({v.deciding})" if v.deciding else "") for v in verdicts)
     table = pd.DataFrame(lines).style.hide().set_properties(None, **{"text-align": "left", "max-width": "30em"})
-    below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left"}]
-    return table.set_caption(f"Read aloud: {spoken or 'nothing was judged'}.").set_table_styles(below)
+    return table.set_caption(f"Read aloud: {spoken or 'nothing was judged'}.").set_table_styles(
+        [{"selector": "caption", "props": "caption-side: bottom; text-align: left"}]
+    )
 
 
 def reveal(guess: float | str | None, outcome: float | str, *, unit: str = "%") -> Markdown:
@@ -219,6 +220,6 @@ def aloud_gains(found: Mapping[str, Estimate]) -> Markdown:
     """
     said = []
     for name, gap in found.items():
-        side = "above zero" if gap.low > 0 else "below zero" if gap.high < 0 else "on both sides of zero"
+        side = "above zero" if gap.low > 0 else "below zero" if gap.high < 0 else "not clear of zero"
         said.append(f"*{name}* {points(gap)}, {side}")
     return Markdown(f"**Read aloud:** {'; '.join(said)}.")

@@ -101,7 +101,7 @@ def test_means_are_by_a_column_or_by_what_is_varied():
 def test_differences_are_read_aloud_with_the_side_of_their_interval():
     found = {"x": Estimate(0.1, 0.05, 0.2), "y": Estimate(0, -0.1, 0.1), "z": Estimate(-0.1, -0.2, -0.05)}
     said = teach.aloud_gains(found).data
-    assert said.count("above zero") == said.count("below zero") == said.count("on both sides of zero") == 1
+    assert said.count("above zero") == said.count("below zero") == said.count("not clear of zero") == 1
     assert "*x* +10.0 points [+5.0, +20.0], above zero" in said
 
 
