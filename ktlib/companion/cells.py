@@ -121,7 +121,7 @@ def use(where: str | None = None) -> str:
         os.environ[ADDRESS] = where
     if not address():
         return ""
-    cluster = _Cluster.open(address())
+    cluster = _Cluster.reach(address())
     try:
         return f"{cluster.workers()} Dask worker(s) at {address()}"
     finally:
@@ -153,7 +153,7 @@ class _Cluster:
     sent: dict[int, _Sent] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, where: str) -> _Cluster:
+    def reach(cls, where: str) -> _Cluster:
         try:
             from distributed import Client  # only where somebody gives a scheduler's address
         except ImportError as error:
@@ -181,7 +181,7 @@ class _Cluster:
         """The connection of this process, made anew where it was lost."""
         kept = _open.get(where)
         if kept is None or kept.client.status != "running":
-            _open[where] = kept = cls.open(where)
+            _open[where] = kept = cls.reach(where)
         return kept
 
     @property
