@@ -237,8 +237,9 @@ def extract(archive: Path, into: Path) -> list[Path]:
             (hold / path).replace(target)
         return files
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError) as error:
+        said = " ".join(str(error).split())
         raise ValueError(
-            f"expected a whole zip or tar in {archive}, found that it is damaged ({error}); delete it and get it again"
+            f"expected a whole zip or tar in {archive}, found that it is damaged ({said}); delete it and get it again"
         ) from error
     except OSError as error:
         raise ValueError(
