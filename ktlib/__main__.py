@@ -141,6 +141,36 @@ def check(_: Arguments) -> int:
     return 1 if problems else 0
 
 
+def data_list(_: Arguments) -> None:
+    """List datasets and checkpoints."""
+    from ktlib.data import catalogue  # when chosen
+
+    print(catalogue.listing())
+
+
+def data_show(arguments: Arguments) -> None:
+    """Print a manifest."""
+    from ktlib.data import catalogue  # when chosen
+
+    print(catalogue.show(arguments.name))
+
+
+def data_check(arguments: Arguments) -> int:
+    """Say what is wrong with what is on this machine."""
+    from ktlib.data import catalogue  # when chosen
+
+    problems = catalogue.check(arguments.name)
+    print("\n\n".join(problems) or f"{arguments.name}: all there, nothing offends")
+    return int(bool(problems))
+
+
+def data_get(arguments: Arguments) -> int:
+    """Download what is open, say what a person must do for the rest."""
+    from ktlib.data import catalogue  # when chosen
+
+    return int(not catalogue.get(arguments.name))
+
+
 def words(_: Arguments) -> None:
     """List the words that pocket models know."""
     from ktlib.pocket.world import vocabulary  # when chosen
@@ -149,6 +179,8 @@ def words(_: Arguments) -> None:
 
 
 SCALE = ("--scale", {"default": "pocket", "choices": ("pocket", "rehearsal", "paper"), "help": "default: pocket"})
+GROUPS = {"pocket": "the drawn world and its models", "data": "the published datasets and checkpoints"}
+NAME = ("name", {"help": "of a dataset or checkpoint, as `data list` has it"})
 COMMANDS = {
     "models": Command("list the models that load() takes", models),
     "explain": Command(
@@ -235,6 +267,10 @@ COMMANDS = {
         ],
     ),
     "pocket check": Command("verify digests and that the cards' scores reproduce", check),
+    "data list": Command("list datasets and checkpoints, and which are there", data_list),
+    "data show": Command("say all that is known of one, and what is not verified", data_show, [NAME]),
+    "data check": Command("name the first offending files and the expected layout", data_check, [NAME]),
+    "data get": Command("download what is open; say what a person must do for the rest", data_get, [NAME]),
     "pocket words": Command("list the words pocket models know", words),
 }
 
@@ -271,7 +307,7 @@ def parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         group, _, last = name.rpartition(" ")
         if group not in groups:
-            about = groups[""].add_parser(group, help="the drawn world and its models")
+            about = groups[""].add_parser(group, help=GROUPS[group])
             groups[group] = about.add_subparsers(required=True, metavar="COMMAND")
         own = groups[group].add_parser(last, help=command.help)
         for argument, options in command.arguments:

@@ -50,7 +50,7 @@ def test_an_unknown_command_is_refused():
 
 
 def test_every_command_is_in_the_help_of_its_group(capsys):
-    for group in ("", "pocket"):
+    for group in ("", "pocket", "data"):
         with pytest.raises(SystemExit):
             main([group, "--help"] if group else ["--help"])
         text = " ".join(capsys.readouterr().out.split())
@@ -62,6 +62,7 @@ def test_every_command_is_in_the_help_of_its_group(capsys):
 def test_every_command_takes_its_own_arguments():
     given = {"explain": ["KT Tab. 1"], "compare": ["a", "b"], "pocket train": ["clip-b"]}
     given["teach"] = ["wug", "--description", "a red star", "--examine", "here"]
+    given |= {f"data {verb}": ["jsrt"] for verb in ("show", "check", "get")}
     for name, command in COMMANDS.items():
         arguments = parser().parse_args([*name.split(), *given.get(name, [])])
         assert arguments.command is command

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import yaml
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.constants import HF_HUB_CACHE
 
 from ktlib import places
 from ktlib.data import tables
@@ -44,6 +45,20 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A file of an open dataset; `into` is a folder relative to `data_root()`."""
+
+    url: str
+    into: str
+    extract: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One dataset, as its manifest describes it. `where` is relative to `data_root()`."""
 
@@ -60,6 +75,7 @@ class Dataset:
     known_issues: tuple[str, ...]
     unverified: tuple[str, ...]
     how_to_get: tuple[str, ...]
+    downloads: tuple[Download, ...]
     where: str
     present: tuple[Part, ...]
     checksums: Mapping[str, Mapping[str, str]]
@@ -92,6 +108,9 @@ class Checkpoint:
     verified: bool
     verified_by: str
     unverified: tuple[str, ...]
+    also: tuple[Mapping[str, str], ...] = ()  # small files that it is of no use without: repository and one of them
+    loaded: bool = True  # False: a system of the papers that is described, and that no code here loads
+    by_hand: tuple[str, ...] = ()  # steps, where nothing can be downloaded without a person
 
     @property
     def wanted(self) -> str:
@@ -166,6 +185,7 @@ def _dataset(facts: Mapping[str, Any]) -> Dataset:
         known_issues=tuple(kt["known_issues"]),
         unverified=tuple(kt["unverified"]),
         how_to_get=tuple(kt["how_to_get"]),
+        downloads=tuple(Download(**one) for one in kt["downloads"]),
         where=kt["where"],
         present=tuple(Part(part["what"], tuple(part["any_of"]), part["count"]) for part in kt["present"]),
         checksums=kt["checksums"],
@@ -239,7 +259,8 @@ def missing(
         KeyError: there is no such manifest or entry.
     """
     gaps = [_missing_dataset(dataset(name)) for name in dict.fromkeys(datasets)]
-    gaps += [missing_checkpoint(checkpoint(name)) for name in dict.fromkeys(checkpoints)]
+    for name in dict.fromkeys(checkpoints):
+        gaps += [missing_checkpoint(checkpoint(name)), *_missing_beside(checkpoint(name))]
     if calibration:
         gaps += [_missing_calibration(n) for n, one in CALIBRATIONS.items() if set(one.checkpoints) & set(checkpoints)]
     return [gap for gap in gaps if gap]
@@ -304,6 +325,22 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
         "or download the same file elsewhere and copy it to the path below",
     )
     return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
+
+
+def _missing_beside(wanted: Checkpoint) -> list[Missing]:
+    """Words and settings that the weights are of no use without, and that are loaded from the hub's cache."""
+    gaps = []
+    for one in wanted.also:
+        repository, file = one["repository"], one["file"]
+        if not isinstance(try_to_load_from_cache(repository, file), str):
+            how = (
+                f"python -m ktlib data get {wanted.name}",
+                f"or: hf download {repository} --include '*.json' '*.txt'",
+            )
+            expected = (f"{file} and what lies beside it in {repository}, in the hub's cache",)
+            where = Path(HF_HUB_CACHE)
+            gaps.append(Missing(f"words of {wanted.name}", expected, "not in the cache", how, where))
+    return gaps
 
 
 def _count(folder: Path, pattern: str) -> int:

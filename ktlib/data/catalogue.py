@@ -1,0 +1,274 @@
+"""`python -m ktlib data`: what there is, what is wrong with it, and how to get it.
+
+Datasets and checkpoints alike, by the names of their manifests. `get` is the only place that fetches anything.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import yaml
+
+from ktlib import places, store
+from ktlib.data import fetch, manifests
+from ktlib.data.manifests import Checkpoint, Dataset, Missing
+
+SHOWN = 5  # offending files that are named
+SIZES = {".img": 2048 * 2048 * 2}  # of files without a head: JSRT's films
+# What a file begins with. Some of Oxford's .jpg are PNG, GIF or BMP, and one of ImageNet's is a PNG.
+_PICTURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
+HEADS = {
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), _PICTURES),
+    **dict.fromkeys((".gz", ".tgz"), (b"\x1f\x8b",)),
+    ".zip": (b"PK",),
+    ".xlsx": (b"PK",),
+    ".mat": (b"MATLAB", b"\x89HDF"),
+}
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz")
+
+
+def find(name: str) -> Dataset | Checkpoint:
+    """What is described under a name.
+
+    Raises:
+        ValueError: nothing is; the message names all that is.
+    """
+    if name in manifests.datasets():
+        return manifests.dataset(name)
+    if name in (known := manifests.checkpoints()):
+        return known[name]
+    raise ValueError(
+        f"expected a dataset ({', '.join(manifests.datasets())}) or a checkpoint ({', '.join(known)}), found {name!r}"
+    )
+
+
+def absent(one: Dataset | Checkpoint) -> list[Missing]:
+    """What is not there of it."""
+    return manifests.missing((), (one.name,)) if isinstance(one, Checkpoint) else manifests.missing((one.name,))
+
+
+def listing() -> str:
+    """One line each: the name, whether it is there, and how it is got."""
+    named: list[Dataset | Checkpoint] = [manifests.dataset(name) for name in manifests.datasets()]
+    named += manifests.checkpoints().values()
+    lines = [(one.name, _state(one), _way(one)) for one in named]
+    width = [max(len(line[part]) for line in lines) for part in (0, 1)]
+    rows = [f"{name:{width[0]}}  {state:{width[1]}}  {way}" for name, state, way in lines]
+    return "\n".join([*rows, "", "python -m ktlib data show NAME says all that is known of one"])
+
+
+def _state(one: Dataset | Checkpoint) -> str:
+    if isinstance(one, Checkpoint) and not one.loaded:
+        return "not used"
+    return "missing" if absent(one) else "there"
+
+
+def _way(one: Dataset | Checkpoint) -> str:
+    if isinstance(one, Checkpoint):
+        return f"by hand; {one.size}" if one.by_hand else f"python -m ktlib data get {one.name}; {one.size}"
+    if not one.present:
+        return "drawn by code"
+    return f"python -m ktlib data get {one.name}" if one.downloads else f"by hand: {one.access}"
+
+
+def show(name: str) -> str:
+    """All that a manifest says, with what is not verified, in the words of the file."""
+    one = find(name)
+    if isinstance(one, Checkpoint):
+        facts: dict[str, Any] = {key: value for key, value in vars(one).items() if value not in (None, ())}
+        facts["place"] = f"{one.place}, or the cache of the hub or of torch"
+    else:
+        facts = {key: value for key, value in vars(one).items() if key not in ("downloads", "checksums", "where")}
+        facts["n_paper"] = [f"{n.n:,} {n.of} ({n.basis}): {n.source}" for n in one.n_paper]
+        facts["present"] = [f"at least {part.count:,} {part.what}: {' or '.join(part.any_of)}" for part in one.present]
+        facts["downloads"] = [download.url for download in one.downloads]
+        facts["checksums"] = {file: dict(entry) for file, entry in one.checksums.items()}
+        facts["place"] = str(manifests.data_root() / one.where) if one.present else "nothing on disk"
+    facts["verified"] = one.verified or "NO: see `unverified`"
+    plain = json.loads(json.dumps(facts, default=list))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110).rstrip()
+
+
+# -- check --------------------------------------------------------------------------------------------
+def check(name: str) -> list[str]:
+    """What is wrong with what is on this machine: the first offending files, and the layout that is expected.
+
+    Files are looked at from outside: what they begin with, how long they are. Whether a picture is the published one
+    nobody can say; the readers refuse what they cannot read.
+
+    Returns:
+        Lines; none when all is well.
+    """
+    one = find(name)
+    problems = [str(gap) for gap in absent(one)]
+    if isinstance(one, Checkpoint):
+        file = one.file()
+        return problems + ([] if file is None else weights(one, file))
+    if not one.present:
+        return problems
+    folder = manifests.data_root() / one.where
+    found, count = [], 0
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if said := _offence(path, one):
+            count += 1
+            found += [f"  {path.relative_to(folder)}: {said}"] if len(found) < SHOWN else []
+    for part in sorted(_downloads().glob("*.part")):
+        if part.name.removesuffix(".part") in [download.name for download in one.downloads]:
+            count, found = count + 1, [*found, f"  {part}: half downloaded; python -m ktlib data get {name} goes on"]
+    if found:
+        more = f", the first {SHOWN} of which are" if count > SHOWN else ""
+        problems.append("\n".join([f"{count:,} offending files in {folder}{more}:", *found]))
+        if not absent(one):
+            problems.append("expected layout:\n  " + "\n  ".join(one.layout))
+    return problems
+
+
+def _offence(path: Path, one: Dataset) -> str:
+    """What is wrong with a file, seen from outside; empty when nothing is."""
+    if path.is_symlink() and not path.exists():
+        return "a link that leads nowhere"
+    if not path.is_file():
+        return ""
+    size, kind = path.stat().st_size, path.suffix.lower()
+    if size == 0:
+        return "empty"
+    if kind in SIZES and size != SIZES[kind]:
+        return f"expected {SIZES[kind]:,} bytes, found {size:,}"
+    with path.open("rb") as file:
+        head = file.read(132)
+    if kind == ".dcm":
+        return "" if head[128:132] == b"DICM" else "expected a DICOM file, found something else"
+    if kind in HEADS and not head.startswith(HEADS[kind]):
+        return f"expected a {kind} file, found one that begins with {head[:4]!r}"
+    if kind in ARCHIVES and path.name in one.checksums:
+        return _digests(path, one)
+    return ""
+
+
+def _digests(path: Path, one: Dataset) -> str:
+    for kind, expected in one.checksums[path.name].items():
+        if kind in ("md5", "sha256") and (found := fetch.digest(path, kind)) != expected:
+            return f"expected {kind} {expected}, found {found}: half downloaded, or another file"
+    return ""
+
+
+def weights(one: Checkpoint, file: Path) -> list[str]:
+    """What is wrong with a file of weights, seen from outside; whose they are the loader sees by their keys."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        head = stream.read(8)
+    if file.suffix == ".safetensors":
+        try:
+            (length,) = struct.unpack("<Q", head)
+            with file.open("rb") as stream:
+                stream.seek(8)
+                named = json.loads(stream.read(length)) if length < size else {}
+            ends = [entry["data_offsets"][1] for key, entry in named.items() if key != "__metadata__"]
+        except (struct.error, ValueError, KeyError, TypeError):
+            ends = []
+        if not ends or 8 + length + max(ends) != size:
+            lacking = f"{8 + length + max(ends):,} bytes" if ends else "a head that names tensors"
+            return [f"{file}: expected a safetensors file with {lacking}, found {size:,} bytes; get it again"]
+    elif file.suffix in (".bin", ".pth", ".pt", ".zip") and not head.startswith((b"PK", b"\x80\x02")):
+        return [f"{file}: expected weights saved by torch, found a file that begins with {head[:4]!r}; get it again"]
+    published = one.sha256 if one.hub is None or file.name == one.url.rsplit("/", 1)[-1] else None
+    blob = file.resolve().name  # the hub's cache calls a large file by its sha256
+    published = published or (blob if len(blob) == 64 and file.is_symlink() else None)
+    if published and not (found := fetch.digest(file, "sha256")).startswith(published):
+        return [f"{file}: expected sha256 {published}, found {found}: half downloaded, or other weights; get it again"]
+    return []
+
+
+# -- get ----------------------------------------------------------------------------------------------
+def _downloads() -> Path:
+    return manifests.data_root() / "downloads"
+
+
+def get(name: str, *, say: Callable[[str], object] = print, **patience: Any) -> bool:
+    """Download what is open; where a person is needed, say what to do.
+
+    Args:
+        name: of a dataset or checkpoint.
+        say: is told what happens.
+        **patience: `attempts`, `patience` and `pause` of `fetch.download`.
+
+    Returns:
+        Whether all of it is there now.
+
+    Raises:
+        ValueError, ConnectionError, PermissionError: as `fetch.download` and `fetch.extract`.
+    """
+    one = find(name)
+    if not absent(one):
+        say(f"{name} is there; python -m ktlib data check {name} looks at it")
+        return True
+    if isinstance(one, Checkpoint):
+        _get_checkpoint(one, say, patience)
+    elif one.downloads:
+        _get_dataset(one, say, patience)
+    else:
+        say(f"{name} cannot be downloaded by a program ({one.access}): {one.terms}")
+    gaps = absent(one)
+    for gap in gaps:
+        say(str(gap))
+    if not gaps:
+        say(f"{name} is there")
+    return not gaps
+
+
+def _get_dataset(one: Dataset, say: Callable[[str], object], patience: dict[str, Any]) -> None:
+    say(f"{one.name}: {one.licence} {one.terms}")
+    for download in one.downloads:
+        into, known = manifests.data_root() / download.into, one.checksums.get(download.name, {})
+        digests = {kind: value for kind, value in known.items() if kind in ("md5", "sha256")}
+        receipt = _downloads() / f"{download.name}.done"
+        if _unpacked(receipt, into):
+            say(f"  {download.name} was unpacked before")
+            continue
+        if not digests:
+            say(f"  {download.name}: its publisher states no digest, so only its own form can be checked")
+        place = _downloads() / download.name if download.extract else into / download.name
+        fetch.download(download.url, place, digests=digests, say=say, **patience)
+        if download.extract:
+            files = fetch.extract(place, into)
+            say(f"  {len(files):,} files are in {into}")
+            store.write_text(receipt, json.dumps({"url": download.url, "files": [str(file) for file in files]}))
+            place.unlink()  # twice the disk otherwise
+
+
+def _unpacked(receipt: Path, into: Path) -> bool:
+    """Whether all that an archive held is still there; another archive of the same set may be what is lacking."""
+    try:
+        files = json.loads(receipt.read_text(encoding="utf-8"))["files"]
+        return all((into / file).is_file() for file in files)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _get_checkpoint(one: Checkpoint, say: Callable[[str], object], patience: dict[str, Any]) -> None:
+    say(f"{one.name}: {one.licence}; {one.size}")
+    if one.by_hand:
+        say("\n".join(f"  {number}. {step}" for number, step in enumerate(one.by_hand, 1)))
+        return
+    if places.offline():
+        raise PermissionError(
+            f"expected leave to fetch {one.name}, found HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE set; "
+            "unset both and try again"
+        )
+    try:
+        if one.file() is None and one.hub is not None:
+            huggingface_hub.hf_hub_download(one.hub["repository"], one.hub["file"])
+        elif one.file() is None:
+            digests = {"sha256": one.sha256} if one.sha256 else {}
+            fetch.download(one.url, one.place, digests=digests, say=say, **patience)
+        for beside in one.also:
+            huggingface_hub.snapshot_download(beside["repository"], allow_patterns=["*.json", "*.txt"])
+    except huggingface_hub.errors.HfHubHTTPError as error:
+        raise ConnectionError(f"expected {one.name} from the hub, found: {error}; what has come is kept") from error
+    if (file := one.file()) is not None and (wrong := weights(one, file)):
+        raise ValueError(wrong[0])

@@ -1,0 +1,218 @@
+"""What `python -m ktlib data` says and does; the server is on the loopback."""
+
+import hashlib
+import io
+import json
+import socket
+import tarfile
+import threading
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ktlib.__main__ import main
+from ktlib.companion.sources import generated as fixtures
+from ktlib.data import catalogue, manifests
+
+NAMES = [*manifests.datasets(), *manifests.checkpoints()]
+
+
+@pytest.fixture(autouse=True)
+def nothing(tmp_path, monkeypatch):
+    """A machine with no data and no weights, that may be online."""
+    monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, **__: None)
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "data"
+
+
+def test_all_are_listed_with_what_is_there_and_the_way_to_the_rest(nothing, capsys):
+    fixtures.zoom_shot(nothing)
+    assert main(["data", "list"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert set(NAMES) <= set(lines)
+    assert " there " in lines["cifar10"]
+    assert " missing " in lines["jsrt"] and "by hand: registration" in lines["jsrt"]
+    assert "python -m ktlib data get mscoco" in lines["mscoco"]
+    assert " not used " in lines["stabilityai/stable-diffusion-xl-base-1.0"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_verified_is_shown(name):
+    text, one = " ".join(catalogue.show(name).split()), catalogue.find(name)
+    assert all(word in text for doubt in one.unverified for word in doubt.split() if word.isalpha())
+    assert ("NO: see" in text) == (not one.verified)
+
+
+@pytest.mark.parametrize("verb", ["show", "check", "get"])
+def test_an_unknown_name_is_answered_with_those_there_are(verb, capsys):
+    assert main(["data", verb, "cats"]) == 1
+    assert "expected a dataset (brats_2023, " in capsys.readouterr().err
+
+
+def test_the_first_offending_files_and_the_layout_are_named(nothing, capsys):
+    fixtures.zoom_shot(nothing)
+    assert main(["data", "check", "cifar10"]) == 0
+    pictures = sorted((nothing / "flowers-102" / "jpg").glob("*.jpg"))
+    pictures[0].write_bytes(b"")
+    pictures[1].write_bytes(b"<html>not found</html>")
+    capsys.readouterr()
+    assert main(["data", "check", "flowers_102"]) == 1
+    said = capsys.readouterr().out
+    assert f"jpg/{pictures[0].name}: empty" in said
+    assert f"jpg/{pictures[1].name}: expected a .jpg file, found one that begins with b'<htm'" in said
+    assert "12 of at least 8,189 images" in said
+    assert "flowers-102/jpg/image_<5 digits>.jpg" in said
+
+
+def test_no_more_files_are_named_than_can_be_read(nothing):
+    (nothing / "jsrt").mkdir(parents=True)
+    for number in range(1, 31):
+        (nothing / "jsrt" / f"JPCLN{number:03}.IMG").write_bytes(b"x" * number)
+    said = "\n".join(catalogue.check("jsrt"))
+    assert "30 offending files" in said
+    assert said.count("expected 8,388,608 bytes, found") <= catalogue.SHOWN
+
+
+def test_a_half_downloaded_archive_is_named(nothing):
+    (nothing / "downloads").mkdir(parents=True)
+    (nothing / "downloads" / "cifar-10-python.tar.gz.part").write_bytes(b"x")
+    said = "\n".join(catalogue.check("cifar10"))
+    assert "half downloaded; python -m ktlib data get cifar10 goes on" in said
+
+
+def test_half_a_checkpoint_is_named(nothing):
+    one = manifests.checkpoint("openai/ViT-B-32")
+    one.place.parent.mkdir(parents=True)
+    save_file({"weight": torch.zeros(100)}, one.place)
+    assert catalogue.check(one.name) == []
+    whole = one.place.read_bytes()
+    for content in (whole[:-7], whole[:20], b"<html>", b""):
+        one.place.write_bytes(content)
+        (said,) = catalogue.check(one.name)
+        assert "expected a safetensors file with" in said and f"found {len(content):,} bytes; get it again" in said
+
+
+def test_other_weights_than_the_published_are_named(nothing):
+    one = manifests.checkpoint("torchvision/mobilenet_v3_small")
+    kept = nothing.parent / "torch" / "hub" / "checkpoints" / one.wanted
+    kept.parent.mkdir(parents=True)
+    torch.save({"weight": torch.zeros(3)}, kept)
+    assert "expected sha256 047dcff4, found" in catalogue.check(one.name)[0]
+    kept.write_bytes(b"<html>")
+    assert "expected weights saved by torch" in catalogue.check(one.name)[0]
+
+
+# -- get ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def server(tmp_path):
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    handler.log_message = lambda *_: None
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def serve(server, monkeypatch, *, member="cifar-10-batches-py/{}"):
+    """CIFAR-10's archive, small, on the loopback."""
+    folder, address = server
+    archive = folder / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as whole:
+        for name in [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta"]:
+            info = tarfile.TarInfo(member.format(name))
+            info.size = 3
+            whole.addfile(info, io.BytesIO(b"abc"))
+    real = manifests.dataset("cifar10")
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    one = replace(
+        real,
+        downloads=(manifests.Download(f"{address}/cifar-10-python.tar.gz", ".", True),),
+        checksums={"cifar-10-python.tar.gz": {"md5": md5, "source": "this test"}},
+    )
+    monkeypatch.setattr(manifests, "dataset", lambda name: one if name == "cifar10" else real)
+    return archive
+
+
+def test_an_open_dataset_is_fetched_checked_and_unpacked_once(server, nothing, monkeypatch):
+    archive = serve(server, monkeypatch)
+    said = []
+    assert catalogue.get("cifar10", say=said.append)
+    assert (nothing / "cifar-10-batches-py" / "test_batch").read_bytes() == b"abc"
+    assert not list((nothing / "downloads").glob("*.tar.gz*part"))
+    assert said[-1] == "cifar10 is there"
+    archive.unlink()
+    assert catalogue.get("cifar10", say=said.append)  # nothing is asked for again
+    (nothing / "cifar-10-batches-py" / "test_batch").unlink()
+    with pytest.raises(ConnectionError, match="found status 404"):  # what was deleted is
+        catalogue.get("cifar10", say=said.append)
+
+
+def test_an_archive_that_leads_out_puts_nothing_anywhere(server, nothing, monkeypatch, capsys):
+    serve(server, monkeypatch, member="../{}")
+    assert main(["data", "get", "cifar10"]) == 1
+    assert "which leads out of it; do not use it" in capsys.readouterr().err
+    assert [path.name for path in nothing.iterdir()] == ["downloads"]
+
+
+@pytest.mark.parametrize("name", ["jsrt", "brats_2023", "udiat", "stanford_cars", "HealthX-Lab/MedCLIP-SAMv2"])
+def test_for_what_is_gated_the_steps_of_a_person_are_said_and_nothing_is_fetched(name, monkeypatch, capsys):
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("nothing may be fetched"))
+    assert main(["data", "get", name]) == 1
+    said = capsys.readouterr().out
+    one = catalogue.find(name)
+    steps = one.by_hand if isinstance(one, manifests.Checkpoint) else one.how_to_get
+    assert all(step in said for step in steps)
+
+
+def test_weights_of_the_hub_are_fetched_by_its_own_library_with_their_words(nothing, monkeypatch):
+    asked = []
+
+    def hub(repository, file):
+        asked.append((repository, file))
+        place = manifests.checkpoint("dandelin/vilt-b32-mlm-itm").place
+        place.parent.mkdir(parents=True)
+        torch.save({}, place)
+
+    monkeypatch.setattr(catalogue.huggingface_hub, "hf_hub_download", hub)
+    monkeypatch.setattr(catalogue.huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name))
+    catalogue.get("dandelin/vilt-b32-mlm-itm", say=lambda _: None)
+    assert asked == [("dandelin/vilt-b32-mlm-itm", "pytorch_model.bin"), "dandelin/vilt-b32-mlm"]
+
+
+def test_offline_nothing_of_the_hub_is_asked_for(monkeypatch, capsys):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(["data", "get", "openai/ViT-B-32"]) == 1
+    assert "unset both and try again" in capsys.readouterr().err
+
+
+def test_only_get_fetches_anything(nothing, monkeypatch):
+    """No other verb opens a connection, and no other module imports what does."""
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("nothing may be fetched"))
+    catalogue.listing()
+    for name in NAMES:
+        catalogue.show(name)
+        catalogue.check(name)
+    package = Path(catalogue.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        if path.stem not in ("fetch", "catalogue"):
+            text = path.read_text(encoding="utf-8")
+            assert "httpx" not in text and "import fetch" not in text and "urllib.request" not in text, path
+            calls = "catalogue.get(" in text
+            assert not calls or path.stem == "__main__", path
+
+
+def test_a_manifest_is_shown_as_yaml_that_can_be_read_again():
+    import yaml
+
+    for name in NAMES:
+        assert json.dumps(yaml.safe_load(catalogue.show(name)))
