@@ -145,8 +145,13 @@ def test_texts_are_opened_with_an_encoding(module):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         whose = getattr(getattr(node.func, "value", None), "id", "")
         given = {keyword.arg for keyword in node.keywords}
-        binary = name == "open" and any(isinstance(a, ast.Constant) and str(a.value) in ("rb", "wb") for a in node.args)
-        if whose in ("store", "Image", "os") or binary or (name == "write_text" and isinstance(node.func, ast.Name)):
+        modes = [a.value for arg in node.args for a in ast.walk(arg) if isinstance(a, ast.Constant)]
+        binary = name == "open" and any(mode in ("rb", "wb", "ab", "r+b") for mode in modes)
+        if (
+            whose in ("store", "Image", "os", "tarfile")
+            or binary
+            or (name == "write_text" and isinstance(node.func, ast.Name))
+        ):
             continue  # the store's is always UTF-8
         if name in ("read_text", "write_text", "open") or {"text", "capture_output"} <= given:
             assert "encoding" in given, f"{module}, line {node.lineno}: {name} without encoding"
