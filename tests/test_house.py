@@ -25,7 +25,7 @@ LAYERS = [
     ("ktlib.companion.sources", "ktlib.companion.record"),
     ("ktlib.companion.studies", "ktlib.companion.plots"),
     ("ktlib.companion.teach", "ktlib.companion.report"),
-    ("ktlib.companion.outputs",),
+    ("ktlib.companion.outputs", "ktlib.companion.doctor"),
     ("ktlib.companion.execution", "ktlib.companion.progress", "ktlib.companion.lab"),
     ("ktlib.companion.runs",),
     ("ktlib.companion.rounding",),
