@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -171,6 +172,14 @@ def data_get(arguments: Arguments) -> int:
     return int(not catalogue.get(arguments.name))
 
 
+def doctor(arguments: Arguments) -> None:
+    """Say what this machine is and which tables it can make."""
+    from ktlib.companion import doctor as doctors  # when chosen
+
+    found = doctors.examine()
+    print(json.dumps(found, indent=2) if arguments.json else doctors.page(found))
+
+
 def words(_: Arguments) -> None:
     """List the words that pocket models know."""
     from ktlib.pocket.world import vocabulary  # when chosen
@@ -267,6 +276,11 @@ COMMANDS = {
         ],
     ),
     "pocket check": Command("verify digests and that the cards' scores reproduce", check),
+    "doctor": Command(
+        "say what this machine is, which tables it can make now, and what the others lack",
+        doctor,
+        [("--json", {"action": "store_true", "help": "for a program"})],
+    ),
     "data list": Command("list datasets and checkpoints, and which are there", data_list),
     "data show": Command("say all that is known of one, and what is not verified", data_show, [NAME]),
     "data check": Command("name the first offending files and the expected layout", data_check, [NAME]),

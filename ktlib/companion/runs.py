@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from ktlib import store
-from ktlib.companion import cells, outputs, progress
+from ktlib import places, store
+from ktlib.companion import cells, doctor, outputs, progress
 from ktlib.companion.execution import NotebookError, Outcome, Terminated, Watch, attempt
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import certificate, notebooks, provenance, rounding, rows
@@ -27,8 +27,6 @@ from ktlib.companion.record.kernels import NAMES, Kernels, choose
 from ktlib.companion.record.notebooks import SCALES, Notebook, overlaps
 from ktlib.companion.report import ledger, page, site
 from ktlib.companion.scales import scale as scale_of
-from ktlib.data import manifests
-from ktlib.places import ROOT
 
 VERDICTS = (*TESTED, NOT_RUN)
 
@@ -65,12 +63,14 @@ def check_inputs(scale: str, chosen: Sequence[Notebook]) -> None:
         return  # the others draw or generate all they need
     if silent := [notebook.stem for notebook in chosen if notebook.needs is None]:
         raise RunError(f"expected `needs` in the `kt` metadata of {', '.join(silent)}; write down what it needs")
-    needs = [notebook.needs for notebook in chosen if notebook.needs]
-    data = [name for one in needs for name in one.datasets]
-    weights = [name for one in needs for name in one.checkpoints]
-    gaps = manifests.missing(data, weights, calibration=any(one.calibration for one in needs))
-    if gaps:
-        raise RunError(f"{len(gaps)} thing(s) missing at scale {scale}:\n\n" + "\n\n".join(str(gap) for gap in gaps))
+    found = [(notebook.stem, doctor.gaps(notebook)) for notebook in chosen]
+    if absent := dict.fromkeys(gap.name for _, gaps in found for gap in gaps):
+        raise RunError(
+            f"nothing was run: {len(absent)} thing(s) missing at scale {scale}\n\n{doctor.lacking(found)}\n\n"
+            f"They belong into {places.data()}, or where KT_DATA says, or into the caches. `python -m ktlib data show "
+            "NAME` has the steps and the layout, `data check NAME` looks at what is there, `python -m ktlib doctor` "
+            "at this machine; --only NN runs one notebook."
+        )
 
 
 def run(
@@ -316,7 +316,7 @@ def publish(this: Run, outcomes: Sequence[Outcome], began: str) -> None:
         raise RunError(f"nothing was recorded: expected a whole, good run, but {', '.join(bad)} did not run to the end")
     names = outputs.publish(this, [notebooks.read(path) for path in notebooks.find(this.root)])
     print(f"recorded {len(names)} files in results/{this.scale} and figures/{this.scale}; look at `git diff --stat`")
-    if this.root == ROOT:
+    if this.root == places.ROOT:
         page.main()
 
 
@@ -342,7 +342,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers compute (KTLIB_DASK)")
     parser.add_argument("--html", action="store_true", help="make pages of the executed notebooks afterwards")
     parser.add_argument("--record", action="store_true", help="maintainers: publish what a whole, good run computed")
-    parser.add_argument("--root", type=lambda name: Path(name).resolve(), default=ROOT, help="default: this repository")
+    parser.add_argument(
+        "--root", type=lambda name: Path(name).resolve(), default=places.ROOT, help="default: this repository"
+    )
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # until here Ctrl-C ended the process without a word

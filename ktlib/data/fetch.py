@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import shutil
 import stat
@@ -152,7 +153,9 @@ def _some(client: httpx.Client, url: str, part: Path, say: Callable[[str], objec
         store.write_text(_notes(part), json.dumps({"url": url, "tag": tag, "total": have + lacking}))
         say(f"  {url}: {(have + lacking) / 1e6:,.1f} MB" + (f", of which {have / 1e6:,.1f} are there" if have else ""))
         try:
-            with part.open("r+b" if have else "wb") as file:
+            part.touch()
+            with io.BufferedWriter(io.FileIO(part, "r+")) as file:
+                file.truncate(have)
                 file.seek(have)
                 for chunk in answer.iter_raw():
                     file.write(chunk)
@@ -274,7 +277,7 @@ def _unzip(archive: Path, hold: Path) -> None:
 
 
 def _untar(archive: Path, hold: Path) -> None:
-    with tarfile.open(archive) as whole:
+    with tarfile.open(archive, encoding="utf-8") as whole:
         size = 0
         members = whole.getmembers()
         for member in members:

@@ -45,21 +45,22 @@ def test_a_notebook_may_leave_out_a_scale(tmp_path, capsys):
 
 
 def test_all_missing_inputs_are_named_before_anything_runs(tmp_path, capsys, monkeypatch):
-    asked = []
-
-    def missing(datasets, checkpoints, *, calibration):
-        asked.append((datasets, checkpoints, calibration))
-        return ["jsrt", "udiat"]
-
-    monkeypatch.setattr(manifests, "missing", missing)
+    monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, **__: None)
     needs = {"datasets": ["jsrt"], "checkpoints": ["openai/ViT-B-32"], "calibration": True}
     write_notebook(tmp_path, "01_first", "1", kt={"needs": needs})
-    write_notebook(tmp_path, "02_second", "1", kt={"needs": {"datasets": ["udiat"]}})
+    write_notebook(tmp_path, "02_second", "1", kt={"needs": {"datasets": ["udiat", "jsrt"]}})
     write_notebook(tmp_path, "03_third", "1", kt={"scales": ["pocket"]})
     assert runs.main(["--root", str(tmp_path), "--scale", "paper"]) == 2
     reported = capsys.readouterr().err
-    assert "jsrt" in reported and "udiat" in reported
-    assert asked == [(["jsrt", "udiat"], ["openai/ViT-B-32"], True)]
+    assert "nothing was run: 4 thing(s) missing at scale paper" in reported
+    lines = {line.split("  ")[0]: " ".join(line.split()) for line in reported.splitlines()}
+    assert lines["dataset jsrt"] == (
+        "dataset jsrt 01 02 no such folder by hand (registration): python -m ktlib data show jsrt"
+    )
+    assert " 02 " in lines["dataset udiat"]
+    assert lines["checkpoint openai/ViT-B-32"].endswith("python -m ktlib data get openai/ViT-B-32")
+    assert lines["calibration of the class names (clip)"].endswith("python -m ktlib calibrate clip")
     assert not (tmp_path / "runs").exists()
 
 

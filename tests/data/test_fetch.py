@@ -234,25 +234,20 @@ def test_a_disk_that_is_too_small_is_seen_before_a_byte_is_written(address, tmp_
 
 def test_a_disk_that_fills_up_keeps_what_has_come(address, tmp_path, monkeypatch):
     url, target = f"{address}/slow/file.bin", tmp_path / "file.bin"
-    plain = Path.open
+    plain = io.FileIO
 
-    class Full(io.FileIO):
+    class Full(plain):
         def write(self, chunk):
             if self.tell() > 50_000:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return super().write(chunk)
 
-    def full(path, mode="r", *rest, **named):
-        return (
-            Full(path, mode) if path.suffix == ".part" and mode in ("wb", "r+b") else plain(path, mode, *rest, **named)
-        )
-
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(fetch.io, "FileIO", Full)
     with pytest.raises(ValueError, match="No space left on device.*the same command goes on from there"):
         get(url, target)
     kept = (tmp_path / "file.bin.part").stat().st_size
     assert 0 < kept < len(CONTENT)
-    monkeypatch.setattr(Path, "open", plain)
+    monkeypatch.setattr(fetch.io, "FileIO", plain)
     get(url, target, {"sha256": SHA})
     assert Server.asked[-1][1] == f"bytes={kept}-"
     assert target.read_bytes() == CONTENT
