@@ -342,9 +342,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers compute (KTLIB_DASK)")
     parser.add_argument("--html", action="store_true", help="make pages of the executed notebooks afterwards")
     parser.add_argument("--record", action="store_true", help="maintainers: publish what a whole, good run computed")
-    parser.add_argument(
-        "--root", type=lambda name: Path(name).resolve(), default=places.ROOT, help="default: this repository"
-    )
+    parser.add_argument("--root", type=lambda name: Path(name).resolve(), default=places.ROOT, help="default: this")
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # until here Ctrl-C ended the process without a word
