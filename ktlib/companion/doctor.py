@@ -253,7 +253,7 @@ def page(found: Mapping[str, Any]) -> str:
         lines += [f"  {name:{wide}}  {' '.join(users):8}  {get}" for name, (get, users) in things.items()]
     lines += [
         "",
-        "hours, from measured rates, on the machine that was measured; other parts of a notebook are not in them",
+        "hours, from measured rates, on the machine that was measured; other parts come on top",
     ]
     for table in found["tables"]:
         for part in table["hours"]:

@@ -112,7 +112,8 @@ def check(name: str) -> list[str]:
     if not one.present:
         return problems
     folder = manifests.data_root() / one.where
-    found, count = [], 0
+    found: list[str] = []
+    count = 0
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if said := _offence(path, one):
             count += 1

@@ -128,7 +128,7 @@ def _some(client: httpx.Client, url: str, part: Path, say: Callable[[str], objec
     have, known = _size(part), _known(part)
     headers = {"Accept-Encoding": "identity"}  # the bytes of the file, for they are counted
     if have and known.get("url") == url and known.get("tag"):
-        headers |= {"Range": f"bytes={have}-", "If-Range": known["tag"]}
+        headers |= {"Range": f"bytes={have}-", "If-Range": str(known["tag"])}
     else:
         have = 0  # nothing says that the file behind the address is still the same
     with client.stream("GET", url, headers=headers) as answer:

@@ -16,6 +16,7 @@ from ktlib import places, store
 from ktlib.companion.record import judging, published
 from ktlib.companion.record.judging import NOT_RUN, Verdict
 from ktlib.companion.report import ledger, shelf
+from ktlib.companion.report.artifact import artifact_markdown
 from ktlib.companion.report.items import MADE, MARK, item_pages, listed
 from ktlib.companion.report.markdown import joined, link, table, unique
 from ktlib.companion.report.shelf import ELSEWHERE, Shelf
@@ -256,7 +257,7 @@ def opening(path: Path) -> str:
 
 
 def publish(root: Path = ROOT) -> list[Path]:
-    """Write everything that is made from the published rows: `RESULTS.md`, its pages, the verdicts in the README.
+    """Write all that is made from the published rows: `RESULTS.md`, its pages, `ARTIFACT.md`, the README's verdicts.
 
     Args:
         root: of the repository.
@@ -266,7 +267,7 @@ def publish(root: Path = ROOT) -> list[Path]:
     """
     shelves = {name: shelf.committed(name, root) for name in SHOWN}
     path, readme = root / "RESULTS.md", root / "README.md"
-    texts = {path: results_markdown(shelves, root)}
+    texts = {path: results_markdown(shelves, root), root / "ARTIFACT.md": artifact_markdown(shelves, root)}
     for own in shelves.values():
         texts |= item_pages(own, path)
         for old in own.results[0].glob("*.md"):
@@ -286,7 +287,7 @@ def _save(path: Path, text: str) -> None:
 def main() -> None:
     """Write what is made from the published rows, and say what."""
     paths = publish()
-    print(f"wrote {', '.join(path.name for path in paths if path.parent == ROOT)} and {len(paths) - 2} pages of items")
+    print(f"wrote {', '.join(path.name for path in paths if path.parent == ROOT)} and {len(paths) - 3} pages of items")
 
 
 if __name__ == "__main__":

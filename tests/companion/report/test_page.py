@@ -11,6 +11,7 @@ from ktlib.companion.record import published
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.rows import Row
 from ktlib.companion.report import ledger, page, shelf
+from ktlib.companion.report.artifact import artifact_markdown
 from ktlib.companion.report.items import item_pages
 from ktlib.places import ROOT
 
@@ -208,6 +209,20 @@ def test_the_committed_summary_fits_a_short_walk_and_is_what_the_rows_say():
     assert text == published_summary(), "run `python -m ktlib report`"
 
 
+def test_the_committed_artifact_is_what_the_rows_say():
+    text = artifact_markdown({name: real(name, ROOT) for name in page.SHOWN}, ROOT)
+    assert (ROOT / "ARTIFACT.md").read_text(encoding="utf-8") == text, "run `python -m ktlib report`"
+
+
+def test_the_artifact_says_of_every_claim_what_to_run_and_what_to_expect(root):
+    text = artifact_markdown(shelves(root), root)
+    lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if line.startswith("| ")}
+    assert set(published.claims()) <= set(lines)
+    for claim, verdict in shelves(root)["pocket"].verdicts.items():
+        assert f"{verdict.verdict}" in lines[claim]
+        assert ("./run_all.sh --only" in lines[claim]) == (verdict.verdict != "not run")
+
+
 def test_the_committed_pages_are_what_the_rows_say():
     assert sorted((ROOT / "results/pocket").glob("*.md")) == sorted(published_pages())
     assert all(path.read_text() == text for path, text in published_pages().items()), "run `python -m ktlib report`"
@@ -327,7 +342,7 @@ def test_publishing_writes_the_summary_the_pages_and_the_verdicts(root):
     readme = (root / "README.md").read_text()
     assert readme.startswith("before\n<!-- verdicts -->\nAt pocket scale, of 35 claims") and readme.endswith("after\n")
     assert "LAST TIME" not in readme and page.with_verdicts(readme, shelves(root)) == readme
-    assert {path.name for path in written} == {"RESULTS.md", "README.md", "kt_tab_1.md"}
+    assert {path.name for path in written} == {"RESULTS.md", "ARTIFACT.md", "README.md", "kt_tab_1.md"}
     assert not (root / "results/pocket/of_long_ago.md").exists()
 
 
