@@ -71,7 +71,9 @@ def by_setting(
     if line is not None:
         ax.axhline(line.value, color=COLOURS["least_squares"], ls="--", lw=0.8, label=named)
         ax.legend()
-    ax.set_xticks(range(len(groups)), list(groups), rotation=15 if len(groups) > 4 else 0)
+    ax.set_xticks(range(len(groups)), list(groups))
+    if len(groups) > 4:
+        plt.setp(ax.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
     ax.set(ylabel="top-1, mean over sets", ylim=(0, 1))
     in_percent(ax)
     say_count(ax, [row for own in groups.values() for row in own], units=f"sets, {len(encoders)} encoders (dots)")
@@ -102,7 +104,7 @@ def by_encoder(rows: Sequence[Row], methods: Sequence[str], ax: Axes | None = No
 
 
 def behind(
-    gaps: Mapping[str, Estimate], ax: Axes | None = None, *, said: str = "Zoom-shot minus this, points of top-1"
+    gaps: Mapping[str, Estimate], ax: Axes | None = None, *, said: str = "Zoom-shot minus this, points"
 ) -> Figure:
     """Paired differences with their intervals, a line each.
 

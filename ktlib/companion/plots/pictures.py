@@ -172,6 +172,9 @@ def clouds(
             ax.scatter(x, y, size**2, [number % 20 for number in own], marker=marker, cmap="tab20", lw=0, alpha=0.7)
             ax.plot([], [], marker, color="0.4", ms=size, mew=0, ls="", label=f"{name}, coloured by class")
     ax.set(xticks=[], yticks=[], xlabel=directions[0], ylabel=directions[1])
+    if classes and len(groups) == 1:
+        ax.set_title(next(iter(groups)))
+        return figure_of(ax)
     legend = ax.legend(markerscale=1.5)
     for handle in legend.legend_handles:
         if handle is not None:

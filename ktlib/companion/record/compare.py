@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TypeVar
 
-from ktlib.companion.record.differences import NotMeasuredError, Table
+from ktlib.companion.record.differences import NotMeasuredError, Table, difference
 from ktlib.companion.record.rows import Row, ordered, select, written
+from ktlib.evaluate.intervals import Estimate
 
 Setting = TypeVar("Setting", float, tuple[float, int])  # a learning rate, or one with what else was varied
 ROUNDING = 1e-6  # rows are kept with six digits; a smaller overdraft is none
@@ -225,6 +226,22 @@ def scores(
     if not found:
         raise NotMeasuredError(f"there is no {metric} of {method} beside {item}")
     return found
+
+
+def minus(groups: Mapping[str, Sequence[Row]], other: Sequence[Row], *, metric: str = "top1") -> dict[str, Estimate]:
+    """Differences of groups of rows from another, paired by model, subject and seed; seeds are crossed with subjects.
+
+    Args:
+        groups: rows of one method each, by a name; of several items where each model has one of its own.
+        other: rows of one method.
+        metric: what is compared.
+    """
+
+    def read(own: Sequence[Row]) -> dict[str, Table]:
+        return scores(own, sorted({row.item for row in own}), own[0].method, metric=metric)
+
+    rest = read(other)
+    return {name: difference(name, read(own), rest, crossed=True).estimate for name, own in groups.items()}
 
 
 def only(found: Mapping[str, Table], subjects: Iterable[str]) -> dict[str, Table]:

@@ -66,7 +66,9 @@ def test_clouds_keep_their_points_and_names():
 def test_points_of_a_class_share_a_colour():
     classes = {"images": [0, 1, 0, 1]}
     (ax,) = plots.clouds({"images": torch.rand(4, 2)}, classes=classes, directions=("along", "across")).axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("along", "across")
     (points,) = ax.collections
     assert list(points.get_array()) == classes["images"]
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["images, coloured by class"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("along", "across")
+    assert ax.get_title(loc="left") == "images"
+    (ax,) = plots.clouds({"images": torch.rand(4, 2), "texts": torch.rand(1, 2)}, classes=classes).axes
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["images, coloured by class", "texts"]

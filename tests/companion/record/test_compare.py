@@ -7,6 +7,7 @@ from ktlib.companion.record.compare import (
     at_the_end,
     by_seed,
     choose_rate,
+    minus,
     over_rates,
     smallest_best,
     target_at_budget,
@@ -136,3 +137,15 @@ def test_of_equals_the_smallest_is_taken():
 def test_the_end_of_what_was_tried_is_said_where_several_were():
     assert [at_the_end(value, (3e-3, 1e-4, 1e-3)) for value in (1e-4, 1e-3, 3e-3)] == ["smallest", "", "largest"]
     assert at_the_end(1e-4, (1e-4,)) == at_the_end(1e-4, ()) == ""
+
+
+def test_groups_are_set_against_another_by_model_subject_and_seed_whatever_their_items():
+    def measured(value, model, subject, item):
+        return row(item=item, metric="top1", value=value, model=model, subject=subject, method="zoom_shot", seed=0)
+
+    items = {"a": "ZS Tab. 3", "b": "ZS Tab. 9"}  # an encoder each
+    other = [measured(0.5, m, s, item) for m, item in items.items() for s in ("cars", "pets")]
+    better = [measured(0.6 if m == "a" else 0.9, m, s, item) for m, item in items.items() for s in ("cars", "pets")]
+    found = minus({"better": better, "same": other}, other)
+    assert found["better"].value == pytest.approx(0.25)  # of both encoders
+    assert found["same"].value == 0
