@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ktlib import linear_maps, losses
 from ktlib.companion.exercises.kinds import Case, agrees, chosen
-from ktlib.evaluate import overlap, retrieval
+from ktlib.evaluate import intervals, overlap, retrieval
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -217,6 +217,23 @@ DECAY = chosen(
 )
 
 
+# -- 09: why the name stays out, and what a few pictures can say -----------------------------------------
+UNNAMED = chosen(
+    "c",
+    {
+        "a": "The caption of the transfer holds the name, and is longer for it: length is not the reason.",
+        "b": "The towers read the name well enough; that is the trouble.",
+    },
+)
+FEW = agrees(
+    lambda hits, count: intervals.wilson(hits, count).low,
+    ("some of ten", (6, 10)),
+    ("all of five", (5, 5)),
+    ("none of five", (0, 5)),
+    tolerance=2e-3,
+)
+
+
 # -- 10: from an interval to a verdict -----------------------------------------------------------------
 def _verdict(low: float, high: float, margin: float) -> str:
     if high < margin:
@@ -253,5 +270,6 @@ CASES: dict[str, dict[str, Case]] = {
     "05": {"ex1": UNIGRAMS, "ex2": SHARE},
     "06": {"ex1": LEAST_SQUARES, "ex2": CYCLE},
     "07": {"ex1": INTERPOLATED, "ex2": DECAY},
+    "09": {"ex1": UNNAMED, "ex2": FEW},
     "10": {"ex1": VERDICT, "ex2": PAIRED},
 }
