@@ -313,7 +313,8 @@ def finding(outcome: Outcome) -> Finding:
     over, against = outcome.gain("kt", outcome.start), outcome.gain("kt", "noise")
     real = outcome.gain("real", outcome.start) if "real" in outcome.answers else None
     said = f"transfer minus {NAMED[outcome.start]} {points(over)}, minus noise {points(against)}"
-    said += f" ({outcome.count} pictures, {len(outcome.answers['kt'].taken)} seeds)"
+    seeds = len(outcome.answers["kt"].taken)
+    said += f" ({outcome.count} pictures, {seeds} {'seed' if seeds == 1 else 'seeds'})"
     started = outcome.answers[outcome.start].recognised.value
     judged = [judge(over, MARGIN), judge(against, MARGIN)]
     if outcome.count < FEWEST:
@@ -369,10 +370,10 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
                 else "no more is shown than from them"
             )
         )
-    lost = outcome.answers[outcome.start].retained - outcome.answers["kt"].retained
+    change = outcome.answers["kt"].retained - outcome.answers[outcome.start].retained
     told.append(
-        f"the cost: {points(-lost)} of what was known, "
-        + ("more" if lost > outcome.budget else "no more")
+        f"the cost: {points(change)} of what was known, "
+        + ("more" if -change > outcome.budget else "no more")
         + f" than the {100 * outcome.budget:g} points that are allowed elsewhere"
     )
     return told
