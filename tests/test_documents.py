@@ -63,8 +63,6 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *(R
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_linked_file_exists(path):
     for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
-        if path.name == "index.md" and re.fullmatch(r"\.\./notebooks/\d\d_\w+\.ipynb", target):
-            continue  # the site names a notebook that a copy of the repository lacks, without a link
         assert (path.parent / target).exists(), target
 
 
