@@ -155,7 +155,7 @@ def _all_published(root):
 
 
 def _calibration(root):
-    accuracies = {cell: {"ViT-B/32": 0.58, "ViT-L/14": 0.7} for cell in calibration.CELLS}
+    accuracies = {cell: {"ViT-B/32": 0.581, "ViT-L/14": 0.708} for cell in calibration.CELLS}
     calibration.freeze(accuracies, path=root / "calibration.json")
 
 

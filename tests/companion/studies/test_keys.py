@@ -16,7 +16,7 @@ from torch import nn
 from ktlib import places
 from ktlib.captioning import CaptioningSettings
 from ktlib.companion import cells
-from ktlib.companion.studies import bench
+from ktlib.companion.studies import bench, own_concept
 from ktlib.companion.studies.bench import Course, Fold, Lesson, Subject
 from ktlib.companion.studies.captioning import tables as captioning
 from ktlib.companion.studies.medclip import nodules, outside
@@ -120,7 +120,7 @@ def file(monkeypatch):
     def stop(path, compute):
         raise Written(path)
 
-    for module in (cells, segmentation, checks):
+    for module in (cells, own_concept, segmentation, checks):
         monkeypatch.setattr(module, "remembered", stop)
 
     def found(call):
@@ -170,6 +170,15 @@ def test_of_scores(file):
     calls |= {what: recognition(subject(), course=course) for what, course in courses() if course}
     calls |= {"concept": recognition(subject(), 1), "prompts": recognition(subject(), prompts=("a disk",))}
     differ(file, calls)
+
+
+def test_of_answers_about_a_concept_of_one_s_own(file):
+    def ask(one, concept=0, **changed):
+        return lambda: own_concept._asked(one, one.only, one.exam.concepts[concept], **changed)
+
+    calls = {what: ask(one) for what, one in subjects()}
+    calls |= {what: ask(subject(), course=course) for what, course in courses() if course}
+    differ(file, calls | {"concept": ask(subject(), 1), "prompts": ask(subject(), prompts=["a disk"])})
 
 
 def test_of_looks_at_nodules(file):
@@ -277,7 +286,7 @@ def test_of_checks(file, images):
 
 def test_no_other_place_remembers_anything():
     tested = {module.__name__.replace(".", "/") + ".py" for module in (bench, nodules, outside, retrieval, captioning)}
-    tested |= {module.__name__.replace(".", "/") + ".py" for module in (segmentation, checks)}
+    tested |= {module.__name__.replace(".", "/") + ".py" for module in (own_concept, segmentation, checks)}
     found = {
         str(path.relative_to(places.ROOT))
         for path in (places.ROOT / "ktlib").rglob("*.py")
