@@ -156,8 +156,10 @@ def base_line(ax: Axes, rows: Sequence[Row], metric: str) -> None:
 
 def save_figure(
     figure: Figure, name: str, scale: str, *, command: str, note: str = "", folder: Path | None = None
-) -> Path:
+) -> None:
     """Write `<name>.png` and its provenance; the same figure gives the same bytes.
+
+    It returns nothing, so that a cell which ends with it shows the figure and no path of this machine.
 
     Args:
         figure: to write.
@@ -177,4 +179,3 @@ def save_figure(
     store.write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}, **room))
     record = {"figure": path.name, "scale": scale, "command": command} | provenance()
     store.write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
-    return path

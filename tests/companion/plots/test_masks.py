@@ -92,9 +92,9 @@ def test_checks_have_a_panel_a_lesion_and_leave_out_what_was_not_measured():
 
 def test_a_note_stands_below_the_figure_and_inside_the_picture(tmp_path):
     figure, _ = plt.subplots(figsize=(2, 1))
-    path = plots.save_figure(figure, "plain", "pocket", command="c", folder=tmp_path)
-    height = plt.imread(path).shape[0]
-    path = plots.save_figure(figure, "noted", "pocket", command="c", note="drawings", folder=tmp_path)
-    noted = plt.imread(path)
+    plots.save_figure(figure, "plain", "pocket", command="c", folder=tmp_path)
+    height = plt.imread(tmp_path / "plain.png").shape[0]
+    plots.save_figure(figure, "noted", "pocket", command="c", note="drawings", folder=tmp_path)
+    noted = plt.imread(tmp_path / "noted.png")
     assert noted.shape[0] > height
     assert (noted[height + 5 :, :, :3] < 0.9).any(), "something is written there"
