@@ -378,3 +378,9 @@ def test_a_truncated_image_or_mask_is_left_out_by_readable(breasts):
 def test_an_absent_set_says_how_to_get_it(tmp_path, read):
     with pytest.raises(FileNotFoundError, match=r"expected the folder .*; data_manifests/datasets/.*\.json says how"):
         read(tmp_path)
+
+
+def test_a_slope_of_zero_gives_no_hounsfield_units(tmp_path):
+    flat = fixtures.slice_of_ct(tmp_path / "a.dcm", np.array([[0, 1024]], np.int16), RescaleSlope=0)
+    with pytest.raises(ValueError, match=r"expected RescaleSlope and RescaleIntercept in .*a\.dcm, found 0"):
+        dicom.hounsfield(flat)
