@@ -380,6 +380,15 @@ def test_an_absent_set_says_how_to_get_it(tmp_path, read):
         read(tmp_path)
 
 
+@pytest.mark.parametrize(("background", "lesion"), [(1, 2), (1, 255), (-5, -1), (0, float("nan"))])
+def test_a_mask_whose_background_is_not_zero_is_refused(tmp_path, background, lesion):
+    values = np.full((8, 8), background, np.float32)
+    values[2:4, 2:4] = lesion
+    Image.fromarray(values).save(tmp_path / "mask.tiff")
+    with pytest.raises(ValueError, match=r"expected a mask whose background is 0 in .*mask\.tiff, found "):
+        masked.read_mask(tmp_path / "mask.tiff")
+
+
 def test_a_slope_of_zero_gives_no_hounsfield_units(tmp_path):
     flat = fixtures.slice_of_ct(tmp_path / "a.dcm", np.array([[0, 1024]], np.int16), RescaleSlope=0)
     with pytest.raises(ValueError, match=r"expected RescaleSlope and RescaleIntercept in .*a\.dcm, found 0"):
