@@ -368,7 +368,14 @@ def _kinds(file: Path) -> dict[str, str]:
     if not {"Image", "Type"} <= set(columns):
         raise ValueError(f"expected the columns Image and Type in {file}, found {', '.join(columns)}; rename them")
     image, kind = columns.index("Image"), columns.index("Type")
-    found = {_number(row[image]): str(row[kind]).strip().lower() for row in rows if row[image] is not None}
+    found: dict[str, str] = {}
+    for row in rows:
+        name, told = (str(row[place] if place < len(row) else None).strip() for place in (image, kind))
+        if name != "None" and found.setdefault(_number(name), told.lower()) != told.lower():
+            raise ValueError(
+                f"expected one kind for {_number(name)} in {file}, found {found[_number(name)]} and {told.lower()}; "
+                "take one row away"
+            )
     if odd := {name: told for name, told in found.items() if told not in KINDS}:
         name, told = next(iter(odd.items()))
         raise ValueError(

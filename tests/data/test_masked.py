@@ -4,6 +4,7 @@ import csv
 import re
 
 import numpy as np
+import openpyxl
 import pydicom
 import pytest
 import torch
@@ -387,6 +388,20 @@ def test_a_mask_whose_background_is_not_zero_is_refused(tmp_path, background, le
     Image.fromarray(values).save(tmp_path / "mask.tiff")
     with pytest.raises(ValueError, match=r"expected a mask whose background is 0 in .*mask\.tiff, found "):
         masked.read_mask(tmp_path / "mask.tiff")
+
+
+def test_an_image_with_two_kinds_in_the_workbook_is_refused_and_a_row_that_ends_early_too(breasts):
+    file = breasts / "DatasetB.xlsx"
+    fixtures.workbook(file, [("Image", "Type"), (1, "Benign"), (2, "Benign"), (3, "Benign"), (1, "Malignant")])
+    with pytest.raises(ValueError, match=r"one kind for 000001 in .*DatasetB\.xlsx, found benign and malignant; take"):
+        masked.udiat(breasts.parent, partial=True)
+    book = openpyxl.Workbook(write_only=True)  # which does not say how wide it is
+    sheet = book.create_sheet()
+    for row in (["Image", "Type"], [1, "Benign"], [2]):
+        sheet.append(row)
+    book.save(file)
+    with pytest.raises(ValueError, match=r"benign or malignant .*found 'none' for 000002"):
+        masked.udiat(breasts.parent, partial=True)
 
 
 def test_a_slope_of_zero_gives_no_hounsfield_units(tmp_path):
