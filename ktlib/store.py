@@ -160,7 +160,7 @@ def remembered(path: Path | None, compute: Callable[[], dict[str, Any]]) -> dict
 
 def recall(path: Path) -> dict[str, Any] | None:
     """What `remembered` has written to a path; None where there is nothing, or it is damaged."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["content"] == key(json.dumps(kept["result"])):
             return dict(kept["result"])

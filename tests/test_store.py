@@ -106,3 +106,8 @@ def test_a_lock_is_held_by_one_and_says_by_whom(tmp_path):
             pass
     with store.locked(tmp_path / "lock", "the second"):
         pass
+
+
+def test_brackets_without_end_are_as_good_as_nothing(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    assert store.recall(tmp_path / "a.json") is None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import os
 import pickle
 import platform
@@ -33,8 +34,28 @@ from ktlib.places import ROOT
 from ktlib.store import key, recall, remembered
 
 ADDRESS = "KTLIB_DASK"
+
+
+def seconds(told: str) -> float:
+    """A number of seconds, as `KTLIB_DASK_PATIENCE` gives it.
+
+    Args:
+        told: its text.
+
+    Raises:
+        ValueError: it is no number above 0.
+    """
+    try:
+        found = float(told)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise ValueError(f"expected a number of seconds above 0 in KTLIB_DASK_PATIENCE, found {told!r}; correct it")
+    return found
+
+
 # Seconds until a scheduler or a first worker must have answered; a queue may take longer to start one.
-PATIENCE = float(os.environ.get("KTLIB_DASK_PATIENCE") or 30)
+PATIENCE = seconds(os.environ.get("KTLIB_DASK_PATIENCE") or "30")
 AHEAD = 2  # cells that wait at each worker, so that none is idle
 AGAIN = 5  # times that a cell is sent before somebody must look why it never comes back
 _MATTERS = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "numpy", "distributed")

@@ -169,8 +169,8 @@ def weights(one: Checkpoint, file: Path) -> list[str]:
             with file.open("rb") as stream:
                 stream.seek(8)
                 named = json.loads(stream.read(length)) if length < size else {}
-            ends = [entry["data_offsets"][1] for key, entry in named.items() if key != "__metadata__"]
-        except (struct.error, ValueError, KeyError, TypeError):
+            ends = [int(entry["data_offsets"][1]) for key, entry in named.items() if key != "__metadata__"]
+        except (struct.error, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             ends = []
         if not ends or 8 + length + max(ends) != size:
             lacking = f"{8 + length + max(ends):,} bytes" if ends else "a head that names tensors"

@@ -55,11 +55,11 @@ def hounsfield(path: Path) -> npt.NDArray[np.float32]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: as for `film`, or the file does not say how its numbers become Hounsfield units.
+        ValueError: as for `film`, or the file does not say how its numbers become Hounsfield units (a slope of 0).
     """
     data, pixels = _read(path)
     told = [data.get(tag) for tag in USED[1:]]
-    if not all(isinstance(one, float) and math.isfinite(one) for one in told):
+    if not all(isinstance(one, float) and math.isfinite(one) for one in told) or not told[0]:
         found = "none" if None in told else ", ".join(map(str, told))
         raise ValueError(
             f"expected RescaleSlope and RescaleIntercept in {path}, found {found}: its numbers cannot be turned into "

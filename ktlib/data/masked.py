@@ -68,14 +68,21 @@ def read_mask(path: Path) -> Mask:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a picture, is cut short, or holds so many values between that it is no mask.
+        ValueError: it is not a picture, is cut short, has two values of which none is 0, or so many between that it is
+            no mask.
     """
     stored = images.decoded(path)
     if stored.mode in ("LA", "RGBA"):
         stored = stored.convert(stored.mode[:-1])
     values = np.asarray(stored)
     values = (values if values.ndim == 2 else values.max(axis=2)).astype(np.float64)
-    if len(np.unique(values)) <= 2:
+    found = np.unique(values).tolist()
+    if found[0] < 0 or (len(found) == 2 and found[0] != 0) or not np.isfinite(values).all():
+        raise ValueError(
+            f"expected a mask whose background is 0 in {path}, found {', '.join(f'{one:g}' for one in found[:3])}: "
+            "which of them is the lesion it does not say; save the background as 0"
+        )
+    if len(found) <= 2:
         return torch.from_numpy(values > 0)
     share = values / values.max()
     if (between := float(((share > 0.1) & (share < 0.9)).mean())) > SOFT:
@@ -361,7 +368,14 @@ def _kinds(file: Path) -> dict[str, str]:
     if not {"Image", "Type"} <= set(columns):
         raise ValueError(f"expected the columns Image and Type in {file}, found {', '.join(columns)}; rename them")
     image, kind = columns.index("Image"), columns.index("Type")
-    found = {_number(row[image]): str(row[kind]).strip().lower() for row in rows if row[image] is not None}
+    found: dict[str, str] = {}
+    for row in rows:
+        name, told = (str(row[place] if place < len(row) else None).strip() for place in (image, kind))
+        if name != "None" and found.setdefault(_number(name), told.lower()) != told.lower():
+            raise ValueError(
+                f"expected one kind for {_number(name)} in {file}, found {found[_number(name)]} and {told.lower()}; "
+                "take one row away"
+            )
     if odd := {name: told for name, told in found.items() if told not in KINDS}:
         name, told = next(iter(odd.items()))
         raise ValueError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,17 +50,24 @@ def brats_2023(
 
     Raises:
         FileNotFoundError: the folder is absent.
-        ValueError: an unknown modality, another number of cases, or none that can be used.
+        ValueError: an unknown modality, a negative `first`, another number of cases, or none that can be used.
     """
     if modality not in MODALITIES:
         raise ValueError(f"expected a modality of {', '.join(MODALITIES)}, found {modality!r}")
+    if first < 0:
+        raise ValueError(f"expected a number of cases, or 0 for all, found first={first}")
     home = files.home("brats_2023", root)
     folders = sorted(path for path in home.rglob("BraTS-GLI-*") if path.is_dir() and _CASE.fullmatch(path.name))
     files.whole(len(folders), CASES, "cases", home, partial=partial)
     kept: list[tuple[Path, Path, int]] = []  # image, mask, slice
     sizes, left_out, clear = [], {}, 0
+    names = Counter(folder.name for folder in folders)
     for folder in folders[: first or None]:
         try:
+            if names[folder.name] > 1:
+                raise ValueError(
+                    f"expected one folder {folder.name} in {home}, found {names[folder.name]}; take all but one away"
+                )
             image, mask = (_file(folder, kind) for kind in (modality, "seg"))
             tumour = _mask(mask)
             _on_one_grid(image, mask)

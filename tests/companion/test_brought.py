@@ -45,6 +45,7 @@ def test_the_concept_is_the_only_one_and_what_is_known_stays(whole, shown):
         ("to{}ma", "a pink cross", "without braces"),
         ("House", "a pink cross", "not among the 36 known ones, found 'house'"),
         ("toma", "a pink toma", "without the name 'toma'"),
+        ("toma", "pink (a toma), round", "without the name 'toma'"),
     ],
 )
 def test_what_is_wrong_with_a_name_or_a_sentence_is_said(whole, shown, name, description, said):
@@ -80,3 +81,10 @@ def test_examples_are_made_up_or_an_examination_s_own():
     assert own == list(INVENTIONS)
     for exam in brought.examples("pocket 0"):
         assert not set(own) & set(exam.known_names) and len(exam.concepts) == 1
+
+
+def test_two_folders_of_one_name_are_no_two_known_things(tmp_path):
+    for name in ("a_b", "a b"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=r"expected a name for each known thing in .*found several folders for a b"):
+        brought.known_things(tmp_path, 64)

@@ -152,3 +152,10 @@ def test_a_run_says_at_once_that_there_is_no_scheduler(monkeypatch, capsys):
     monkeypatch.setenv(cells.ADDRESS, "")
     assert runs.main(["--scale", "rehearsal", "--only", "02", "--dask", "tcp://127.0.0.1:9"]) == 2
     assert "expected a Dask scheduler at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", ["soon", "-1", "0", "nan", "inf"])
+def test_a_patience_that_is_no_time_is_refused(told):
+    assert cells.seconds("2.5") == 2.5
+    with pytest.raises(ValueError, match=f"above 0 in KTLIB_DASK_PATIENCE, found '{told}'; correct it"):
+        cells.seconds(told)

@@ -216,3 +216,11 @@ def test_a_manifest_is_shown_as_yaml_that_can_be_read_again():
 
     for name in NAMES:
         assert json.dumps(yaml.safe_load(catalogue.show(name)))
+
+
+@pytest.mark.parametrize("head", ["[]", "3", "null", '{"a": {"data_offsets": ["x", "y"]}}', "[" * 50_000])
+def test_a_head_of_weights_that_names_no_tensors_is_told(tmp_path, head):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(len(head).to_bytes(8, "little") + head.encode() + b"00")
+    (said,) = catalogue.weights(manifests.checkpoint("openai/ViT-B-32"), file)
+    assert "expected a safetensors file with a head that names tensors, found" in said

@@ -4,6 +4,7 @@ import csv
 import re
 
 import numpy as np
+import openpyxl
 import pydicom
 import pytest
 import torch
@@ -378,3 +379,32 @@ def test_a_truncated_image_or_mask_is_left_out_by_readable(breasts):
 def test_an_absent_set_says_how_to_get_it(tmp_path, read):
     with pytest.raises(FileNotFoundError, match=r"expected the folder .*; data_manifests/datasets/.*\.json says how"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(("background", "lesion"), [(1, 2), (1, 255), (-5, -1), (0, float("nan"))])
+def test_a_mask_whose_background_is_not_zero_is_refused(tmp_path, background, lesion):
+    values = np.full((8, 8), background, np.float32)
+    values[2:4, 2:4] = lesion
+    Image.fromarray(values).save(tmp_path / "mask.tiff")
+    with pytest.raises(ValueError, match=r"expected a mask whose background is 0 in .*mask\.tiff, found "):
+        masked.read_mask(tmp_path / "mask.tiff")
+
+
+def test_an_image_with_two_kinds_in_the_workbook_is_refused_and_a_row_that_ends_early_too(breasts):
+    file = breasts / "DatasetB.xlsx"
+    fixtures.workbook(file, [("Image", "Type"), (1, "Benign"), (2, "Benign"), (3, "Benign"), (1, "Malignant")])
+    with pytest.raises(ValueError, match=r"one kind for 000001 in .*DatasetB\.xlsx, found benign and malignant; take"):
+        masked.udiat(breasts.parent, partial=True)
+    book = openpyxl.Workbook(write_only=True)  # which does not say how wide it is
+    sheet = book.create_sheet()
+    for row in (["Image", "Type"], [1, "Benign"], [2]):
+        sheet.append(row)
+    book.save(file)
+    with pytest.raises(ValueError, match=r"benign or malignant .*found 'none' for 000002"):
+        masked.udiat(breasts.parent, partial=True)
+
+
+def test_a_slope_of_zero_gives_no_hounsfield_units(tmp_path):
+    flat = fixtures.slice_of_ct(tmp_path / "a.dcm", np.array([[0, 1024]], np.int16), RescaleSlope=0)
+    with pytest.raises(ValueError, match=r"expected RescaleSlope and RescaleIntercept in .*a\.dcm, found 0"):
+        dicom.hounsfield(flat)

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import shutil
 import struct
 
 import nibabel as nib
@@ -162,3 +163,14 @@ def test_a_set_of_which_nothing_is_left_is_an_error(home, tmp_path):
         read(home)
     with pytest.raises(FileNotFoundError, match=r"brats_2023\.json says how to get it"):
         volumes.brats_2023(tmp_path / "elsewhere")
+
+
+def test_a_case_that_stands_there_twice_is_left_out_and_a_negative_number_of_cases_refused(home):
+    before = read(home)
+    case = next(path for path in sorted(home.rglob("BraTS-GLI-*")) if path.is_dir())
+    shutil.copytree(case, home / "copy" / case.name)
+    ours = read(home)
+    assert f"expected one folder {case.name}" in ours.left_out[case.name]
+    assert ours.files == tuple(file for file in before.files if not file.startswith(case.name))
+    with pytest.raises(ValueError, match="expected a number of cases, or 0 for all, found first=-1"):
+        read(home, first=-1)

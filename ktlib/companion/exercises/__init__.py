@@ -68,6 +68,14 @@ def judge(case: Callable[[object], str], answer: object) -> Checked:
         wrong = case(answer)
     except UnansweredError:
         return Checked(False, "**Not answered yet.**")
-    except Exception as error:  # a reader's code may fail in any way, and that must not end the notebook
-        return Checked(False, f"**Not yet.** It stopped with {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # a reader's code may fail in any way: that must not end the notebook
+        return Checked(False, f"**Not yet.** It stopped with {type(error).__name__}: {_words(error)}")
     return Checked(not wrong, f"**Not yet.** {wrong}" if wrong else "**Right**, in every case.")
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; one that a reader wrote may fail at that, too."""
+    try:
+        return str(error)
+    except Exception:
+        return "it does not say why"

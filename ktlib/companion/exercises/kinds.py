@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 Case = Callable[[object], str]  # an answer -> what is wrong with it, empty where nothing is
 Situation = tuple[str, tuple[object, ...]]  # what it shows, in words, and the arguments
@@ -28,7 +28,7 @@ def agrees(right: Callable[..., object], *situations: Situation, tolerance: floa
         if not callable(answer):
             return f"Expected a function, found {type(answer).__name__}."
         for what, arguments in situations:
-            found, expected = answer(*map(_copy, arguments)), right(*map(_copy, arguments))
+            found, expected = answer(*copy.deepcopy(arguments)), right(*copy.deepcopy(arguments))  # it may write there
             if found is None or found is ...:
                 raise UnansweredError
             if said := _difference(found, expected, tolerance):
@@ -36,11 +36,6 @@ def agrees(right: Callable[..., object], *situations: Situation, tolerance: floa
         return ""
 
     return wrong
-
-
-def _copy(argument: object) -> object:
-    """Of a tensor, so that an answer which writes into its arguments spoils nothing."""
-    return argument.clone() if isinstance(argument, Tensor) else argument
 
 
 def _difference(found: object, expected: object, tolerance: float) -> str:

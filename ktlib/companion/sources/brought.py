@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +53,7 @@ def one(
         raise ValueError(
             f"expected a name that is not among the {len(known)} known ones, found {name!r}; give the concept another"
         )
-    if name in description.lower().split() or (" " in name and name in description.lower()):
+    if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", description.lower()):
         raise ValueError(
             f"expected a description without the name {name!r}, found {description!r}; reword it: the caption puts the "
             "name in front, and images are inverted without it"
@@ -124,7 +126,7 @@ def known_things(folder: str | Path, size: int) -> Examination:
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it holds fewer than two folders, or a picture cannot be read.
+        ValueError: it holds fewer than two folders or two of one name, or a picture cannot be read.
     """
     home = Path(folder)
     if not home.is_dir():
@@ -135,14 +137,23 @@ def known_things(folder: str | Path, size: int) -> Examination:
             f"expected a folder for each of two known things or more in {home}, found {len(homes)}; without rivals "
             "every picture is taken for the concept"
         )
+    if twins := sorted(name for name, count in Counter(map(_name, homes)).items() if count > 1):
+        raise ValueError(
+            f"expected a name for each known thing in {home}, found several folders for {', '.join(twins)}; put their "
+            "pictures into one"
+        )
     groups = [read_pictures(entry, size) for entry in homes]
     labels = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group) for group in groups]))
     shown = torch.cat(groups)
-    names = tuple(entry.name.replace("_", " ") for entry in homes)
+    names = tuple(map(_name, homes))
     digest = key("known things", names, shown, labels)
     return Examination(
         "files", (), names, [(shown, labels)], digest, lambda _: torch.empty(0, 3, size, size), lambda *_: None
     )
+
+
+def _name(folder: Path) -> str:
+    return folder.name.replace("_", " ")
 
 
 def _digests(pictures: Tensor) -> list[str]:

@@ -57,3 +57,30 @@ def test_there_is_no_sheet_of_a_notebook_without_exercises_and_no_check_of_other
         exercises.sheet("99")
     with pytest.raises(ValueError, match="expected an exercise of notebook 00"):
         exercises.sheet("00")("ex99", 1)
+
+
+def test_an_answer_that_empties_a_list_spoils_no_case():
+    case = kinds.agrees(max, ("two numbers", ([1, 2],)))
+
+    def empties(numbers):
+        numbers.clear()
+        return 2
+
+    assert not case(empties)
+    assert not case(max)
+
+
+def test_an_answer_that_leaves_python_or_cannot_say_what_is_wrong_stops_nothing():
+    class WordlessError(Exception):
+        def __str__(self):
+            raise TypeError
+
+    def wordless(images):
+        raise WordlessError
+
+    def leaves(images):
+        raise SystemExit(3)
+
+    check = exercises.sheet("00")
+    assert check("ex1", leaves).said == "**Not yet.** It stopped with SystemExit: 3"
+    assert check("ex1", wordless).said == "**Not yet.** It stopped with WordlessError: it does not say why"
