@@ -199,7 +199,10 @@ COMMANDS = {
         "teach a model a concept of your own from a description, and see whether your pictures are recognised",
         teach,
         [
-            ("name", {"help": "of the concept; for a pocket model one of wug, dax, blicket, toma, fep, zorp"}),
+            (
+                "name",
+                {"help": "of the concept; in the pocket wug, dax, blicket, toma, fep and zorp mean nothing yet"},
+            ),
             ("--description", {"required": True, "help": "what it looks like, without its name"}),
             ("--examine", {"required": True, "type": Path, "metavar": "FOLDER", "help": "pictures of it"}),
             ("--model", {"default": "pocket/clip-b-0", "help": "as `models` lists them; default: pocket/clip-b-0"}),

@@ -213,7 +213,7 @@ def get(name: str, *, say: Callable[[str], object] = print, **patience: Any) -> 
     elif one.downloads:
         _get_dataset(one, say, patience)
     else:
-        say(f"{name} cannot be downloaded by a program ({one.access}): {one.terms}")
+        say(f"{name} is to be fetched by hand (access: {one.access}), by the steps below: {one.terms}")
     gaps = absent(one)
     for gap in gaps:
         say(str(gap))

@@ -360,6 +360,7 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
     told.append(
         f"no training: the description as prompt recognises {shares['prompt']:.0%}, transfer {shares['kt']:.0%}"
     )
+    start = outcome.answers[outcome.start].retained
     if real is not None:
         rest = outcome.gain("real", "kt")
         told.append(
@@ -369,11 +370,13 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
                 if rest.low > 0
                 else "no more is shown than from them"
             )
+            + f"; their cost: {points(outcome.answers['real'].retained - start)} of what was known"
         )
-    change = outcome.answers["kt"].retained - outcome.answers[outcome.start].retained
+    change = outcome.answers["kt"].retained - start
     told.append(
         f"the cost: {points(change)} of what was known, "
         + ("more" if -change > outcome.budget else "no more")
-        + f" than the {100 * outcome.budget:g} points that are allowed elsewhere"
+        + f" than the {100 * outcome.budget:g} points that are allowed elsewhere; "
+        "the verdict does not weigh it, for there is one rate"
     )
     return told
