@@ -40,7 +40,10 @@ def key(*parts: object) -> str:
 def _bytes(part: object) -> bytes:
     if isinstance(part, Tensor):
         tensor = part.detach().cpu().contiguous()
-        return f"{tensor.dtype}{tuple(tensor.shape)}".encode() + tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+        flat = tensor.reshape(-1)
+        if flat.stride(0) != 1:  # one element cut out of many counts as contiguous and keeps their stride (torch 2.14)
+            flat = torch.empty_like(flat, memory_format=torch.contiguous_format).copy_(flat)
+        return f"{tensor.dtype}{tuple(tensor.shape)}".encode() + flat.view(torch.uint8).numpy().tobytes()
     own = getattr(part, "parts", getattr(part, "digest", None))
     if isinstance(own, tuple | str):
         return type(part).__name__.encode() + _bytes(own)

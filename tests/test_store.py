@@ -37,6 +37,13 @@ def test_keys_tell_values_apart():
     assert store.key("a", "b") != store.key("ab")
 
 
+@pytest.mark.parametrize(
+    "cut", [torch.arange(8.0)[::2][:1], torch.arange(4.0).view(2, 2)[:1, :1], torch.arange(6.0)[::3]]
+)
+def test_a_tensor_cut_out_of_another_has_the_key_of_its_values(cut):
+    assert store.key(cut) == store.key(torch.tensor(cut.tolist()))
+
+
 def test_what_has_no_stable_bytes_is_refused():
     with pytest.raises(TypeError, match="found set"):
         store.key({1, 2})
