@@ -47,11 +47,11 @@ def earlier(stem: str, records: Sequence[Path]) -> Times | None:
     for path in records:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            continue
-        found = found.get(stem, found)
-        if "cells" in found:
-            return Times(found["seconds"], found["cells"], found.get("peak_mib"))
+            found = found.get(stem, found)
+            if "cells" in found:
+                return Times(found["seconds"], found["cells"], found.get("peak_mib"))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue  # nothing there, or damaged: an estimate is not worth a run
     return None
 
 

@@ -186,7 +186,7 @@ def unitochest(root: str | Path | None = None, split: str = "test") -> MaskedIma
     pictures, masks = _by_name(home / split / "images", ".dcm"), _by_name(home / split / "masks", ".png")
     rows = tables.rows(home / listed, UNITOCHEST_COLUMNS)
     told: dict[str, set[str]] = {}
-    patients: dict[str, str] = {}
+    owners: dict[str, set[str]] = {}
     blank = 0
     for row in rows:
         image, mask = (Path((row[column] or "").strip()).name for column in ("image", "mask"))
@@ -194,13 +194,17 @@ def unitochest(root: str | Path | None = None, split: str = "test") -> MaskedIma
             blank += 1
             continue
         told.setdefault(image, set()).add(mask)
-        patients[image] = row["patientID"]
+        owners.setdefault(image, set()).add((row["patientID"] or "").strip())
     kept, left_out = [], {}
     for image, several in told.items():
         if len(several) > 1:
             left_out[image] = (
                 f"expected one mask for {image} in {home / listed}, found {', '.join(sorted(several))}; join them"
             )
+            continue
+        if len(owners[image]) > 1 or "" in owners[image]:
+            found = " and ".join(sorted(patient or "none" for patient in owners[image]))
+            left_out[image] = f"expected one patientID for {image} in {home / listed}, found {found}; correct the row"
             continue
         mask = next(iter(several))
         lacks = _only(pictures.get(image, []), "image", image, home) or _only(masks.get(mask, []), "mask", image, home)
@@ -215,6 +219,7 @@ def unitochest(root: str | Path | None = None, split: str = "test") -> MaskedIma
         shown = dicom.to_eight_bits(dicom.hounsfield(image), *LUNG_WINDOW)
         return pair(_rgb(shown), read_mask(mask), files=(image, mask))
 
+    patients = {image: next(iter(owners[image])) for image, *_ in kept}
     number = {patient: place for place, patient in enumerate(dict.fromkeys(patients.values()))}
     return MaskedImages(
         "UnitoChest",

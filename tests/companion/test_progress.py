@@ -151,3 +151,12 @@ def test_a_container_has_what_it_is_given(monkeypatch, tmp_path, limit, free):
     monkeypatch.setattr(progress, "LIMITS", [(tmp_path / "most", tmp_path / "used")])
     whole = psutil.virtual_memory().total / 2**20
     assert progress.free_memory() == free if free else 1 < progress.free_memory() <= whole
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[]", b"3", b'{"00": 3}', b'{"00": {"cells": {}}}', b"{"])
+def test_a_damaged_record_of_times_is_as_good_as_none(tmp_path, content):
+    whole = tmp_path / "whole.json"
+    whole.write_text('{"00": {"seconds": 2.0, "cells": {}}}')
+    (tmp_path / "times.json").write_bytes(content)
+    assert progress.earlier("00", [tmp_path / "times.json"]) is None
+    assert progress.earlier("00", [tmp_path / "times.json", whole]) == progress.Times(2.0)

@@ -408,3 +408,21 @@ def test_a_slope_of_zero_gives_no_hounsfield_units(tmp_path):
     flat = fixtures.slice_of_ct(tmp_path / "a.dcm", np.array([[0, 1024]], np.int16), RescaleSlope=0)
     with pytest.raises(ValueError, match=r"expected RescaleSlope and RescaleIntercept in .*a\.dcm, found 0"):
         dicom.hounsfield(flat)
+
+
+def test_a_slice_of_no_patient_or_of_two_is_left_out(tmp_path):
+    home = fixtures.unitochest(tmp_path)
+    file = home / "test_dataset.csv"
+    with file.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["mask"]]
+    first, second, *_ = rows
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows([first | {"patientID": " "}, *rows[1:], second | {"patientID": "999"}])
+    ours = masked.unitochest(tmp_path)
+    assert (
+        "expected one patientID for" in ours.left_out[first["image"]] and "found none;" in ours.left_out[first["image"]]
+    )
+    assert f"found {second['patientID']} and 999;" in ours.left_out[second["image"]]
+    assert ours.files == tuple(row["image"] for row in rows[2:]) and ours.units == (0,)
