@@ -28,7 +28,7 @@ REHEARSAL = Scale(
         models=each("fixtures", "random/ViT-B-32", "random/ViT-B-16"),
         inversion=INVERSION,
         transfer=TransferSettings(),
-        rates=(1e-5, 2e-5),
+        rates=(2e-5,),
         rate=2e-5,
         images_per_concept=2,
         seeds=(0,),
@@ -68,7 +68,7 @@ REHEARSAL = Scale(
         images_per_concept=2,
         seeds=(0,),
     ),
-    captioning=Captioning(gallery="fixtures coco", classes=2, validation=2, test=2, shown=2),
+    captioning=Captioning(gallery="fixtures coco", classes=2, validation=1, test=2, shown=2),
     films=Films(
         pair="fixtures films",
         outside=tuple(
