@@ -11,17 +11,21 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)? ?(%|percent|points)")  # a result typed into prose
 
-pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+FRAME = ("What the paper", "Questions", "Exercises", "Carry on")  # second-level headings that measure nothing
+READERS = {"aloud", "aloud_gains", "say", "verdict_table"}  # of ktlib.companion.teach: what they return is read aloud
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
 def cells(path, kind):
     return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == kind]
 
 
+@every_notebook
 def test_there_are_notebooks(path):
     assert re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem)
 
 
+@every_notebook
 def test_it_is_committed_without_outputs_and_with_cell_ids(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -31,6 +35,7 @@ def test_it_is_committed_without_outputs_and_with_cell_ids(path):
         assert cell.execution_count is None
 
 
+@every_notebook
 def test_parameters_are_typed_literals_with_a_comment(path):
     (cell,) = [c for c in cells(path, "code") if "parameters" in c.metadata.get("tags", [])]
     tree = ast.parse(cell.source)
@@ -43,6 +48,7 @@ def test_parameters_are_typed_literals_with_a_comment(path):
     assert {"scale", "seed"} <= set(names)
 
 
+@every_notebook
 def test_no_code_that_belongs_in_the_library(path):
     for cell in cells(path, "code"):
         assert not re.search(
@@ -51,16 +57,19 @@ def test_no_code_that_belongs_in_the_library(path):
         ast.parse(cell.source)
 
 
+@every_notebook
 def test_cells_are_short(path):
     for cell in cells(path, "code"):
         assert len(cell.source.splitlines()) <= 15, cell.source
 
 
+@every_notebook
 def test_no_result_is_typed_into_prose(path):
     for cell in cells(path, "markdown"):
         assert not NUMBER.search(cell.source), f"{NUMBER.search(cell.source).group()!r} in:\n{cell.source}"
 
 
+@every_notebook
 def test_it_teaches_from_claim_to_verdict(path):
     prose = "\n".join(c.source for c in cells(path, "markdown"))
     for heading in (
@@ -77,11 +86,71 @@ def test_it_teaches_from_claim_to_verdict(path):
         assert word in cells(path, "markdown")[0].source
 
 
+@every_notebook
 def test_it_declares_what_it_reads_and_writes(path):
     declared = nbformat.read(path, as_version=4).metadata["kt"]
     assert declared.keys() >= {"scales", "reads", "writes"}
 
 
+def sections(notebook):
+    """The cells of each second-level section that measures something, by its heading."""
+    found, title = {}, ""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            found.setdefault(title, []).append(cell)
+        elif headings := re.findall(r"^## (.+)$", cell.source, re.M):
+            title = headings[-1]
+    return {title: own for title, own in found.items() if title and not title.startswith(FRAME)}
+
+
+def is_read_aloud(node):
+    """Whether an expression gives a sentence that was put together from what was computed."""
+    if isinstance(node, ast.IfExp):
+        return is_read_aloud(node.body) and is_read_aloud(node.orelse)
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS
+
+
+def unread(notebook):
+    """Headings of sections whose last computed thing is no sentence; a guess is asked for and computes nothing."""
+    silent = []
+    for title, own in sections(notebook).items():
+        *_, last = [cell for cell in own if not cell.source.startswith("guess = ")]
+        end = ast.parse(last.source).body[-1]
+        if not (isinstance(end, ast.Expr) and is_read_aloud(end.value)):
+            silent.append(title)
+    return silent
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] != "09"], ids=lambda p: p.stem)
+def test_every_section_ends_in_a_sentence_that_is_read_aloud(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert len(sections(notebook)) >= 4
+    assert unread(notebook) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "reads"),
+    [
+        ("say('so many')", True),
+        ("x = 1\naloud(x) if x else say('nothing')", True),
+        ("aloud(x) if x else None", False),
+        ("say('so many')\nx", False),
+        ("if x:\n    say('so many')", False),
+        ("print('so many')", False),
+    ],
+)
+def test_a_section_that_ends_in_silence_is_found(source, reads):
+    cells = [
+        nbformat.v4.new_markdown_cell("## What the paper reports"),
+        nbformat.v4.new_code_cell("x = 0"),
+        nbformat.v4.new_markdown_cell("Some words.\n\n## 1 A claim\n\nMore."),
+        nbformat.v4.new_code_cell(source),
+        nbformat.v4.new_code_cell("guess = None  # how many?"),
+    ]
+    assert unread(nbformat.v4.new_notebook(cells=cells)) == ([] if reads else ["1 A claim"])
+
+
+@every_notebook
 def test_links_lead_somewhere(path):
     for cell in cells(path, "markdown"):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", cell.source):
