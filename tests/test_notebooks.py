@@ -13,6 +13,31 @@ NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)? ?(%|percent|points)")  # a result ty
 
 FRAME = ("What the paper", "Questions", "Exercises", "Carry on")  # second-level headings that measure nothing
 READERS = {"aloud", "aloud_gains", "say", "verdict_table"}  # of ktlib.companion.teach: what they return is read aloud
+TERMS = {  # anchors of docs/glossary.md, and how prose mentions them
+    "f_v": r"\$f_V\$",
+    "f_t": r"\$f_T\$",
+    "α": r"\$\\alpha\$|α",
+    "nt-xent": r"NT-Xent",
+    "inversion": r"\b[Ii]nver(?:t|ted|ting|sions?)\b",
+    "total-variation": r"\b[Tt]otal variation\b",
+    "target-accuracy": r"\b[Tt]arget accuracy\b",
+    "retention": r"\b[Rr]etention\b",
+    "budget": r"\bbudget\b",
+    "equal-retention": r"\bequal retention\b",
+    "control": r"\b(?<!positive )(?<!noise )[Cc]ontrols?\b",
+    "noise-control": r"\b[Nn]oise (?:images|pictures|control)\b|\*\*noise\*\*",
+    "positive-control": r"\bpositive control\b",
+    "held-out": r"\bheld[- ]out\b|\bvalidation\b",
+    "fold": r"\bfolds?\b",
+    "interval": r"\bintervals?\b",
+    "margin": r"\bmargins?\b",
+    "arm": r"\barms?\b",
+    "verdict": r"\bverdicts?\b",
+    "modality-gap": r"\bmodality gap\b",
+    "cycle-consistency": r"\b[Cc]ycle consistency\b",
+    "linear-aligner": r"\bLinear Aligner\b",
+    "least-squares": r"\b[Ll]east squares\b",
+}
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -119,6 +144,51 @@ def unread(notebook):
         if not (isinstance(end, ast.Expr) and is_read_aloud(end.value)):
             silent.append(title)
     return silent
+
+
+def unlinked(notebook):
+    """Terms that are mentioned before there is a link to the glossary, with the end of the line that mentions them.
+
+    The first cell is left out: it is the abstract, and stands in the list of notebooks too. So are headings, tables,
+    code and formulas.
+    """
+    prose = "\n".join(cell.source for cell in notebook.cells[1:] if cell.cell_type == "markdown")
+    prose = re.sub(
+        r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|^#[^\n]*$|^\|[^\n]*$|<summary>.*?</summary>", " ", prose, flags=re.S | re.M
+    )
+    missing = []
+    for anchor, mention in TERMS.items():
+        link = re.compile(rf"\[[^]]*\]\(\.\./docs/glossary\.md#{anchor}\)")
+        others = re.compile(rf"\[[^]]*\]\(\.\./docs/glossary\.md#(?!{anchor}\))[^)]*\)")
+        text = others.sub(lambda match: " " * len(match[0]), prose)
+        first, linked = re.search(mention, text), link.search(text)
+        if first and not (linked and linked.start() <= first.start()):
+            line = text[: first.end()].rpartition("\n")[2][-60:]
+            missing.append(f"{anchor}: …{line}")
+    return missing
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] != "09"], ids=lambda p: p.stem)
+def test_a_term_leads_to_the_glossary_where_it_is_first_used(path):
+    assert unlinked(nbformat.read(path, as_version=4)) == []
+
+
+@pytest.mark.parametrize(
+    ("prose", "missing"),
+    [
+        ("The [budget](../docs/glossary.md#budget) is a budget.", []),
+        ("A budget, see [budget](../docs/glossary.md#budget).", ["budget"]),
+        ("[Uniform noise](../docs/glossary.md#noise-control), then noise images.", []),
+        ("At [equal retention](../docs/glossary.md#equal-retention).", []),
+        ("A [control](../docs/glossary.md#verdict).", []),
+        ("A `budget` and\n\n## The budget\n\n| budget |\n\n$$budget$$\n\nA verdict.", ["verdict"]),
+        ("A positive control.", ["positive-control"]),
+        ("Freeze $f_T$.", ["f_t"]),
+    ],
+)
+def test_a_term_without_its_link_is_found(prose, missing):
+    cells = [nbformat.v4.new_markdown_cell("# A title about a verdict"), nbformat.v4.new_markdown_cell(prose)]
+    assert [said.split(":")[0] for said in unlinked(nbformat.v4.new_notebook(cells=cells))] == missing
 
 
 @pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] != "09"], ids=lambda p: p.stem)
