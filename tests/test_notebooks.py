@@ -111,6 +111,36 @@ def test_it_teaches_from_claim_to_verdict(path):
         assert word in cells(path, "markdown")[0].source
 
 
+QUESTION = re.compile(r"^\d+\. .+(?:\n(?!\d+\. ).*)*", re.M)  # an entry of a numbered list, with all that belongs to it
+FOLDED = re.compile(r"^   <details><summary>.+</summary>\n\n(?:   .+\n|\n)+?   </details>$", re.M)
+
+
+def unanswered(text):
+    """Entries of the numbered lists of a text below which nothing is folded."""
+    return [one.group()[:60] for one in QUESTION.finditer(text) if not FOLDED.search(one.group())]
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] != "09"], ids=lambda p: p.stem)
+def test_every_question_has_a_folded_answer(path):
+    (prose,) = [c.source for c in cells(path, "markdown") if re.search("^## Questions", c.source, re.M)]
+    asked = re.split(r"^## ", prose.partition("## Questions")[2], flags=re.M)[0]
+    assert len(QUESTION.findall(asked)) >= 3
+    assert unanswered(asked) == []
+
+
+def test_every_argument_has_its_sides_folded_below_it():
+    text = (ROOT / "docs/moderator.md").read_text(encoding="utf-8")
+    asked = re.split(r"^## ", text.partition("## Three questions")[2], flags=re.M)[0]
+    assert len(QUESTION.findall(asked)) == 3
+    assert unanswered(asked) == []
+
+
+def test_a_question_without_an_answer_is_found():
+    folded = "   <details><summary>An answer</summary>\n\n   Yes.\n\n   </details>"
+    assert unanswered(f"1. Is it?\n\n{folded}\n\n2. Or is it not?\n") == ["2. Or is it not?\n"]
+    assert unanswered(f"1. Is it?\n\n{folded.strip()}\n") != []  # outside the list, which it would end
+
+
 @every_notebook
 def test_it_declares_what_it_reads_and_writes(path):
     declared = nbformat.read(path, as_version=4).metadata["kt"]

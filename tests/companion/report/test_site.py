@@ -279,6 +279,9 @@ def test_a_notebook_that_opens_with_a_heading_says_below_it_that_it_was_not_run(
     cells = [
         nbformat.v4.new_markdown_cell("# A title\n\n**In one sentence.** It is so.\n\n$$\\alpha < 1$$ costs $5"),
         nbformat.v4.new_markdown_cell("<details><summary>Hint</summary>\n\nLook at `x`, *twice*.\n\n</details>"),
+        nbformat.v4.new_markdown_cell(
+            "1. Is it?\n\n   <details><summary>An answer</summary>\n\n   *Yes*.\n\n   </details>\n\n2. No?"
+        ),
     ]
     (root / "notebooks").mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks/01_first.ipynb")
@@ -287,7 +290,9 @@ def test_a_notebook_that_opens_with_a_heading_says_below_it_that_it_was_not_run(
     assert page.find("h1").get_text().startswith("A title")
     assert "01_first.ipynb not run yet, so shown without outputs" in words(page.find(class_="note"))
     assert len(page.find_all("math")) == 1 and "costs $5" in words(page)
-    assert page.find("details").find("em").get_text() == "twice"
+    assert [folded.find("em").get_text() for folded in page.find_all("details")] == ["twice", "Yes"]
+    asked = page.find("ol").find_all("li", recursive=False)
+    assert len(asked) == 2 and asked[0].find("details") and not asked[1].find("details")
     assert "A title It is so." in words(pages["index.html"])
 
 
