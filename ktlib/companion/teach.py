@@ -191,15 +191,17 @@ def aloud(
     meaning: str = "",
     *,
     unit: str = "%",
+    mean: bool = False,
     beside: Mapping[str, float] | None = None,
 ) -> Markdown:
-    """A table's message in one sentence, highest, lowest and mean of its numbers, and what such a number means.
+    """A table's message in one sentence, the highest and the lowest of its numbers, and what such a number means.
 
     Args:
         values: fractions by name; written in percent, or with their sign where the unit is `points`.
         what: the quantity.
         meaning: how to read it, a sentence that is true whatever the numbers are.
         unit: `%`, `points`, or empty for numbers that are no fractions.
+        mean: say the mean too, of concepts or sets; that of methods which are compared means nothing.
         beside: what the numbers are to be held against, by name: chance, or the untouched model.
 
     Raises:
@@ -208,14 +210,15 @@ def aloud(
     if not values:
         raise ValueError(f"expected numbers to read aloud ({what}), found none")
     most, least = max(values, key=lambda name: values[name]), min(values, key=lambda name: values[name])
-    mean = sum(values.values()) / len(values)
     if values[most] == values[least]:
-        told = f"{what} is {_said(mean, unit)} for all {len(values)}"
+        told = f"{what} is {_said(values[most], unit)} for all {len(values)}"
     else:
         told = (
             f"{what} is highest for *{most}* ({_said(values[most], unit)}) and lowest for *{least}* "
-            f"({_said(values[least], unit)}); the mean of the {len(values)} is {_said(mean, unit)}"
+            f"({_said(values[least], unit)})"
         )
+        if mean:
+            told += f"; the mean of the {len(values)} is {_said(sum(values.values()) / len(values), unit)}"
     against = "".join(f"; beside it, {name}: {_said(value, unit)}" for name, value in (beside or {}).items())
     return say(f"{told}{against}.", meaning)
 
