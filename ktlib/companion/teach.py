@@ -170,13 +170,39 @@ def reveal(guess: float | str | None, outcome: float | str, *, unit: str = "%") 
     return Markdown(f"You guessed {guess:g} {unit}; it is {it}, {way}.")
 
 
-def aloud(values: Mapping[str, float], what: str, *, unit: str = "%") -> Markdown:
-    """A table's message in one sentence: highest, lowest and mean of its numbers.
+def say(*sentences: str) -> Markdown:
+    """What a section came to, to be read to the room.
+
+    Args:
+        *sentences: each built from what was computed, or true whatever comes out.
+
+    Raises:
+        ValueError: there is nothing to read.
+    """
+    said = [sentence for sentence in sentences if sentence]
+    if not said:
+        raise ValueError("expected at least one sentence to read aloud, found none")
+    return Markdown("**Read aloud:** " + " ".join(said))
+
+
+def aloud(
+    values: Mapping[str, float],
+    what: str,
+    meaning: str = "",
+    *,
+    unit: str = "%",
+    mean: bool = False,
+    beside: Mapping[str, float] | None = None,
+) -> Markdown:
+    """A table's message in one sentence, the highest and the lowest of its numbers, and what such a number means.
 
     Args:
         values: fractions by name; written in percent, or with their sign where the unit is `points`.
         what: the quantity.
+        meaning: how to read it, a sentence that is true whatever the numbers are.
         unit: `%`, `points`, or empty for numbers that are no fractions.
+        mean: say the mean too, of concepts or sets; that of methods which are compared means nothing.
+        beside: what the numbers are to be held against, by name: chance, or the untouched model.
 
     Raises:
         ValueError: there are no numbers.
@@ -184,13 +210,17 @@ def aloud(values: Mapping[str, float], what: str, *, unit: str = "%") -> Markdow
     if not values:
         raise ValueError(f"expected numbers to read aloud ({what}), found none")
     most, least = max(values, key=lambda name: values[name]), min(values, key=lambda name: values[name])
-    mean = sum(values.values()) / len(values)
     if values[most] == values[least]:
-        return Markdown(f"**Read aloud:** {what} is {_said(mean, unit)} for all {len(values)}.")
-    return Markdown(
-        f"**Read aloud:** {what} is highest for *{most}* ({_said(values[most], unit)}) and lowest for *{least}* "
-        f"({_said(values[least], unit)}); the mean of the {len(values)} is {_said(mean, unit)}."
-    )
+        told = f"{what} is {_said(values[most], unit)} for all {len(values)}"
+    else:
+        told = (
+            f"{what} is highest for *{most}* ({_said(values[most], unit)}) and lowest for *{least}* "
+            f"({_said(values[least], unit)})"
+        )
+        if mean:
+            told += f"; the mean of the {len(values)} is {_said(sum(values.values()) / len(values), unit)}"
+    against = "".join(f"; beside it, {name}: {_said(value, unit)}" for name, value in (beside or {}).items())
+    return say(f"{told}{against}.", meaning)
 
 
 def means(rows: Sequence[Row], by: str) -> dict[str, float]:
@@ -212,14 +242,15 @@ def _said(value: float, unit: str) -> str:
     return f"{value:.3g}" if not unit else points(value) if unit == "points" else percent(value)
 
 
-def aloud_gains(found: Mapping[str, Estimate]) -> Markdown:
-    """Differences with their intervals, and on which side of zero each interval lies.
+def aloud_gains(found: Mapping[str, Estimate], meaning: str = "") -> Markdown:
+    """Differences with their intervals, on which side of zero each interval lies, and what that means.
 
     Args:
         found: by what was compared, fractions.
+        meaning: how to read them, a sentence that is true whatever they are.
     """
     said = []
     for name, gap in found.items():
         side = "above zero" if gap.low > 0 else "below zero" if gap.high < 0 else "not clear of zero"
         said.append(f"*{name}* {points(gap)}, {side}")
-    return Markdown(f"**Read aloud:** {'; '.join(said)}.")
+    return say(f"{'; '.join(said)}.", meaning)

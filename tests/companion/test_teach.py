@@ -79,13 +79,26 @@ def test_a_guess_is_set_beside_the_outcome(guess, outcome, said):
 
 def test_numbers_are_read_aloud():
     said = teach.aloud({"a": 0.5, "b": 0.1, "c": 0.3}, "accuracy").data
-    assert said.endswith(
-        "accuracy is highest for *a* (50.0 %) and lowest for *b* (10.0 %); the mean of the 3 is 30.0 %."
-    )
+    assert said.endswith("accuracy is highest for *a* (50.0 %) and lowest for *b* (10.0 %).")
+    said = teach.aloud({"a": 0.5, "b": 0.1, "c": 0.3}, "accuracy", mean=True).data
+    assert said.endswith("lowest for *b* (10.0 %); the mean of the 3 is 30.0 %.")
     assert "is +10.0 points for all 2" in teach.aloud({"a": 0.1, "b": 0.1}, "gain", unit="points").data
     assert "(12)" in teach.aloud({"a": 12, "b": 1}, "count", unit="").data
     with pytest.raises(ValueError, match="expected numbers to read aloud"):
         teach.aloud({}, "gain")
+
+
+def test_a_number_is_read_aloud_beside_what_it_is_held_against_and_with_its_meaning():
+    said = teach.aloud({"a": 0.5, "b": 0.1}, "accuracy", "It is a share.", beside={"chance": 0.25}, mean=True).data
+    assert said.endswith("the mean of the 2 is 30.0 %; beside it, chance: 25.0 %. It is a share.")
+    said = teach.aloud_gains({"x": Estimate(0.1, 0.05, 0.2)}, "It is a gain.").data
+    assert said == "**Read aloud:** *x* +10.0 points [+5.0, +20.0], above zero. It is a gain."
+
+
+def test_sentences_are_read_aloud_and_silence_is_an_error():
+    assert teach.say("One.", "", "Two.").data == "**Read aloud:** One. Two."
+    with pytest.raises(ValueError, match="expected at least one sentence to read aloud, found none"):
+        teach.say("")
 
 
 def test_means_are_by_a_column_or_by_what_is_varied():

@@ -61,7 +61,7 @@ def _along(ax: Axes, rows: Sequence[Row], method: str, fill: str) -> None:
 
 def _at(rows: Sequence[Row]) -> Estimate:
     """The mean over seeds; one measurement has its own interval."""
-    return Estimate(rows[0].value, rows[0].low, rows[0].high) if len(rows) == 1 else mean(rows)
+    return rows[0].estimate if len(rows) == 1 else mean(rows)
 
 
 def class_recalls(rows: Sequence[Row], methods: Sequence[str], *, chance: float) -> Figure:

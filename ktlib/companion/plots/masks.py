@@ -14,7 +14,6 @@ from matplotlib.patches import Rectangle
 
 from ktlib.companion.plots.style import BLUE, COLOURS, GREEN, LABELS, MARKERS, ORANGE, WIDE, errors_of, with_intervals
 from ktlib.companion.record.rows import Row, mean, select
-from ktlib.evaluate.intervals import Estimate
 
 NAMES = {"dsc": "DSC", "iou": "IoU", "nsd": "NSD", "nsd_slab": "NSD, slab", "dsc_coarse": "DSC before SAM"}
 
@@ -134,7 +133,7 @@ def mask_rates(
             ax.axvline(chosen[name], color=COLOURS["kt"], lw=4, alpha=0.15)
         for method in methods:
             there = sorted(select(own, subject=name, method=method), key=lambda row: row.lr)
-            estimates = [Estimate(row.value, row.low, row.high) for row in there]
+            estimates = [row.estimate for row in there]
             with_intervals(
                 ax, [row.lr for row in there], estimates, colour=COLOURS[method], label=LABELS[method],
                 marker=MARKERS.get(method, "o"), style="-",
@@ -167,7 +166,7 @@ def map_checks(rows: Sequence[Row]) -> Figure:
         ax.axvline(0, color="0.6", lw=0.6)
         for method, (colour, marker, shift) in styles.items():
             there = {row.varied["to"]: row for row in select(own, subject=name, method=method)}
-            found = [Estimate(there[one].value, there[one].low, there[one].high) for one in what if one in there]
+            found = [there[one].estimate for one in what if one in there]
             places = [number + shift for number, one in enumerate(what) if one in there]
             ax.errorbar(
                 [one.value for one in found], places, xerr=errors_of(found), color=colour, marker=marker, ms=3.5, ls="",

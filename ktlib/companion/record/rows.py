@@ -74,6 +74,11 @@ class Row:
         """The learning rate that was varied; 0 where none was (the base)."""
         return float(self.varied.get("lr", 0))
 
+    @property
+    def estimate(self) -> Estimate:
+        """The number with its interval."""
+        return Estimate(self.value, self.low, self.high)
+
 
 COLUMNS = [column.name for column in dataclasses.fields(Row)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from ktlib.companion.record.rows import Row, select
-from ktlib.companion.report.markdown import NONE, described, interval, joined, percent, points, unique
+from ktlib.companion.report.markdown import NONE, described, joined, percent, points, unique
 
 Column = tuple[str, str]  # subject and metric
 
@@ -61,7 +61,7 @@ def _values(rows: Sequence[Row], columns: Mapping[Column, str]) -> str:
 def _changes(rows: Sequence[Row], columns: Mapping[Column, str]) -> str:
     own = [row for row in rows if row.over and (row.subject, row.metric) in columns]
     title = "### Paired changes\n\nIn points, on the same films, with 95 % intervals over films and trials."
-    return joined([title, _table(own, columns, lambda found: points(interval(found[0])), ("minus",))]) if own else ""
+    return joined([title, _table(own, columns, lambda found: points(found[0].estimate), ("minus",))]) if own else ""
 
 
 def _table(
@@ -80,4 +80,4 @@ def _table(
 
 
 def _mean(rows: Sequence[Row]) -> str:
-    return percent(interval(rows[0])) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"
+    return percent(rows[0].estimate) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"

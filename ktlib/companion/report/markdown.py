@@ -54,11 +54,6 @@ def points(estimate: Estimate) -> str:
     return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
 
 
-def interval(row: Row) -> Estimate:
-    """The number of one row with the interval that stands in it."""
-    return Estimate(row.value, row.low, row.high)
-
-
 def mean(rows: Sequence[Row], *, crossed: bool = False) -> str:
     """Rows of one metric as `mean [interval]`; a similarity is no percentage.
 
@@ -73,7 +68,7 @@ def mean(rows: Sequence[Row], *, crossed: bool = False) -> str:
         return NONE
     once = len({(row.value, row.low, row.high, row.seed) for row in rows}) == 1 and rows[0].seed is None
     average = results.mean if len({row.model for row in rows}) == 1 else results.mean_over_models
-    estimate = interval(rows[0]) if once or len(rows) == 1 else average(rows, crossed=crossed)
+    estimate = rows[0].estimate if once or len(rows) == 1 else average(rows, crossed=crossed)
     return str(estimate) if rows[0].metric == "similarity" else percent(estimate)
 
 

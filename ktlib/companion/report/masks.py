@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from ktlib.companion.record.rows import Row, parsed, select, written
-from ktlib.companion.report.markdown import NONE, described, interval, joined, percent, points, unique
+from ktlib.companion.report.markdown import NONE, described, joined, percent, points, unique
 
 METRICS = {
     "dsc": "DSC", "iou": "IoU", "nsd": "NSD (contour)", "nsd_slab": "NSD (slab, as published)",
@@ -52,8 +52,8 @@ def _cell(rows: Sequence[Row]) -> str:
     if not rows:
         return NONE
     if rows[0].over:
-        return points(interval(rows[0]))
-    return percent(interval(rows[0])) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"
+        return points(rows[0].estimate)
+    return percent(rows[0].estimate) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"
 
 
 def checks(rows: Sequence[Row], everything: Sequence[Row]) -> str:
@@ -71,7 +71,7 @@ def checks(rows: Sequence[Row], everything: Sequence[Row]) -> str:
     for name, method in unique((row.subject, row.method) for row in rows):
         own = select(rows, subject=name, method=method)
         alike = {row.varied["to"]: row for row in select(own, metric="likeness")}
-        cells = [str(interval(alike[what])) if what in alike else NONE for what in columns]
+        cells = [str(alike[what].estimate) if what in alike else NONE for what in columns]
         cells += [_cell(select(own, metric=metric)) for metric in ("dsc_coarse", "dsc")]
         lines.append([name, method, *cells])
     said = "Rank correlation of the pixels of two maps of each image; then what the maps point at, in percent."

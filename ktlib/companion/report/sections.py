@@ -14,7 +14,7 @@ from ktlib.companion.record import rows as results
 from ktlib.companion.record.compare import at_budget, choose_rate
 from ktlib.companion.record.rows import Row, parsed, select, written
 from ktlib.companion.report import films, masks
-from ktlib.companion.report.markdown import NONE, described, interval, joined, mean, percent, points, unique, value
+from ktlib.companion.report.markdown import NONE, described, joined, mean, percent, points, unique, value
 from ktlib.companion.scales import Teaching, scale
 from ktlib.companion.sources import kinds
 from ktlib.evaluate.captioning import METRICS as WRITTEN
@@ -195,7 +195,7 @@ def _by_metric(rows: Sequence[Row], metrics: Sequence[str], title: str, one: str
 def _over_seeds(rows: Sequence[Row]) -> str:
     if not rows:
         return NONE
-    return percent(interval(rows[0])) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"
+    return percent(rows[0].estimate) if len(rows) == 1 else f"{100 * fmean(row.value for row in rows):.1f}"
 
 
 def _changes(rows: Sequence[Row], names: Sequence[str], metrics: Sequence[str]) -> str:
@@ -214,7 +214,7 @@ def _of_pairs(
             own = select(_own(found, line), over=other)
             if own:
                 numbers = [select(own, metric=metric, over=other) for metric in metrics]
-                lines.append([*_cells(line, names), other, *(write(interval(n[0])) if n else NONE for n in numbers)])
+                lines.append([*_cells(line, names), other, *(write(n[0].estimate) if n else NONE for n in numbers)])
     return lines
 
 
@@ -291,7 +291,7 @@ def _gains(rows: Sequence[Row], heads: Mapping[str, str]) -> str:
     for model, method, _ in _by_encoder(found) if found else []:
         for other in unique(row.over for row in found):
             own = select(found, model=model, method=method, over=other)
-            cells = [points(interval(one[0])) if (one := select(own, subject=n)) else NONE for n in heads]
+            cells = [points(one[0].estimate) if (one := select(own, subject=n)) else NONE for n in heads]
             lines.append([model, method, other, *cells])
     if not lines:
         return ""

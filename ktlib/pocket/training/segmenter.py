@@ -302,7 +302,7 @@ A SAM for drawn slices, small enough to ship: transformers' `SamModel`, {grey.SI
   of {FITS:g} with its own box), or the ellipse that the box holds.
 - **Recipe**: AdamW {recipe["lr"]:g}, cosine, weight decay {recipe["weight_decay"]:g}, seed {recipe["seed"]};
   {training["minutes"]} minutes on one CPU core that others used too; final loss {training["final_loss"]}.
-- **Difference to the published SAM**: it has seen slices of the very tasks it is examined on (never the same ones), so
+- **Difference to the published SAM**: it has seen slices of the very tasks it is evaluated on (never the same ones), so
   that what a mask lacks is mostly lacking in the box. Where nothing fits a box, its ellipse is no outline of anything.
 
 Dice coefficient on {CHECKED} validation slices of each task, of the lesion in three boxes, and of what else is there

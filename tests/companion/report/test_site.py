@@ -279,6 +279,9 @@ def test_a_notebook_that_opens_with_a_heading_says_below_it_that_it_was_not_run(
     cells = [
         nbformat.v4.new_markdown_cell("# A title\n\n**In one sentence.** It is so.\n\n$$\\alpha < 1$$ costs $5"),
         nbformat.v4.new_markdown_cell("<details><summary>Hint</summary>\n\nLook at `x`, *twice*.\n\n</details>"),
+        nbformat.v4.new_markdown_cell(
+            "1. Is it?\n\n   <details><summary>An answer</summary>\n\n   *Yes*.\n\n   </details>\n\n2. No?"
+        ),
     ]
     (root / "notebooks").mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks/01_first.ipynb")
@@ -287,8 +290,29 @@ def test_a_notebook_that_opens_with_a_heading_says_below_it_that_it_was_not_run(
     assert page.find("h1").get_text().startswith("A title")
     assert "01_first.ipynb not run yet, so shown without outputs" in words(page.find(class_="note"))
     assert len(page.find_all("math")) == 1 and "costs $5" in words(page)
-    assert page.find("details").find("em").get_text() == "twice"
+    assert [folded.find("em").get_text() for folded in page.find_all("details")] == ["twice", "Yes"]
+    asked = page.find("ol").find_all("li", recursive=False)
+    assert len(asked) == 2 and asked[0].find("details") and not asked[1].find("details")
     assert "A title It is so." in words(pages["index.html"])
+
+
+def test_a_term_that_a_notebook_links_leads_to_its_own_place_in_the_glossary(root):
+    """By the anchor that GitHub gives a heading, which is what the repository's own links count on."""
+    shutil.copyfile(ROOT / "docs/glossary.md", root / "docs/glossary.md")
+    heads = re.findall(r"^### (.+)$", (root / "docs/glossary.md").read_text(encoding="utf-8"), re.M)
+    anchors = [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads]
+    links = [f"- [{head}](../docs/glossary.md#{anchor})" for head, anchor in zip(heads, anchors, strict=True)]
+    cell = nbformat.v4.new_markdown_cell("\n".join(["# Words", "", *links]))
+    (root / "notebooks").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), root / "notebooks/01_first.ipynb")
+    pages = built(root)
+    found = {link.get_text(): link["href"] for link in pages["01_first.html"].select("article li a")}
+    assert len(heads) > 50
+    for head in heads:
+        page, _, fragment = found[head].partition("#")
+        assert page == "glossary.html", head
+        place = pages[page].find(id=fragment)
+        assert place and place.find(re.compile("^h[1-6]$")).get_text().startswith(head), head
 
 
 def test_the_results_of_the_run_are_shown_in_place_of_the_committed_ones(root, capsys):

@@ -208,6 +208,22 @@ def test_similarity_is_that_of_finished_images_to_their_description(dual):
         assert row.low < row.value < row.high and row.n == 4
 
 
+def test_dreams_and_real_pictures_are_held_against_the_description_of_their_own_concept(dual):
+    concepts = dual.of("test")[:2]
+    lessons = bench.inverted(dual, concepts, progress=False)
+    dreamt, real = bench.nearness(dual, concepts, lessons)
+    assert list(dreamt) == list(real) == [concept.name for concept in concepts]
+    for concept in concepts:
+        lesson = lessons[concept.name, 0]
+        place = lesson.inversion.descriptions.index(concept.main)
+        assert dreamt[concept.name] == pytest.approx(lesson.inversion.final[place].mean().item(), abs=1e-5)
+        fold = dual.fold(concept)
+        own, other = fold.dual.encode_text([concept.main, "a red circle"])
+        seen = fold.dual.encode_many(fold.exam.pictures(concept.name))
+        assert real[concept.name] == pytest.approx((seen @ own).mean().item(), abs=1e-5)
+        assert real[concept.name] != pytest.approx((seen @ other).mean().item(), abs=1e-5)
+
+
 def test_what_asks_for_vectors_says_so_to_a_pair_scorer(tmp_path):
     subject = vilt(tmp_path)
     with pytest.raises(ValueError, match="expected a dual encoder, found pocket/tiny"):

@@ -298,7 +298,7 @@ def explained(rows: Sequence[Row]) -> list[str]:
     """
     said = []
     for gain in select(rows, item=TABLE_6, method="kt", metric=PRINTED, over="base"):
-        of = f"{gain.model}: KT changes {gain.metric} by {points(Estimate(gain.value, gain.low, gain.high))}"
+        of = f"{gain.model}: KT changes {gain.metric} by {points(gain.estimate)}"
         own = select(rows, item=SHARE, model=gain.model, method="templates", metric=gain.metric, over="kt")
         if not own:
             said.append(f"{of}: not surely a gain, so there is nothing to share.")

@@ -22,8 +22,8 @@ from ktlib.models import DualEncoder
 from ktlib.store import remembered
 
 NONSENSE = "is with of a without of is with"  # words that every model here knows, and no sentence
-_TOLD = {"wrong": "another lesion's sentence", "nonsense": "words without meaning", "weights": "shuffled weights"}
-AGAINST = ("again", *_TOLD)
+TOLD = {"wrong": "another lesion's sentence", "nonsense": "words without meaning", "weights": "shuffled weights"}
+AGAINST = ("again", *TOLD)
 Explain = Callable[[DualEncoder, Tensor, str, int], Tensor]
 _VERSION = 1
 
@@ -123,7 +123,7 @@ def meaning(rows: list[Row]) -> list[str]:
             if not own:
                 said.append(f"{name}, {kind}: every map is flat.")
                 continue
-            same = [what for to, what in _TOLD.items() if own[to].high >= own["again"].low]
+            same = [what for to, what in TOLD.items() if own[to].high >= own["again"].low]
             verdict = f"are not told from those of {' or '.join(same)}" if same else "differ from all three"
             said.append(f"{name}, {kind}: its maps {verdict}.")
     return said

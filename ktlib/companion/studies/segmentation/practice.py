@@ -31,8 +31,8 @@ def searched(
     for seed, course in jobs:
         search = choice(own, lesion, rule="published", course=course)
         found[seed] = look(own, lesion, "test", [course], search.settings, varied=ANEW, progress=False)[0]
-        who = "before" if seed is None else f"after, seed {seed}"
-        said[who] = f"beta {search.settings.beta:g}, layer {search.settings.layer}"
+        state = "before" if seed is None else f"after, seed {seed}"
+        said[state] = f"beta {search.settings.beta:g}, layer {search.settings.layer}"
         rows += measured(own, item, "base" if seed is None else "kt", [found[seed]])
     after = {seed: one for seed, one in found.items() if seed is not None}
     return rows + changes(own, item, "kt", after, found[None], over="base"), said
