@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib.data.sets import LabelledImages
+from ktlib.memory import fitting
 from ktlib.models.checkpoints import fingerprint
 from ktlib.models.vision import VisionEncoder
 from ktlib.store import key, locked, prepare, write_text
@@ -70,7 +72,7 @@ def extract(
         encoders: any number.
         images: the set.
         folder: where the files are kept.
-        batch: pictures at a time.
+        batch: pictures at a time; an encoder sees half as many when memory runs out, to the end of the set.
         save_every: batches after which progress is put on record.
         progress: show a bar.
 
@@ -112,12 +114,25 @@ def _fill(
     bar.close()
 
 
+def _seen(encoder: VisionEncoder, pictures: Tensor, fits: int) -> tuple[Tensor, int]:
+    """Features in half precision, and the most pictures in a pass, as far as is known: fewer once memory ran out."""
+
+    def work(count: int) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([encoder.features(part.to(encoder.device)).half().cpu() for part in pictures.split(count)])
+
+    most = min(len(pictures), fits)
+    found, count = fitting(work, at_once=most, what="features")
+    return found, count if count < most else fits
+
+
 class _File:
     """Features of one encoder and set, whole or in the making."""
 
     def __init__(self, path: Path, record: Record, place: Path | None = None) -> None:
         self.path, self.record = path, record
         self.place = place or path  # where it goes when it is whole
+        self.fits = sys.maxsize  # most pictures in a pass, as far as is known
         self._rows: np.memmap | None = None
 
     @classmethod
@@ -161,8 +176,7 @@ class _File:
         return cls(path, found if whole else wanted)
 
     def write(self, encoder: VisionEncoder, start: int, pictures: Tensor) -> None:
-        with torch.no_grad():
-            features = encoder.features(pictures.to(encoder.device)).half().cpu()
+        features, self.fits = _seen(encoder, pictures, self.fits)
         if not features.isfinite().all():
             raise ValueError(
                 f"{encoder.name} gives NaN, or numbers beyond half precision, for pictures {start} to "

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import cells, runs
+from ktlib.companion import cells, parcels, runs
 from ktlib.places import ROOT
 from ktlib.store import recall
 
@@ -71,9 +71,9 @@ def test_a_worker_of_another_version_is_refused():
 
 def test_models_and_sets_travel_apart_from_what_is_asked_of_them():
     model = torch.nn.Linear(3, 2)
-    blob, shared = cells._packed((partial(torch.add, torch.ones(2)), [model, model]))
+    blob, shared = parcels.packed((partial(torch.add, torch.ones(2)), [model, model]))
     assert shared == [model]
-    assert cells._unpacked(blob, {id(model): "the model"})[1] == ["the model", "the model"]
+    assert parcels.unpacked(blob, {id(model): "the model"})[1] == ["the model", "the model"]
 
 
 def test_a_function_that_remembers_travels_without_its_memory():
@@ -85,7 +85,7 @@ def test_a_function_that_remembers_travels_without_its_memory():
         return 2 * number
 
     assert twice(2) == 4
-    again = cells._unpacked(cells._packed(twice)[0], {})
+    again = parcels.unpacked(parcels.packed(twice)[0], {})
     assert (again(2), again(2), again.cache_info().hits) == (4, 4, 1)
 
 
