@@ -69,10 +69,12 @@ class Cell:
         path: of the file; its name is a digest of everything that the result depends on.
         compute: gives the result, JSON-able. To go to another machine it must be made of functions of modules
             (`functools.partial`) and of what can be pickled.
+        spread: it is computed here even where there is a cluster, and hands its own parts to `each` or `done`.
     """
 
     path: Path
     compute: Callable[[], dict[str, Any]]
+    spread: bool = False
 
 
 def address() -> str:
@@ -101,8 +103,12 @@ def each(cells: Iterable[Cell], *, desc: str = "", progress: bool = True) -> lis
     found = {one.path: kept for one in cells if (kept := recall(one.path)) is not None}
     waiting = list({one.path: one for one in cells if one.path not in found}.values())
     with tqdm(total=len(cells), initial=len(cells) - len(waiting), desc=desc, disable=not progress) as bar:
-        for number, result in done(_computed, waiting):
-            one = waiting[number]
+        for one in [one for one in waiting if one.spread]:
+            found[one.path] = remembered(one.path, partial(_computed, one))
+            bar.update()
+        sent = [one for one in waiting if not one.spread]
+        for number, result in done(_computed, sent):
+            one = sent[number]
             found[one.path] = remembered(one.path, partial(dict, result))
             bar.update()
     return [_noted(found[one.path]) for one in cells]
