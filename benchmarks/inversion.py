@@ -141,7 +141,7 @@ def published(name, count, steps, device, variants=VARIANTS):
         if compiled:
             model.visual.compile(mode="max-autotune" if device == "cuda" else None)  # CUDA graphs too, on a GPU
         settings = replace(InversionSettings().stretched(steps), precision=precision)
-        memory.HALVED.clear()
+        from_here = time.monotonic()
         seeds = list(range(max(1, count // 10)))
         synchronise(device)
         began = time.perf_counter()
@@ -154,7 +154,7 @@ def published(name, count, steps, device, variants=VARIANTS):
             every = found.images.flatten(0, 1).split(250)
             similar = torch.cat([plain.score(part.to(device), target.expand(len(part), -1))[1].cpu() for part in every])
         table.append({"variant": label, "model": name, "images": 10 * len(seeds), "steps": steps, "seconds": seconds,
-                      "similarity": similar.mean().item(), "halved": dict(memory.HALVED)})  # fmt: skip
+                      "similarity": similar.mean().item(), "halved": memory.noted(from_here)})  # fmt: skip
         row, first = table[-1], table[0]
         row["kept"] = row["similarity"] >= first["similarity"] - KEPT
         print(json.dumps(row), flush=True)

@@ -29,7 +29,7 @@ LAYERS = [
     ("ktlib.evaluate",),
     ("ktlib.pocket",),
     ("ktlib.pocket.training",),
-    ("ktlib.companion.scales",),
+    ("ktlib.companion.scales", "ktlib.companion.parcels"),
     ("ktlib.companion.sources", "ktlib.companion.record", "ktlib.companion.cells"),
     ("ktlib.companion.studies", "ktlib.companion.plots"),
     ("ktlib.companion.teach", "ktlib.companion.exercises", "ktlib.companion.report"),

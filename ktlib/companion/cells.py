@@ -12,24 +12,23 @@ thread each, for a model is not to be taught by two at once. A worker that dies 
 from __future__ import annotations
 
 import functools
-import io
 import math
 import os
-import pickle
 import platform
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from tqdm.auto import tqdm
 
 from ktlib import memory
-from ktlib.data.sets import Examination, Gallery, LabelledImages, MaskedImages
+from ktlib.companion.parcels import packed, unpacked
 from ktlib.places import ROOT
 from ktlib.store import key, recall, remembered
 
@@ -58,6 +57,7 @@ def seconds(told: str) -> float:
 PATIENCE = seconds(os.environ.get("KTLIB_DASK_PATIENCE") or "30")
 AHEAD = 2  # cells that wait at each worker, so that none is idle
 AGAIN = 5  # times that a cell is sent before somebody must look why it never comes back
+_HALVED = "memory ran out"  # beside a result in its file
 _MATTERS = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "numpy", "distributed")
 
 
@@ -69,10 +69,12 @@ class Cell:
         path: of the file; its name is a digest of everything that the result depends on.
         compute: gives the result, JSON-able. To go to another machine it must be made of functions of modules
             (`functools.partial`) and of what can be pickled.
+        spread: it is computed here even where there is a cluster, and hands its own parts to `each` or `done`.
     """
 
     path: Path
     compute: Callable[[], dict[str, Any]]
+    spread: bool = False
 
 
 def address() -> str:
@@ -94,19 +96,36 @@ def each(cells: Iterable[Cell], *, desc: str = "", progress: bool = True) -> lis
     """
     cells = list(cells)
     if not address():
-        return [remembered(one.path, one.compute) for one in tqdm(cells, desc=desc, disable=not progress)]
+        return [
+            _noted(remembered(one.path, partial(_computed, one)))
+            for one in tqdm(cells, desc=desc, disable=not progress)
+        ]
     found = {one.path: kept for one in cells if (kept := recall(one.path)) is not None}
     waiting = list({one.path: one for one in cells if one.path not in found}.values())
     with tqdm(total=len(cells), initial=len(cells) - len(waiting), desc=desc, disable=not progress) as bar:
-        for number, result in done(_computed, waiting):
-            one = waiting[number]
-            found[one.path] = remembered(one.path, functools.partial(dict, result))
+        for one in [one for one in waiting if one.spread]:
+            found[one.path] = remembered(one.path, partial(_computed, one))
             bar.update()
-    return [found[one.path] for one in cells]
+        sent = [one for one in waiting if not one.spread]
+        for number, result in done(_computed, sent):
+            one = sent[number]
+            found[one.path] = remembered(one.path, partial(dict, result))
+            bar.update()
+    return [_noted(found[one.path]) for one in cells]
 
 
 def _computed(cell: Cell) -> dict[str, Any]:
-    return cell.compute()
+    """A cell's result; with what was halved for it, which the file keeps for whoever reads it later."""
+    began = time.monotonic()
+    result = cell.compute()
+    halved = memory.noted(began)
+    return result | {_HALVED: halved} if halved else result
+
+
+def _noted(result: dict[str, Any]) -> dict[str, Any]:
+    """The result alone; what was halved for it is noted anew, so that rows say so whenever they rest on it."""
+    memory.note(result.get(_HALVED, {}))
+    return {name: value for name, value in result.items() if name != _HALVED}
 
 
 def done(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
@@ -266,7 +285,7 @@ class _Cluster:
                         queue.append(number)
                         continue
                     result, halved = future.result()
-                    memory.HALVED.update(halved)
+                    memory.note(halved)
                     left -= 1
                     yield number, result
         except KilledWorker as error:
@@ -283,13 +302,13 @@ class _Cluster:
                 self.client.cancel(list(running))
 
     def _send(self, function: Callable[[Any], Any], item: Any) -> Any:
-        blob, shared = _packed((function, item))
+        blob, shared = packed((function, item))
         for thing in shared:
             if id(thing) not in self.sent:
                 self.sent[id(thing)] = _Sent(thing, uuid.uuid4().hex)
             one = self.sent[id(thing)]
             if one.there is None or one.there.status in ("cancelled", "lost"):
-                one.there = self.client.scatter(_packed(thing, apart=False)[0], hash=False)
+                one.there = self.client.scatter(packed(thing, apart=False)[0], hash=False)
         names = {id(thing): self.sent[id(thing)].name for thing in shared}
         futures = [self.sent[number].there for number in names]
         here = _self() | {"threads": str(torch.get_num_threads())}
@@ -300,6 +319,9 @@ _open: dict[str, _Cluster] = {}  # by address: one connection a process
 
 
 # -- on a worker --------------------------------------------------------------------------------------
+_held: dict[str, object] = {}  # on a worker: models and sets of pictures that came once, by their names
+
+
 def _work(
     expected: dict[str, str], blob: bytes, names: Mapping[int, str], *shared: bytes
 ) -> tuple[Any, dict[str, int]]:
@@ -307,12 +329,12 @@ def _work(
     os.environ.pop(ADDRESS, None)  # a worker has no workers
     _compare(_self(), {name: value for name, value in expected.items() if name != "threads"}, platform.node())
     torch.set_num_threads(int(expected["threads"]))
-    memory.HALVED.clear()
     for name, one in zip(names.values(), shared, strict=True):
         if name not in _held:
-            _held[name] = _unpacked(one, {})
-    function, item = _unpacked(blob, {number: _held[name] for number, name in names.items()})
-    return function(item), dict(memory.HALVED)
+            _held[name] = unpacked(one, {})
+    function, item = unpacked(blob, {number: _held[name] for number, name in names.items()})
+    began = time.monotonic()
+    return function(item), memory.noted(began)
 
 
 @functools.cache
@@ -337,51 +359,3 @@ def _compare(found: dict[str, str], expected: dict[str, str], name: str) -> None
             f"expected Dask workers like this process, found {name} with {'; '.join(other)}; give it the same "
             "checkout, environment and kind of device, and start it again"
         )
-
-
-# -- what travels ---------------------------------------------------------------------------------------
-_held: dict[str, object] = {}  # on a worker: models and sets of pictures that came once, by their names
-
-
-def _packed(task: object, *, apart: bool = True) -> tuple[bytes, list[object]]:
-    """Bytes of a task without its models and sets of pictures, which are large and shared by many; and these.
-
-    Args:
-        task: a function and what it is given.
-        apart: leave the large things out; else they are in the bytes.
-    """
-    import cloudpickle  # comes with dask
-
-    shared: dict[int, object] = {}
-
-    class Packer(cloudpickle.Pickler):
-        def persistent_id(self, thing: object) -> int | None:
-            if apart and isinstance(thing, nn.Module | Examination | Gallery | MaskedImages | LabelledImages):
-                shared[id(thing)] = thing
-                return id(thing)
-            return None
-
-        def reducer_override(self, thing: Any) -> Any:
-            if isinstance(thing, _CACHED) and "<locals>" in getattr(thing, "__qualname__", "<locals>"):
-                return _cached, (thing.__wrapped__, thing.cache_parameters()["maxsize"])
-            return super().reducer_override(thing)
-
-    buffer = io.BytesIO()
-    Packer(buffer, protocol=5).dump(task)
-    return buffer.getvalue(), list(shared.values())
-
-
-_CACHED = type(functools.lru_cache(len))
-
-
-def _cached(function: Callable[..., Any], most: int | None) -> Callable[..., Any]:
-    """A function that remembers, empty: nothing pickles one that was made inside another."""
-    return functools.lru_cache(most)(function)
-
-
-def _unpacked(blob: bytes, shared: Mapping[int, object]) -> Any:
-    class Unpacker(pickle.Unpickler):
-        def persistent_load(self, name: Any) -> object:
-            return shared[name]
-
-    return Unpacker(io.BytesIO(blob)).load()

@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ktlib.data.sets import LabelledImages
+from ktlib.inversion import Mapped
+from ktlib.memory import fitting
 from ktlib.models.checkpoints import fingerprint
 from ktlib.models.vision import VisionEncoder
 from ktlib.store import key, locked, prepare, write_text
@@ -59,6 +63,7 @@ def extract(
     *,
     batch: int = 256,
     save_every: int = 20,
+    mapped: Mapped | None = None,
     progress: bool = False,
 ) -> list[Float[Tensor, "images dim"]]:
     """Features of a set by each encoder, float16, memory-mapped; what is there already is not computed again.
@@ -70,8 +75,10 @@ def extract(
         encoders: any number.
         images: the set.
         folder: where the files are kept.
-        batch: pictures at a time.
-        save_every: batches after which progress is put on record.
+        batch: pictures at a time; an encoder sees half as many when memory runs out, to the end of the set.
+        save_every: batches after which progress is put on record, and which are one piece of work for `mapped`.
+        mapped: takes a function and pieces of work, and gives their numbers with what the function makes of them, in
+            any order: on other machines. By default everything is computed here.
         progress: show a bar.
 
     Raises:
@@ -83,7 +90,9 @@ def extract(
         size = max(encoder.image_size for encoder in encoders)  # what pictures are cropped to, for all of them
         files = [_File.of(encoder, images, size, folder, held) for encoder in encoders]
         waiting = [(e, f) for e, f in zip(encoders, files, strict=True) if f.record.done < len(images)]
-        if waiting:
+        if waiting and mapped:
+            _gather(waiting, images, size, mapped, batch=batch, save_every=save_every, progress=progress)
+        elif waiting:
             _fill(waiting, images, size, batch=batch, save_every=save_every, progress=progress)
         return [file.read() for file in files]
 
@@ -112,12 +121,66 @@ def _fill(
     bar.close()
 
 
+def _gather(
+    waiting: Sequence[tuple[VisionEncoder, _File]],
+    images: LabelledImages,
+    size: int,
+    mapped: Mapped,
+    *,
+    batch: int,
+    save_every: int,
+    progress: bool,
+) -> None:
+    """As `_fill`, from pieces that come in any order; a file counts as done as far as none is missing before."""
+    first, step = min(f.record.done for _, f in waiting), batch * save_every
+    pieces = [range(start, min(start + step, len(images))) for start in range(first, len(images), step)]
+    came: set[int] = set()
+    ready = 0  # pieces from the first that have come
+    work = partial(_piece, [encoder for encoder, _ in waiting], images, size, batch)
+    with tqdm(total=len(images), initial=first, desc=images.name, unit="image", disable=not progress) as bar:
+        for number, found in mapped(work, pieces):
+            start, came = pieces[number].start, came | {number}
+            while ready in came:
+                ready += 1
+            whole = pieces[ready - 1].stop if ready else first
+            for (encoder, file), features in zip(waiting, found, strict=True):
+                file.put(encoder, start, features, done=max(file.record.done, whole))
+                file.save()
+            bar.update(len(pieces[number]))
+
+
+def _piece(
+    encoders: Sequence[VisionEncoder], images: LabelledImages, size: int, batch: int, places: range
+) -> list[Float[Tensor, "images dim"]]:
+    """Features of some of the pictures by each encoder, half precision."""
+    found: list[list[Tensor]] = [[] for _ in encoders]
+    fits = [sys.maxsize] * len(encoders)
+    for pictures in images.take([*places]).batches(batch, size):
+        for number, encoder in enumerate(encoders):
+            features, fits[number] = _seen(encoder, pictures, fits[number])
+            found[number].append(features)
+    return [torch.cat(parts) for parts in found]
+
+
+def _seen(encoder: VisionEncoder, pictures: Tensor, fits: int) -> tuple[Tensor, int]:
+    """Features in half precision, and the most pictures in a pass, as far as is known: fewer once memory ran out."""
+
+    def work(count: int) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([encoder.features(part.to(encoder.device)).half().cpu() for part in pictures.split(count)])
+
+    most = min(len(pictures), fits)
+    found, count = fitting(work, at_once=most, what="features")
+    return found, count if count < most else fits
+
+
 class _File:
     """Features of one encoder and set, whole or in the making."""
 
     def __init__(self, path: Path, record: Record, place: Path | None = None) -> None:
         self.path, self.record = path, record
         self.place = place or path  # where it goes when it is whole
+        self.fits = sys.maxsize  # most pictures in a pass, as far as is known
         self._rows: np.memmap | None = None
 
     @classmethod
@@ -161,19 +224,21 @@ class _File:
         return cls(path, found if whole else wanted)
 
     def write(self, encoder: VisionEncoder, start: int, pictures: Tensor) -> None:
-        with torch.no_grad():
-            features = encoder.features(pictures.to(encoder.device)).half().cpu()
+        features, self.fits = _seen(encoder, pictures, self.fits)
+        self.put(encoder, start, features, done=start + len(features))
+
+    def put(self, encoder: VisionEncoder, start: int, features: Tensor, *, done: int) -> None:
         if not features.isfinite().all():
             raise ValueError(
                 f"{encoder.name} gives NaN, or numbers beyond half precision, for pictures {start} to "
-                f"{start + len(pictures) - 1} of {self.record.images}; check its weights"
+                f"{start + len(features) - 1} of {self.record.images}; check its weights"
             )
         if self._rows is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             shape, mode = (self.record.count, self.record.dim), "r+" if self.record.done else "w+"
             self._rows = np.lib.format.open_memmap(self.path, mode=mode, dtype=np.float16, shape=shape)
         self._rows[start : start + len(features)] = features.numpy()
-        self.record = Record(**(asdict(self.record) | {"done": start + len(features)}))
+        self.record = replace(self.record, done=done)
 
     def save(self) -> None:
         """Put on record what is written; the rows go to disk first."""

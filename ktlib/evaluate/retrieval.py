@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from tqdm.auto import tqdm
 from ktlib import store as files
 from ktlib.data.sets import Gallery
 from ktlib.evaluate.intervals import Estimate, over_items
+from ktlib.inversion import Mapped
 from ktlib.models.checkpoints import fingerprint
 from ktlib.models.scoring import SHARD, Images, Texts, chosen_score
 from ktlib.models.vilt import PairScorer
@@ -32,7 +34,7 @@ _VERSION = 1  # raise it when the same model and pairs give other scores
 
 def score_matrix(
     model: PairScorer,
-    images: Images,
+    images: Images | Gallery,
     texts: Sequence[str],
     *,
     batch: int = 256,
@@ -40,19 +42,22 @@ def score_matrix(
     store: Path | None = None,
     shard: int = SHARD,
     too_long: str = "refuse",
+    mapped: Mapped | None = None,
     progress: bool = False,
 ) -> Float[Tensor, "images texts 2"]:
     """Both matching logits of every image and text.
 
     Args:
         model: scores; on a GPU in bfloat16.
-        images: `(3, height, width)` each, sizes may differ.
+        images: `(3, height, width)` each, sizes may differ; or a gallery, for its images.
         texts: any; each is tokenised once.
         batch: most pairs in a pass; changes speed, not results, but for rounding.
         identity: of the images, such as `Gallery.digest`: with `store`, part of the shards' names.
         store: a folder for finished shards; None keeps nothing.
         shard: images in a shard.
         too_long: `refuse` a text that the model does not read whole, or `cut` it, as ViLT's code does, and say so.
+        mapped: takes a function and shards, and gives numbers of shards with what the function makes of them, in any
+            order: on other machines. By default one after the other, here.
         progress: show a bar over the pairs, with the time that is left.
 
     Raises:
@@ -63,24 +68,36 @@ def score_matrix(
         raise ValueError("expected an identity of the images beside a store: shards of other images would be taken")
     prepared = Texts(model, texts, too_long=too_long)
     own = fingerprint(model) if store is not None else ""
-    parts = []
-    with tqdm(total=len(images) * len(texts), unit="pair", disable=not progress) as bar:
-        for first in range(0, len(images), shard):
-            numbers = range(first, min(first + shard, len(images)))
-            path = None
-            if store is not None:
-                name = files.key(_VERSION, own, identity, list(texts), [*numbers])
-                path = store / f"{name}.safetensors"
-                if (found := files.load_tensors(path)) is not None:
-                    parts.append(found["scores"])
-                    bar.update(len(numbers) * len(texts))
-                    continue
-            scores = prepared.beside(images, numbers, batch=batch)
-            if path is not None:
+    count = len(_of(images))
+    shards = [range(first, min(first + shard, count)) for first in range(0, count, shard)]
+    paths = [
+        None if store is None else store / f"{files.key(_VERSION, own, identity, list(texts), [*one])}.safetensors"
+        for one in shards
+    ]
+    parts: dict[int, Tensor] = {}
+    for number, path in enumerate(paths):
+        if path is not None and (found := files.load_tensors(path)) is not None:
+            parts[number] = found["scores"]
+    waiting = [number for number in range(len(shards)) if number not in parts]
+    work, asked = partial(_beside, prepared, images, batch), [shards[number] for number in waiting]
+    known = sum(len(shards[number]) for number in parts) * len(texts)
+    with tqdm(total=count * len(texts), initial=known, unit="pair", disable=not progress) as bar:
+        for place, scores in mapped(work, asked) if mapped else enumerate(map(work, asked)):
+            number = waiting[place]
+            if (path := paths[number]) is not None:
                 files.save_tensors(path, {"scores": scores})
-            parts.append(scores)
-            bar.update(len(numbers) * len(texts))
-    return torch.cat(parts)
+            parts[number] = scores
+            bar.update(len(shards[number]) * len(texts))
+    return torch.cat([parts[number] for number in range(len(shards))])
+
+
+def _of(images: Images | Gallery) -> Images:
+    return images.images if isinstance(images, Gallery) else images
+
+
+def _beside(prepared: Texts, images: Images | Gallery, batch: int, numbers: range) -> Tensor:
+    """The scores of a shard; a gallery, which many shards share, travels once."""
+    return prepared.beside(_of(images), numbers, batch=batch)
 
 
 @dataclass(frozen=True)
@@ -180,6 +197,7 @@ def retrieve(
     store: Path | None = None,
     batch: int = 256,
     too_long: str = "refuse",
+    mapped: Mapped | None = None,
     progress: bool = False,
 ) -> Retrieval:
     """Rank all captions for each image and all images for each caption.
@@ -189,10 +207,10 @@ def retrieve(
         gallery: what is to be found.
         score: `logit`, the match logit alone, by which ViLT's code ranks; or `softmax`, its
             probability, which can order pairs differently (D32).
-        store, batch, too_long, progress: as in `score_matrix`.
+        store, batch, too_long, mapped, progress: as in `score_matrix`.
     """
     both = score_matrix(
-        model, gallery.images, gallery.captions, identity=gallery.digest, store=store, batch=batch, too_long=too_long,
-        progress=progress,
+        model, gallery, gallery.captions, identity=gallery.digest, store=store, batch=batch, too_long=too_long,
+        mapped=mapped, progress=progress,
     )  # fmt: skip
     return ranks(chosen_score(both, score), gallery.owner, gallery.captions)

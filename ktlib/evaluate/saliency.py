@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ktlib.memory import joined
 from ktlib.models.blocks import blocks, grid
 from ktlib.models.dual import DualEncoder
 
@@ -69,7 +70,7 @@ def saliency(
         texts: one for all images, or one each.
         settings: of the bottleneck.
         seed: of the noise.
-        at_once: images in a pass; each has `copies` copies behind the block.
+        at_once: images in a pass; each has `copies` copies behind the block. Half as many when memory runs out.
 
     Raises:
         ValueError: no such block, one behind which patches no longer matter, or counts that differ.
@@ -79,12 +80,13 @@ def saliency(
     """
     settings = settings or SaliencySettings()
     block, targets = _block(model, settings.layer), _targets(model, images, texts)
-    found = []
-    for some, target in zip(images.split(at_once), targets.split(at_once), strict=True):
+
+    def found(part: slice) -> Tensor:
         gates = _Gates(settings, torch.Generator().manual_seed(seed))
         with _Hook(block, gates):
-            found.append(_let_through(model, some.to(model.device), target, gates, settings))
-    return _laid_over(model, torch.cat(found), images)
+            return _let_through(model, images[part].to(model.device), targets[part], gates, settings)
+
+    return _laid_over(model, joined(found, len(images), at_once=at_once, what="maps"), images)
 
 
 def grad_cam(
@@ -102,7 +104,7 @@ def grad_cam(
         images: RGB in [0, 1].
         texts: one for all images, or one each.
         layer: block whose patches are weighed.
-        at_once: images in a pass.
+        at_once: images in a pass; half as many when memory runs out.
 
     Raises:
         ValueError: as in `saliency`.
@@ -110,17 +112,18 @@ def grad_cam(
     Source: Selvaraju et al. 2017; for a transformer the patches behind a block are the feature map.
     """
     block, targets = _block(model, layer), _targets(model, images, texts)
-    found = []
-    for some, target in zip(images.split(at_once), targets.split(at_once), strict=True):
+
+    def found(part: slice) -> Tensor:
         tap = _Tap()
         with _Hook(block, tap), torch.enable_grad():
-            cosine = F.cosine_similarity(model.encode_image(some.to(model.device)), target, dim=1)
+            cosine = F.cosine_similarity(model.encode_image(images[part].to(model.device)), targets[part], dim=1)
             (slope,) = torch.autograd.grad(cosine.sum(), tap.x)
         with torch.no_grad():
             side, before = grid(slope.shape[1])
             weights = slope[:, before:].mean(1, keepdim=True)  # (images, 1, channels)
-            found.append((weights * tap.x[:, before:]).sum(2).relu().unflatten(1, (side, side)))
-    return _laid_over(model, torch.cat(found), images)
+            return (weights * tap.x[:, before:]).sum(2).relu().unflatten(1, (side, side))
+
+    return _laid_over(model, joined(found, len(images), at_once=at_once, what="maps"), images)
 
 
 # -- the bottleneck -----------------------------------------------------------------------------------

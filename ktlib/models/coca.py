@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from open_clip.transformer import MultimodalTransformer, TextTransformer
 from torch import Tensor, nn
 
+from ktlib.memory import halving
 from ktlib.models import checkpoints, decoding
 from ktlib.models.dual import DualEncoder, from_open_clip
 
@@ -101,13 +102,15 @@ class Captioner(DualEncoder):
                 f"expected images in [0, 1], found {images.min():g} to {images.max():g}: divide "
                 "8-bit pixels by 255, and do not normalise: that is done here"
             )
-        found: decoding.Found = []
-        for part in images.split(AT_ONCE) if len(images) else ():
-            with torch.no_grad():
-                _, seen = self.see(part.to(self.device))
-                told = Continuation(self.clip.text, self.clip.text_decoder, seen, self.clip.pad_id)
-                found += decoding.search(told, len(part), limits, kind=search, beams=beams, groups=groups)
-        return [self._written(ids) for ids in found]
+
+        @torch.no_grad()
+        def written(some: Sequence[int]) -> decoding.Found:
+            _, seen = self.see(images[some[0] : some[-1] + 1].to(self.device))
+            told = Continuation(self.clip.text, self.clip.text_decoder, seen, self.clip.pad_id)
+            return decoding.search(told, len(some), limits, kind=search, beams=beams, groups=groups)
+
+        found = halving(written, range(len(images)), at_once=AT_ONCE, what="captions")
+        return [self._written(ids) for part in found for ids in part]
 
     def see(
         self, images: Float[Tensor, "batch 3 height width"]

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ktlib.losses import distance as distance_between
+from ktlib.memory import joined
 from ktlib.models import checkpoints, inputs
 from ktlib.models.protocols import Prompts
 from ktlib.store import key
@@ -215,8 +216,17 @@ class DualEncoder(nn.Module):
 
     @torch.no_grad()
     def encode_many(self, images: Tensor, *, batch: int = 256) -> Float[Tensor, "count dim"]:
-        """Unit vectors of many images, batch by batch, without gradients."""
-        return torch.cat([self.encode_image(part.to(self.device)) for part in images.split(batch)])
+        """Unit vectors of many images, batch by batch, without gradients.
+
+        Args:
+            images: RGB in [0, 1].
+            batch: images in a pass. Half as many are when memory runs out (`memory.joined`).
+        """
+
+        def seen(part: slice) -> Tensor:
+            return self.encode_image(images[part].to(self.device))
+
+        return joined(seen, len(images), at_once=batch, what="vectors of images")
 
     # -- texts and housekeeping ------------------------------------------------------------------
     def tokenize(self, texts: Sequence[str]) -> Int[Tensor, "batch context"]:

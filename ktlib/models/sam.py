@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
+from ktlib.memory import joined
 from ktlib.models import checkpoints, inputs
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # SAM's 123.675 and 58.395 of 255, and so on
@@ -71,7 +72,7 @@ class Segmenter(nn.Module):
             images: RGB in [0, 1].
             boxes: left, top, right, bottom in pixels of the image; right and bottom are the first ones outside.
             embeddings: from `embed`, to be kept where an image is asked for several boxes.
-            at_once: images in a pass.
+            at_once: images in a pass; half as many when memory runs out.
 
         Raises:
             ValueError: a box that is empty or leaves its image.
@@ -80,22 +81,25 @@ class Segmenter(nn.Module):
         """
         height, width = images.shape[-2:]
         _check_boxes(boxes, height, width)
-        found = []
-        with torch.no_grad():
-            for start in range(0, len(images), at_once):
-                part = slice(start, start + at_once)
-                kept = None if embeddings is None else embeddings[part]
-                logits = self.logits(images[part].to(self.device), boxes[part], embeddings=kept)
-                found.append((self._over_picture(logits, height, width) > 0).cpu())
-        return torch.cat(found)
+
+        @torch.no_grad()
+        def outlined(part: slice) -> Tensor:
+            kept = None if embeddings is None else embeddings[part]
+            logits = self.logits(images[part].to(self.device), boxes[part], embeddings=kept)
+            return (self._over_picture(logits, height, width) > 0).cpu()
+
+        return joined(outlined, len(images), at_once=at_once, what="masks")
 
     @torch.no_grad()
     def embed(
         self, images: Float[Tensor, "images 3 height width"], *, at_once: int = 8
     ) -> Float[Tensor, "images channels rows columns"]:
         """What the image encoder makes of images: nearly all of the work, the same for every box."""
-        parts = images.split(at_once)
-        return torch.cat([self.sam.get_image_embeddings(self.pixels(part.to(self.device))) for part in parts])
+
+        def seen(part: slice) -> Tensor:
+            return self.sam.get_image_embeddings(self.pixels(images[part].to(self.device)))
+
+        return joined(seen, len(images), at_once=at_once, what="embeddings of images")
 
     def logits(
         self,

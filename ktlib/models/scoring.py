@@ -5,14 +5,17 @@ An image is embedded once, and texts of equal length go together (no padding).
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ktlib.memory import fitting
 from ktlib.models.protocols import ReadsTogether
 
 MATCH = 1  # row of the matching head that says "they belong together" (ViLT's code)
@@ -49,6 +52,7 @@ class Texts:
             for _, p in sorted(places.items())
         ]
         self.cut = sum(len(p) for count, p in places.items() if count > model.context_length)
+        self.fits = sys.maxsize  # most pairs in a pass, as far as is known
         if self.cut:
             what = f"{self.cut} of {self.count} texts are longer than {model.context_length} tokens: cut"
             warnings.warn(what, stacklevel=3)
@@ -60,8 +64,16 @@ class Texts:
         Args:
             images: sizes may differ.
             numbers: which of them.
-            batch: most pairs in a pass; changes speed, not results, but for rounding.
+            batch: most pairs in a pass; changes speed, not results, but for rounding. Half as many are when memory
+                runs out, for the images that follow too (`memory.fitting`).
         """
+        work = partial(self._beside, images, numbers)
+        most = min(batch, self.fits)
+        scores, fits = fitting(work, at_once=most, what="scores of pairs")
+        self.fits = fits if fits < most else self.fits
+        return scores
+
+    def _beside(self, images: Images, numbers: range, batch: int) -> Float[Tensor, "images texts 2"]:
         device = self.model.device
         scores = torch.empty(len(numbers), self.count, 2)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):

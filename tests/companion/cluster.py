@@ -10,12 +10,24 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from distributed import LocalCluster
+from PIL import Image
+from torch import nn
 
-from ktlib.companion import cells
+from ktlib.companion import cells, sources
 from ktlib.companion.scales import scale
 from ktlib.companion.studies import bench
+from ktlib.companion.studies.captioning import tables as captions
+from ktlib.companion.studies.segmentation import instrument, looking, tables
+from ktlib.data.sets import Gallery, LabelledImages
+from ktlib.evaluate.features import extract
+from ktlib.evaluate.retrieval import score_matrix
 from ktlib.inversion import InversionSettings
+from ktlib.models.vision import VisionEncoder
+from tests.companion.studies.captioning import tiny as tiny_captions
+from tests.companion.studies.segmentation import tiny
+from tests.tiny_vilt import tiny_vilt
 
 POCKET = scale("pocket")
 SETTINGS = InversionSettings(steps=6, sizes=((0, 32),), schedule="constant")
@@ -32,6 +44,110 @@ def rows(cache):
     found = bench.base(own, "KT Tab. 1", concepts)
     lessons = bench.inverted(own, concepts, progress=False)
     return found + bench.sweep(own, "KT Tab. 1", "kt", concepts, lessons, progress=False)
+
+
+# -- the other loops, a tiny one of each -------------------------------------------------------------------------
+def _search(cache):
+    """Shards of a search by a pair scorer."""
+    pictures = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    texts = ("a red disk", "a wheel", "a tree", "a car", "a red rod", "a wheel")
+    shown = Gallery(pictures, texts, tuple(range(6)), "digest", "small")
+    mapped = cells.done if cells.address() else None
+    both = score_matrix(tiny_vilt(), shown, texts, identity="x", store=cache / "pairs", shard=1, mapped=mapped)
+    return both.tolist()
+
+
+def _captions(cache):
+    """Shards of what an untouched captioner says."""
+    captions.AT_ONCE, captions.SHARD = 1, 1
+    captions.gallery = lambda subject, split: tiny_captions.GALLERY
+    return captions.caption(tiny_captions.subject(cache), "test", progress=False).captions
+
+
+def _features(cache):
+    """Pieces of a set, seen by two encoders."""
+    encoders = [_encoder(1.0), _encoder(2.0)]
+    mapped = cells.done if cells.address() else None
+    return [one.tolist() for one in extract(encoders, _pictures(), cache, batch=4, save_every=2, mapped=mapped)]
+
+
+def _encoder(weight):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
+    with torch.no_grad():
+        network[0].weight.mul_(weight)
+    return VisionEncoder(network, name=f"{weight}", image_size=8, dim=3, mean=[0.0] * 3, std=[1.0] * 3)
+
+
+def _pictures():
+    return LabelledImages("grey", _grey, (0,) * 50, ("grey",), ("{}",), "pictures")
+
+
+def _grey(index):
+    return Image.new("RGB", (8, 8), (index, 2 * index, 3 * index))
+
+
+def _instrument(cache):
+    looking.SHARD = instrument.AT_ONCE = 1
+    sources.masked_images = tiny.masked
+    return tiny.instrument(cache)
+
+
+def _masks(cache):
+    """Pieces of what an untouched model finds."""
+    found = tables.look(_instrument(cache), tiny.LESIONS[0], "test", [None], tiny.MAPS, progress=False)[0]
+    return [found.of("dsc"), found.of("dsc_coarse"), found.fell_back]
+
+
+def _limits(cache):
+    """Pieces of what a box around everything, and the true box, give."""
+    found = tables.limits(_instrument(cache), tiny.LESIONS[0], "test")
+    return {what: one.of("dsc") for what, one in found.items()}
+
+
+def _choice(cache):
+    """Pairs of beta and layer."""
+    found = tables.choice(_instrument(cache), tiny.LESIONS[0])
+    return [[*cell, list(each)] for cell, each in found.each.items()], found.settings.beta
+
+
+LOOPS = {
+    "search": _search,
+    "captions": _captions,
+    "features": _features,
+    "masks": _masks,
+    "limits": _limits,
+    "choice": _choice,
+}
+
+
+def loops(folder):
+    """Each loop here and away, where one of two workers is killed once; prints a line a loop."""
+    at_home = {name: loop(folder / name / "here") for name, loop in LOOPS.items()}
+    two = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    victim = next(iter(two.workers.values())).process.process.pid
+    sent = []
+    send = cells._Cluster._send
+
+    def counted(self, function, item):
+        sent.append(item)
+        if len(sent) == 3:  # in the middle of the first
+            os.kill(victim, signal.SIGKILL)
+        return send(self, function, item)
+
+    cells._Cluster._send = counted
+    try:
+        os.environ[cells.ADDRESS] = two.scheduler_address
+        for name, loop in LOOPS.items():
+            before = len(sent)
+            same = loop(folder / name / "away") == at_home[name]
+            kept = [sorted(p.name for p in (folder / name / where).rglob("*.*")) for where in ("here", "away")]
+            print(name, "same" if same else "other", "files" if kept[0] == kept[1] else kept, len(sent) - before)
+    finally:
+        for one in cells._open.values():  # or it waits for a scheduler that is gone
+            one.client.close()
+        with contextlib.suppress(TimeoutError):  # a machine with much to do
+            two.close()
 
 
 def slow(number):
@@ -58,6 +174,8 @@ def killed(folder):
         away = rows(folder / "away")
         assert len(sent) >= 8
     finally:
+        for one in cells._open.values():  # or it waits for a scheduler that is gone
+            one.client.close()
         with contextlib.suppress(TimeoutError):  # a machine with much to do
             two.close()
     assert away == at_home, "other rows"
@@ -80,4 +198,4 @@ def gone(folder):
 
 
 if __name__ == "__main__":
-    {"killed": killed, "gone": gone}[sys.argv[1]](Path(sys.argv[2]))
+    {"killed": killed, "gone": gone, "loops": loops}[sys.argv[1]](Path(sys.argv[2]))

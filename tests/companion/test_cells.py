@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ktlib.companion import cells, runs
+from ktlib.companion import cells, parcels, runs
 from ktlib.places import ROOT
 from ktlib.store import recall
 
@@ -71,9 +71,9 @@ def test_a_worker_of_another_version_is_refused():
 
 def test_models_and_sets_travel_apart_from_what_is_asked_of_them():
     model = torch.nn.Linear(3, 2)
-    blob, shared = cells._packed((partial(torch.add, torch.ones(2)), [model, model]))
+    blob, shared = parcels.packed((partial(torch.add, torch.ones(2)), [model, model]))
     assert shared == [model]
-    assert cells._unpacked(blob, {id(model): "the model"})[1] == ["the model", "the model"]
+    assert parcels.unpacked(blob, {id(model): "the model"})[1] == ["the model", "the model"]
 
 
 def test_a_function_that_remembers_travels_without_its_memory():
@@ -85,7 +85,7 @@ def test_a_function_that_remembers_travels_without_its_memory():
         return 2 * number
 
     assert twice(2) == 4
-    again = cells._unpacked(cells._packed(twice)[0], {})
+    again = parcels.unpacked(parcels.packed(twice)[0], {})
     assert (again(2), again(2), again.cache_info().hits) == (4, 4, 1)
 
 
@@ -93,17 +93,32 @@ def test_a_function_that_remembers_travels_without_its_memory():
 SCRIPT = Path(__file__).parent / "cluster.py"
 
 
-def cluster(task, folder, **more):
+def cluster(task, folder, *, patience=120, **more):
     """Run a task of `cluster.py`; it prints what it found, and ends."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
     command = [sys.executable, str(SCRIPT), task, str(folder)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=environment, timeout=120)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=environment, timeout=patience)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
 def test_a_cluster_whose_worker_is_killed_gives_the_same_rows_as_this_process(tmp_path):
     assert "same rows" in cluster("killed", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def away(tmp_path_factory):
+    """A line of each loop that is handed out in pieces, run in one process and on two workers."""
+    said = cluster("loops", tmp_path_factory.mktemp("loops"), patience=300)
+    return {line.split(maxsplit=1)[0]: line.split()[1:] for line in said.splitlines()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", ["search", "captions", "features", "masks", "limits", "choice"])
+def test_a_loop_in_pieces_gives_the_same_here_and_on_workers_of_which_one_is_killed(loop, away):
+    same, files, pieces = away[loop]
+    assert (same, files) == ("same", "files")
+    assert int(pieces) >= 2, "it goes to the cluster as a whole, or not at all"
 
 
 @pytest.mark.slow

@@ -127,11 +127,12 @@ def write(rows: Sequence[Row], *, seconds: float, command: str, folder: Path | N
     """
     if len({(row.item, row.scale) for row in rows}) != 1:
         raise ValueError(f"expected rows of one item and scale, found {sorted({(r.item, r.scale) for r in rows})}")
+    halved = memory.told(seconds)  # batches, when memory ran out
     path = (folder or places.output(rows[0].scale) / "results") / f"{stem(rows[0].item)}.csv"
     store.write_atomically(path, lambda temporary: _write_csv(temporary, sorted(rows, key=_place)))
     record = provenance() | {"item": rows[0].item, "rows": len(rows), "seconds": round(seconds, 1), "command": command}
     record |= {"sha256": _digest(path)}
-    record |= {"halved": dict(memory.HALVED)} if memory.HALVED else {}  # batches, when memory ran out
+    record |= {"halved": halved} if halved else {}
     store.write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     return path
 

@@ -32,6 +32,7 @@ from ktlib.models import Captioner
 
 _VERSION = 1  # raise it when the same settings give other captions
 AT_ONCE = 32  # images that are read and captioned together
+SHARD = 8 * AT_ONCE  # images of a gallery that are one job; whole batches, so that captions are as of one job
 QUICK = ("bleu4", *DECIDES)  # what validation images are measured by
 
 
@@ -121,11 +122,25 @@ def _captions(
     desc: str = "",
     within: bool = False,
 ) -> list[Said]:
-    """Captions after each course, a job each; a bar over them where they have a description, or one within each."""
+    """Captions after each course, a job each; a bar over them where they have a description, or one within each.
+
+    Before any course there is one job alone: its shards are jobs of their own.
+    """
     shown, how = gallery(subject, split), search or subject.scale.captioning.search
     parts = ("captions", _VERSION, subject.fingerprint, shown, how)
+    shards = [range(first, min(first + SHARD, len(shown.images))) for first in range(0, len(shown.images), SHARD)]
+    alone = [
+        Job(subject.file("captions", *parts, [*some]), partial(_written, subject, shown, how, None, False, some))
+        for some in shards
+    ]
     jobs = [
-        Job(subject.file("captions", *parts, course), partial(_written, subject, shown, how, course, within))
+        Job(
+            subject.file("captions", *parts, course),
+            partial(_written, subject, shown, how, course, within, range(len(shown.images)))
+            if course
+            else partial(_whole, alone, within),
+            spread=course is None,
+        )
         for course in courses
     ]
     varied = {"search": search} if search else None
@@ -135,16 +150,22 @@ def _captions(
     ]
 
 
-def _written(subject: Subject, shown: Gallery, search: str, course: Course | None, progress: bool) -> dict[str, str]:
+def _whole(shards: Sequence[Job], progress: bool) -> dict[str, str]:
+    return {number: text for some in each(shards, desc="captions", progress=progress) for number, text in some.items()}
+
+
+def _written(
+    subject: Subject, shown: Gallery, search: str, course: Course | None, progress: bool, numbers: range
+) -> dict[str, str]:
     model = course(subject.model) if course else subject.model
     if not isinstance(model, Captioner):
         raise ValueError(f"expected a captioner, found {model.name}, which writes nothing")
     found: list[str] = []
-    for first in tqdm(range(0, len(shown.images), AT_ONCE), desc="captions", disable=not progress, leave=False):
-        some = range(first, min(first + AT_ONCE, len(shown.images)))
+    for first in tqdm(range(0, len(numbers), AT_ONCE), desc="captions", disable=not progress, leave=False):
+        some = numbers[first : first + AT_ONCE]
         pictures = torch.stack([square(shown.images[number], model.image_size) for number in some])
         found += model.generate(pictures, search=search)
-    return {str(number): text for number, text in enumerate(found)}
+    return {str(number): text for number, text in zip(numbers, found, strict=True)}
 
 
 def captions(

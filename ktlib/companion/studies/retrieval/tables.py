@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ktlib.companion import sources
-from ktlib.companion.cells import Cell, each
+from ktlib.companion.cells import Cell, address, done, each
 from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
@@ -122,13 +122,19 @@ def _searches(
     desc: str = "",
     within: bool,
 ) -> list[Search]:
-    """A search after each course, a cell each; a bar over them where they have a description, or one within each."""
+    """A search after each course, a cell each; a bar over them where they have a description, or one within each.
+
+    Before any course there is one search alone, whose shards are what goes to other machines.
+    """
     searched = gallery(subject, split)
     parts = ("retrieval", _VERSION, subject.fingerprint, searched, score)
     cells = [
-        Cell(subject.file("scores", *parts, course), partial(_ranks, subject, searched, score, course, within))
+        Cell(
+            subject.file("scores", *parts, course), partial(_ranks, subject, searched, score, course, within),
+            spread=course is None,
+        )
         for course in courses
-    ]
+    ]  # fmt: skip
     found = []
     for ranks, course in zip(each(cells, desc=desc, progress=bool(desc)), courses, strict=True):
         tensors = {name: torch.tensor(values) for name, values in ranks.items()}
@@ -143,7 +149,10 @@ def _ranks(subject: Subject, searched: Gallery, score: str, course: Course | Non
     if not isinstance(model, PairScorer):
         raise ValueError(f"expected a pair scorer, found {model.name}, which ranks by vectors")
     store = subject.cache / "pairs"
-    result = retrieve(model, searched, score=score, store=store, too_long="cut", progress=progress)
+    result = retrieve(
+        model, searched, score=score, store=store, too_long="cut", mapped=done if address() else None,
+        progress=progress,
+    )  # fmt: skip
     return {"text_rank": result.text_rank.tolist(), "image_rank": result.image_rank.tolist()}
 
 

@@ -65,6 +65,9 @@ def checks(own: Instrument, lesion: Lesion, settings: SaliencySettings) -> list[
         lesion: what is looked for, in the first test images.
         settings: of the bottleneck.
 
+    These few images (`Segmenting.checked`, one batch) and the passes of Grad-CAM's layers take seconds to minutes on
+    a GPU: they are computed here even where there is a cluster.
+
     Source: Adebayo et al. 2018; the sentences are ours (D63, D75).
     """
     images = own.images(lesion, "test")

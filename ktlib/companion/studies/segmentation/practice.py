@@ -6,7 +6,7 @@ from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import Course
 from ktlib.companion.studies.segmentation.instrument import Instrument
-from ktlib.companion.studies.segmentation.tables import Found, changes, choice, look, measured
+from ktlib.companion.studies.segmentation.tables import Found, changes, choices, look, measured
 
 ANEW = {"searched": "anew"}  # what the rows say of it
 
@@ -28,8 +28,8 @@ def searched(
     said: dict[str, str] = {}
     rows: list[Row] = []
     jobs: list[tuple[int | None, Course | None]] = [(None, None), *courses.items()]
-    for seed, course in jobs:
-        search = choice(own, lesion, rule="published", course=course)
+    searches = choices(own, lesion, [course for _, course in jobs], rule="published")
+    for (seed, course), search in zip(jobs, searches, strict=True):
         found[seed] = look(own, lesion, "test", [course], search.settings, varied=ANEW, progress=False)[0]
         state = "before" if seed is None else f"after, seed {seed}"
         said[state] = f"beta {search.settings.beta:g}, layer {search.settings.layer}"

@@ -6,12 +6,11 @@ once for all the models that are judged together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
-
-import torch
 
 from ktlib.companion.cells import Cell, address, each
 from ktlib.companion.record import baselines
@@ -19,14 +18,13 @@ from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import Course, row
-from ktlib.companion.studies.segmentation import COARSE, DECIDES, METRICS, SETTINGS
-from ktlib.companion.studies.segmentation.instrument import Courses, Instrument, at, taught
+from ktlib.companion.studies.segmentation import COARSE, DECIDES, METRICS, SETTINGS, looking
+from ktlib.companion.studies.segmentation.instrument import Courses, Instrument, at
 from ktlib.data.sets import MaskedImages
 from ktlib.evaluate.intervals import Estimate, over_images
-from ktlib.evaluate.overlap import Scores, joined, scores
+from ktlib.evaluate.overlap import Scores
 from ktlib.evaluate.saliency import SaliencySettings
-from ktlib.evaluate.segmentation import Choice, bounds, choose, segment
-from ktlib.store import remembered
+from ktlib.evaluate.segmentation import Choice
 
 _VERSION = 1  # raise it when the same settings give other masks
 TOGETHER = 8  # models that are held at once, in one process
@@ -110,24 +108,33 @@ def look(
         varied: what else was varied, for the rows.
         progress: show a bar.
     """
-    images = own.images(lesion, split)
-    parts = ("segmentation", _VERSION, own, images, lesion.prompt, settings)
-    paths = [own.subject.file("masks", *parts, course) for course in courses]
+    images, bare = own.images(lesion, split), _travelling(own)
+
+    def file(some: MaskedImages, course: Course | None) -> Path:
+        return own.subject.file("masks", "segmentation", _VERSION, own, some, lesion.prompt, settings, course)
+
+    def sent(some: MaskedImages, course: Course | None) -> Callable[[], dict[str, Any]]:
+        return partial(looking.alone, bare, lesion, some, course, settings)
+
+    pieces = [Cell(file(some, None), sent(some, None)) for some in looking.shards(images)]
+    spread = [course is None and len(pieces) > 1 for course in courses]  # what comes after a course is one piece
+    paths = [file(images, course) for course in courses]
     waiting = [number for number, path in enumerate(paths) if not path.exists()]
     done: dict[int, dict[str, Any]] = {}
 
     def compute(number: int) -> dict[str, Any]:
         if number not in done:  # and those after it that are not known either
-            some = [number, *(other for other in waiting if other > number)][:TOGETHER]
-            done.update(zip(some, _look(own, lesion, images, [courses[n] for n in some], settings), strict=True))
+            some = [number, *(n for n in waiting if n > number and not spread[n])][:TOGETHER]
+            results = looking.looked(own, lesion, images, [courses[n] for n in some], settings)
+            done.update(zip(some, results, strict=True))
         return done[number]
 
-    bare = replace(own, kept={})  # what SAM has made of images stays here
-    computes = [
-        partial(_alone, bare, lesion, images, course, settings) if address() else partial(compute, number)
-        for number, course in enumerate(courses)
-    ]
-    cells = [Cell(path, one) for path, one in zip(paths, computes, strict=True)]
+    def cell(number: int) -> Cell:
+        if spread[number]:
+            return Cell(paths[number], partial(_together, pieces), spread=True)
+        return Cell(paths[number], sent(images, courses[number]) if address() else partial(compute, number))
+
+    cells = [cell(number) for number in range(len(courses))]
     found = each(cells, desc=f"{lesion.name}, {split}", progress=progress and bool(waiting))
     return [
         _found(one, images, lesion, split, settings, course, varied or {})
@@ -149,49 +156,17 @@ def untouched(own: Instrument, split: str, settings: Mapping[str, SaliencySettin
     return found
 
 
-def _alone(
-    own: Instrument, lesion: Lesion, images: MaskedImages, course: Course | None, settings: SaliencySettings
-) -> dict[str, Any]:
-    """The scores after one course, on a machine that has no others to hold beside it."""
-    return _look(own, lesion, images, [course], settings)[0]
+def _travelling(own: Instrument) -> Instrument:
+    """The instrument as it goes to another machine, where there is one: what SAM has made of images stays here."""
+    return replace(own, kept={}) if address() else own
 
 
-def _look(
-    own: Instrument,
-    lesion: Lesion,
-    images: MaskedImages,
-    courses: Sequence[Course | None],
-    settings: SaliencySettings,
-) -> list[dict[str, Any]]:
-    """Scores image by image, as JSON keeps them: every image is embedded once for all models."""
-    models = [taught(own.model, course) for course in courses]
-    fine: list[list[Scores]] = [[] for _ in models]
-    rough: list[list[Scores]] = [[] for _ in models]
-    fell_back = [0] * len(models)
-    for batch in own.batches(images):
-        for number, model in enumerate(models):
-            found = segment(
-                model, own.segmenter, batch.images, lesion.prompt, settings=settings, embeddings=batch.embeddings
-            )
-            fine[number].append(scores(found.masks, batch.truths))
-            rough[number].append(scores(found.coarse.masks, batch.truths))
-            fell_back[number] += int(found.coarse.fell_back.sum())
-    return [
-        {"masks": _kept(joined(a)), "coarse": _kept(joined(b)), "fell_back": back}
-        for a, b, back in zip(fine, rough, fell_back, strict=True)
-    ]
-
-
-def _kept(one: Scores) -> dict[str, Any]:
-    return {"values": {m: v.tolist() for m, v in one.values.items()}, "nothing": one.nothing.tolist()}
-
-
-def _scores(kept: Mapping[str, Any]) -> Scores:
-    return Scores({m: torch.tensor(v) for m, v in kept["values"].items()}, torch.tensor(kept["nothing"]))
+def _together(pieces: Sequence[Cell]) -> dict[str, Any]:
+    return dict(looking.together(each(pieces, progress=False)))
 
 
 def _found(kept: Mapping[str, Any], images: MaskedImages, lesion: Lesion, split: str, *rest: Any) -> Found:
-    fine, rough = _scores(kept["masks"]), _scores(kept["coarse"])
+    fine, rough = looking.scored(kept["masks"]), looking.scored(kept["coarse"])
     return Found(fine, rough, kept["fell_back"], images, lesion, split, *rest)
 
 
@@ -204,12 +179,17 @@ def limits(own: Instrument, lesion: Lesion, split: str) -> dict[str, Found]:
         split: `validation` or `test`.
     """
     images = own.images(lesion, split)
-    path = own.subject.file("masks", "limits", _VERSION, own.outlines, images)
 
-    def compute() -> dict[str, Any]:
-        return {what: _kept(one) for what, one in bounds(own.segmenter, own.batches(images)).items()}
+    def cell(some: MaskedImages) -> Cell:
+        return Cell(
+            own.subject.file("masks", "limits", _VERSION, own.outlines, some),
+            partial(looking.bounded, _travelling(own), some),
+        )
 
-    found = {what: _scores(kept) for what, kept in remembered(path, compute).items()}
+    pieces, whole = [cell(some) for some in looking.shards(images)], cell(images)
+    if len(pieces) > 1:
+        whole = replace(whole, compute=partial(_together, pieces), spread=True)
+    found = {what: looking.scored(kept) for what, kept in each([whole], progress=False)[0].items()}
     return {what: Found(one, one, 0, images, lesion, split, None) for what, one in found.items()}
 
 
@@ -223,22 +203,39 @@ def choice(own: Instrument, lesion: Lesion, *, rule: str = "validation", course:
         rule: `validation`, with the model before any course, for all of them; or `published`, a search of each model.
         course: whose model searches, for the published rule.
     """
+    return choices(own, lesion, [course], rule=rule)[0]
+
+
+def choices(
+    own: Instrument, lesion: Lesion, courses: Sequence[Course | None], *, rule: str = "validation"
+) -> list[Choice]:
+    """A choice for the model after each of some courses; before any, each pair of beta and layer is a piece of work.
+
+    Args:
+        own: what looks.
+        lesion: what is looked for.
+        courses: whose models search; None for none.
+        rule: as in `choice`.
+    """
     images, here = own.images(lesion, "validation"), own.here
-    parts = (own, images, lesion.prompt, here.maps, here.betas, here.layers, rule)
-    path = own.subject.file("masks", "choice", _VERSION, *parts, course)
+    cells = []
+    for course in courses:
 
-    def compute() -> dict[str, Any]:
-        found = choose(
-            taught(own.model, course), own.batches(images, embed=False), lesion.prompt, settings=here.maps,
-            betas=here.betas, layers=here.layers, rule=rule,
-        )  # fmt: skip
-        best = (found.settings.beta, found.settings.layer)
-        return {"cells": [[*cell, list(each), cell == best] for cell, each in found.each.items()]}
+        def cell(betas: Sequence[float], layers: Sequence[int], course: Course | None = course) -> Cell:
+            parts = (own, images, lesion.prompt, here.maps, tuple(betas), tuple(layers), rule)
+            work = partial(looking.chosen, _travelling(own), lesion, images, betas, layers, rule, course)
+            return Cell(own.subject.file("masks", "choice", _VERSION, *parts, course), work)
 
-    cells = remembered(path, compute)["cells"]
-    (beta, layer) = next((beta, layer) for beta, layer, _, best in cells if best)
-    settings = SaliencySettings(**(vars(here.maps) | {"beta": beta, "layer": layer}))
-    return Choice(settings, rule, {(beta, layer): tuple(each) for beta, layer, each, _ in cells})
+        whole = cell(here.betas, here.layers)
+        pairs = [cell((beta,), (layer,)) for layer in here.layers for beta in here.betas]
+        if course is None and rule == "validation" and len(pairs) > 1:  # the other rule looks at three images
+            whole = replace(whole, compute=partial(_best, pairs), spread=True)
+        cells.append(whole)
+    return [looking.choice_of(here.maps, rule, kept["cells"]) for kept in each(cells, progress=False)]
+
+
+def _best(pairs: Sequence[Cell]) -> dict[str, Any]:
+    return {"cells": looking.marked([kept["cells"][0][:3] for kept in each(pairs, progress=False)])}
 
 
 def of_choice(own: Instrument, lesion: Lesion, found: Choice) -> list[Row]:
