@@ -4,7 +4,8 @@
 #     sbatch scripts/slurm.sh                   # all notebooks
 #     sbatch scripts/slurm.sh --only 04         # what ./run_all.sh takes
 #
-# Needs dask-jobqueue beside requirements.lock: .venv/bin/python -m pip install dask-jobqueue==0.9.0
+# Needs the optional group `slurm` of pyproject.toml beside requirements.lock (`./run_tests.sh` makes .venv):
+#     .venv/bin/python -m pip install --constraint requirements.lock -e '.[slurm]'
 # Change what stands between the lines to what your cluster is called; the folders must be seen by all nodes.
 # A job that is killed loses nothing that was computed: submit it again.
 # ------------------------------------------------------------------------------------------------------
@@ -22,6 +23,10 @@ set -euo pipefail
 
 cd -- "${SLURM_SUBMIT_DIR:-$PWD}"
 python=.venv/bin/python
+if ! "$python" -c 'import dask_jobqueue'; then
+  echo "expected dask-jobqueue in .venv, found it not installed; $python -m pip install --constraint requirements.lock -e '.[slurm]'" >&2
+  exit 2
+fi
 address=$(mktemp "$PWD/.dask-address.XXXXXX")
 
 # The scheduler lives here; its workers are jobs of their own, which SLURM starts and stops as it can.

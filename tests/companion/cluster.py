@@ -184,6 +184,26 @@ def killed(folder):
     print("same rows", len(away), "cells sent", len(sent))
 
 
+def dies(number):
+    if number == 2:
+        time.sleep(3)  # until the others are done
+        os._exit(1)
+    return {"square": number**2}
+
+
+def deadly(folder):
+    jobs = [cells.Cell(folder / f"{n}.json", partial(dies, n)) for n in range(3)]
+    two = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    os.environ[cells.ADDRESS] = two.scheduler_address
+    try:
+        cells.each(jobs, progress=False)
+    except RuntimeError as error:
+        print(error)
+    for one in cells._open.values():
+        one.client.close()
+    two.close()
+
+
 def gone(folder):
     jobs = [cells.Cell(folder / f"{n}.json", partial(slow, n)) for n in range(6)]
     two = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
@@ -198,4 +218,4 @@ def gone(folder):
 
 
 if __name__ == "__main__":
-    {"killed": killed, "gone": gone, "loops": loops}[sys.argv[1]](Path(sys.argv[2]))
+    {"killed": killed, "deadly": deadly, "gone": gone, "loops": loops}[sys.argv[1]](Path(sys.argv[2]))

@@ -129,6 +129,15 @@ def test_a_scheduler_that_goes_away_is_said_and_what_was_done_is_kept(tmp_path):
     assert "then all 6" in said
 
 
+@pytest.mark.slow
+def test_a_cell_that_no_worker_survives_is_said_and_what_was_done_is_kept(tmp_path):
+    said = cluster("deadly", tmp_path, patience=300)
+    assert "found that each worker that was given one cell died: look at their logs" in said
+    assert "what was done is kept" in said
+    assert recall(tmp_path / "0.json") == {"square": 0}
+    assert recall(tmp_path / "2.json") is None
+
+
 class Client:
     """What `examine` asks of one."""
 

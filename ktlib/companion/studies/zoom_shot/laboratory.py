@@ -268,7 +268,11 @@ def _training(
 
 
 def _answers(lab: Laboratory, encoder: str, parts: tuple[object, ...], maps: Callable[[], list[Maps]]) -> Answers:
-    """Answers by what they depend on: read if they are known, computed and kept if not."""
+    """Answers by what they depend on: read if they are known, computed and kept if not.
+
+    Maps are computed here even where there is a cluster: one pass over 256 000 images takes half a minute on two cores
+    (`benchmarks/zoom_shot.md`), and the features that would have to travel for it have gigabytes.
+    """
     pictures = [images.digest for images in (lab.sets.train, *lab.sets.targets.values(), *lab.examined.values())]
     names = [[*images.names, *images.templates] for images in lab.examined.values()]
     models = [(lab.fingerprints or lab.weights)[name] for name in (lab.clip, encoder)]
