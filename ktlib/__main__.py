@@ -39,7 +39,7 @@ def models(_: Arguments) -> None:
 
 
 def explain(arguments: Arguments) -> None:
-    """Say where the numbers of an item come from."""
+    """Say where the numbers of an item come from, or what a claim rests on."""
     from ktlib.companion.report.explain import explain as explanation  # when chosen
 
     print(explanation(arguments.item))
@@ -193,7 +193,9 @@ NAME = ("name", {"help": "of a dataset or checkpoint, as `data list` has it"})
 COMMANDS = {
     "models": Command("list the models that load() takes", models),
     "explain": Command(
-        "say where the numbers of a published item come from", explain, [("item", {"help": 'such as "KT Tab. 1"'})]
+        "say where the numbers of a published item come from, or what a claim rests on",
+        explain,
+        [("item", {"help": 'such as "KT Tab. 1", or a claim, such as K1'})],
     ),
     "teach": Command(
         "teach a model a concept of your own from a description, and see whether your pictures are recognised",

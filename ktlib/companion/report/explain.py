@@ -1,8 +1,9 @@
-"""Where the numbers of a published item come from: the paper's, and ours at every scale."""
+"""Where the numbers of a published item come from, the paper's and ours at every scale; and what a claim rests on."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ktlib.companion.record import published
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.judging import items_of
 from ktlib.companion.record.rows import Row, select
-from ktlib.companion.report import shelf
+from ktlib.companion.report import ledger, shelf
 from ktlib.companion.report.shelf import ELSEWHERE, Shelf
 from ktlib.companion.scales import SCALES
 from ktlib.places import ROOT
@@ -20,14 +21,16 @@ def explain(item: str, root: Path | None = None) -> str:
     """What is printed, what was measured at each scale, from which file, and how to do it again.
 
     Args:
-        item: `KT Tab. 1`, `KT v2 Fig. 3`, `ZS Tab. 4`; capitals, dots and spaces do not matter.
+        item: `KT Tab. 1`, `KT v2 Fig. 3`, `ZS Tab. 4`, or a claim, `K1`; capitals, dots and spaces do not matter.
         root: of the repository whose published results are meant; by default those of this run, or the scratch
             folder's over the published ones.
 
     Raises:
-        ValueError: there is no such item; near ones are named.
+        ValueError: there is no such item or claim; near ones are named.
     """
     shelves = [shelf.committed(name, root) if root else shelf.produced(name) for name in SCALES]
+    if (claim := published.claims().get(item.strip().upper())) is not None:
+        return "\n".join(_claimed(claim, shelves))
     known = _find(item, shelves)
     source = published.REPEATED.get(known, known)
     lines = [known if known == source else f"{known} repeats {source}", *_printed(source)]
@@ -49,9 +52,42 @@ def _find(item: str, shelves: Iterable[Shelf]) -> str:
     stems = {results.stem(known): known for known in own}
     if (stem := results.stem(" ".join(item.split()))) in stems:
         return stems[stem]
-    lower = {name.lower(): name for name in [*published.items(), *published.REPEATED, *own]}
+    claims = list(published.claims())
+    if re.fullmatch(r"[A-Za-z]\d+", item.strip()):
+        alike = [claim for claim in claims if claim[0] == item.strip()[0].upper()] or claims
+        raise ValueError(f"expected a claim, {alike[0]} to {alike[-1]}; found {item!r}")
+    every = [*published.items(), *published.REPEATED, *own]
+    if series := [known for known in every if _series(known) == _series(item)]:
+        raise ValueError(f"expected an item, one of {', '.join(sorted(series, key=_number))}; found {item!r}")
+    lower = {name.lower(): name for name in every}
     near = [lower[name] for name in difflib.get_close_matches(item.lower(), lower, n=5, cutoff=0.5)]
-    raise ValueError(f"expected an item, such as {', '.join(near or list(lower.values())[:5])}; found {item!r}")
+    raise ValueError(
+        f"expected an item, such as {', '.join(near or list(lower.values())[:5])}, or a claim, such as {claims[0]}; "
+        f"found {item!r}"
+    )
+
+
+def _series(item: str) -> str:
+    """What an item is called up to its number: `kt v2 tab` of `KT v2 Tab. 3`; nothing for what has no number."""
+    found = re.fullmatch(r"(.*\D)\d+", item.strip())
+    return results.stem(" ".join(found[1].split())) if found else ""
+
+
+def _number(item: str) -> int:
+    return int(item.rsplit(maxsplit=1)[1])
+
+
+def _claimed(claim: published.Claim, shelves: Iterable[Shelf]) -> list[str]:
+    """A claim in words, its verdict at each scale that decides, and what it rests on."""
+    notebook = ledger.notebook(claim.id)
+    lines = [f"{claim.id} ({claim.paper}, {claim.where}): {claim.short}", f"  claim: {claim.claim}"]
+    lines += [f"  tested by: {claim.how_to_test}", f"  notebook: {notebook or 'none'}"]
+    for own in shelves:
+        if SCALES[own.scale].is_result:
+            found = own.verdict(claim.id)
+            lines += ["", f"  {own.scale}: {found.verdict}", f"    {found.comparison}"]
+            lines += [f"    deciding: {found.deciding}"] if found.deciding else []
+    return [*lines, "", *(f'  python -m ktlib explain "{item}"' for item in items_of(claim.id))]
 
 
 def _printed(item: str) -> list[str]:
@@ -93,7 +129,7 @@ def _measured(item: str, own: Shelf) -> list[str]:
         f"    seeds: {_listed(str(row.seed) for row in rows if row.seed is not None) or 'none'}",
         f"    data: {_listed(row.dataset for row in rows)}; metrics: {_listed(row.metric for row in rows)}",
         *_subjects(rows),
-        *(f"    weights of {model}: {digest}" for model, digest in sorted({(row.model, row.weights) for row in rows})),
+        *_weights(rows),
         *_provenance(own.file(whole).with_suffix(".json")),
     ]
     return [*lines, *([f"    again: {again}"] if again else [])]
@@ -105,14 +141,29 @@ def _shown(path: Path) -> str:
 
 
 def _kinds(rows: list[Row]) -> list[str]:
-    """One line for a method: what was varied, and the digests of its settings."""
+    """One line for a method: what was varied, and where its settings stand."""
     lines = []
     for method in sorted({row.method for row in rows}):
         own = select(rows, method=method)
         varied = _listed(text for _, text in sorted((row.lr, results.written(row.varied)) for row in own))
         lines.append(f"    {method}: {len(own)} rows; {varied or 'nothing varied'}")
-        lines.append(f"      settings digests: {_listed(sorted({row.settings for row in own}))}")
-    return lines
+        kinds = sorted({row.settings for row in own})
+        counted = f"digest {kinds[0]}" if len(kinds) == 1 else f"{len(kinds)} kinds, digests in the rows"
+        lines.append(f"      settings: {counted}")
+    scales = {row.scale for row in rows}
+    return [*lines, *(f"    settings in full: ktlib/companion/scales/{scale}.py" for scale in sorted(scales))]
+
+
+def _weights(rows: list[Row]) -> list[str]:
+    """The digest of each model's weights; of one that was pretrained several times, their number."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.model, set()).add(row.weights)
+    return [
+        f"    weights of {model}: "
+        + (next(iter(own)) if len(own) == 1 else f"{len(own)} pretrainings, digests in the rows")
+        for model, own in sorted(found.items())
+    ]
 
 
 def _subjects(rows: list[Row]) -> list[str]:

@@ -13,6 +13,7 @@ from ktlib import places
 from ktlib.companion.record import published, rounding
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.judging import Verdict
+from ktlib.companion.record.rounding import settled
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.report import ledger
 from ktlib.places import ROOT
@@ -44,6 +45,15 @@ class Shelf:
         """The verdict on every claim, by its id."""
         found = ledger.verdicts(self.rows, self.scale, rounding.read(self.home))
         return {verdict.claim: verdict for verdict in found}
+
+    def verdict(self, claim: str) -> Verdict:
+        """The verdict on one claim, without judging the others.
+
+        Raises:
+            KeyError: there is no such claim.
+        """
+        again = rounding.read(self.home).get(claim, ())
+        return settled(ledger.verdict(claim, self.rows, self.scale), again)
 
     @functools.cached_property
     def items(self) -> tuple[str, ...]:

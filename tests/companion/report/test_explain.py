@@ -50,7 +50,8 @@ def test_it_tells_where_ours_come_from(root):
     for part in (
         f"pocket: 4 rows in {root}/results/pocket/kt_tab_1.csv",
         "kt: 3 rows; lr=0.0001, lr=0.0002",
-        "settings digests: d1, d2",
+        "settings: 2 kinds, digests in the rows",
+        "settings in full: ktlib/companion/scales/pocket.py",
         "base: 1 rows; nothing varied",
         "seeds: 0, 1",
         "data: drawn",
@@ -139,6 +140,35 @@ def test_an_unknown_item_is_answered_with_near_ones(root):
         explain("KT Tabel 1", root)
     with pytest.raises(ValueError, match="found 'zzz'"):
         explain("zzz", root)
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [("KT Tab. 99", "KT Tab. 1, ", ", KT Tab. "), ("zs fig 77", "ZS Fig. 1, ", ", ZS Fig. 4")],
+)
+def test_a_number_that_does_not_exist_is_answered_with_those_that_do(root, asked, first, last):
+    with pytest.raises(ValueError, match="expected an item, one of") as raised:
+        explain(asked, root)
+    assert f"one of {first}" in str(raised.value) and last in str(raised.value)
+
+
+def test_a_claim_is_said_in_words_with_its_verdicts_and_items():
+    text = explain(" k1 ")
+    claim = published.claims()["K1"]
+    assert text.startswith(f"K1 (KT, {claim.where}): {claim.short}\n") and claim.claim in text
+    assert "  pocket: " in text and "  paper: not run" in text and "rehearsal" not in text
+    assert 'python -m ktlib explain "KT Tab. 1"' in text
+
+
+def test_a_claim_that_does_not_exist_is_answered_with_the_range(root):
+    with pytest.raises(ValueError, match="expected a claim, K1 to K22; found 'K99'"):
+        explain("K99", root)
+
+
+def test_models_that_were_pretrained_several_times_are_counted(root):
+    known = results.read("pocket", folder=root / "results/pocket")
+    put(root, [dataclasses.replace(row, weights=f"w{n}", seed=n) for n, row in enumerate(known)])
+    assert "weights of pocket/clip-b: 4 pretrainings, digests in the rows" in explain("KT Tab. 1", root)
 
 
 def test_what_is_no_item_of_the_papers_is_explained_too(root):
