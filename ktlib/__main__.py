@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -160,7 +161,8 @@ def data_check(arguments: Arguments) -> int:
     """Say what is wrong with what is on this machine."""
     from ktlib.data import catalogue  # when chosen
 
-    problems = catalogue.check(arguments.name)
+    tell = functools.partial(print, file=sys.stderr, flush=True)
+    problems = catalogue.check(arguments.name, whole=arguments.all, say=tell)
     print("\n\n".join(problems) or f"{arguments.name}: all there, nothing offends")
     return int(bool(problems))
 
@@ -288,7 +290,11 @@ COMMANDS = {
     ),
     "data list": Command("list datasets and checkpoints, and which are there", data_list),
     "data show": Command("say all that is known of one, and what is not verified", data_show, [NAME]),
-    "data check": Command("name the first offending files and the expected layout", data_check, [NAME]),
+    "data check": Command(
+        "name the first offending files and the expected layout; some pictures are decoded",
+        data_check,
+        [NAME, ("--all", {"action": "store_true", "help": "decode every picture"})],
+    ),
     "data get": Command("download what is open; say what a person must do for the rest", data_get, [NAME]),
     "pocket words": Command("list the words pocket models know", words),
 }

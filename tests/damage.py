@@ -16,6 +16,8 @@ from ktlib.companion.sources.generated import CONCEPTS, _lines, _matlab, _pictur
 Damage = Literal[
     "truncated image",
     "missing image",
+    "web page",
+    "empty image",
     "empty folder",
     "digest mismatch",
     "ground truth too short",
@@ -54,8 +56,8 @@ def damage(home: Path, how: Damage) -> Path:
 
     Args:
         home: what a function above returned (`imagenet` flat).
-        how: `truncated image`, `missing image`: any fixture of image files; `empty folder`: RareConcepts and
-            ImageNet (a folder of concept 1, or `val`); `digest mismatch`: RareConcepts; `ground truth too short`,
+        how: `truncated image`, `missing image`, `web page` and `empty image` (in its place): any fixture of image
+            files; `empty folder`: RareConcepts and ImageNet (a folder of concept 1, or `val`); `digest mismatch`: RareConcepts; `ground truth too short`,
             `no devkit`: ImageNet; `truncated labels`, `missing labels`, `label out of range`: the sets of Zoom-shot
             with a label file, CIFAR included; `wrong folder`: CUB, Herbarium and the training images of ImageNet.
     """
@@ -81,6 +83,8 @@ def damage(home: Path, how: Damage) -> Path:
         target = sorted((home / (CONCEPTS[0] if home.name == "rare_concepts" else "val")).iterdir())[-1]
     if how in ("truncated image", "truncated labels"):
         target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
+    elif how in ("web page", "empty image"):
+        target.write_text("<!DOCTYPE html><title>Sign in</title>" if how == "web page" else "", encoding="utf-8")
     elif how in ("missing image", "missing labels", "no devkit"):
         target.unlink()
     elif how == "digest mismatch":

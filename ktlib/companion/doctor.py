@@ -130,8 +130,8 @@ def way(gap: manifests.Missing) -> str:
     if kind == "calibration":
         return gap.how[0].partition(": ")[2].split("   ")[0]
     name = name.removeprefix("of ")
-    if kind == "dataset" and not (known := manifests.dataset(name)).downloads:
-        return f"by hand ({known.access}): python -m ktlib data show {name}"
+    if kind == "dataset":
+        return manifests.dataset(name).way
     return f"python -m ktlib data get {name}"
 
 

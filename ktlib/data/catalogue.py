@@ -15,10 +15,14 @@ import huggingface_hub
 import yaml
 
 from ktlib import places, store
-from ktlib.data import fetch, manifests
+from ktlib.data import fetch, images, manifests
 from ktlib.data.manifests import Checkpoint, Dataset, Missing
 
 SHOWN = 5  # offending files that are named
+# Pictures that are decoded unless all are asked for: seconds, and three bad in a hundred are all but surely seen.
+SAMPLE = 200
+PROGRESS = 5_000  # decoded pictures from one line to the next
+DECODED = (".jpg", ".jpeg", ".png", ".webp")
 SIZES = {".img": 2048 * 2048 * 2}  # of files without a head: JSRT's films
 # What a file begins with. Some of Oxford's .jpg are PNG, GIF or BMP, and one of ImageNet's is a PNG.
 _PICTURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
@@ -71,9 +75,7 @@ def _state(one: Dataset | Checkpoint) -> str:
 def _way(one: Dataset | Checkpoint) -> str:
     if isinstance(one, Checkpoint):
         return f"by hand; {one.size}" if one.by_hand else f"python -m ktlib data get {one.name}; {one.size}"
-    if not one.present:
-        return "drawn by code"
-    return f"python -m ktlib data get {one.name}" if one.downloads else f"by hand: {one.access}"
+    return one.way
 
 
 def show(name: str) -> str:
@@ -95,11 +97,16 @@ def show(name: str) -> str:
 
 
 # -- check --------------------------------------------------------------------------------------------
-def check(name: str) -> list[str]:
+def check(name: str, *, whole: bool = False, say: Callable[[str], object] = lambda _: None) -> list[str]:
     """What is wrong with what is on this machine: the first offending files, and the layout that is expected.
 
-    Files are looked at from outside: what they begin with, how long they are. Whether a picture is the published one
-    nobody can say; the readers refuse what they cannot read.
+    Every file is looked at from outside: what it begins with, how long it is. Of the pictures `SAMPLE` are decoded,
+    spread evenly over their sorted names. Whether a picture is the published one nobody can say.
+
+    Args:
+        name: of a dataset or checkpoint.
+        whole: decode every picture, which takes as long as reading the dataset once.
+        say: is told how far it is.
 
     Returns:
         Lines; none when all is well.
@@ -112,12 +119,16 @@ def check(name: str) -> list[str]:
     if not one.present:
         return problems
     folder = manifests.data_root() / one.where
-    found: list[str] = []
-    count = 0
+    offences: dict[Path, str] = {}
+    pictures: list[Path] = []
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if said := _offence(path, one):
-            count += 1
-            found += [f"  {path.relative_to(folder)}: {said}"] if len(found) < SHOWN else []
+            offences[path] = said
+        elif path.suffix.lower() in DECODED and path.is_file() and not path.name.startswith("._"):
+            pictures.append(path)
+    offences |= _undecodable(pictures if whole else _spread(pictures), len(pictures), say)
+    count = len(offences)
+    found = [f"  {path.relative_to(folder)}: {offences[path]}" for path in sorted(offences)[:SHOWN]]
     for part in sorted(_downloads().glob("*.part")):
         if part.name.removesuffix(".part") in [download.name for download in one.downloads]:
             count, found = count + 1, [*found, f"  {part}: half downloaded; python -m ktlib data get {name} goes on"]
@@ -145,10 +156,35 @@ def _offence(path: Path, one: Dataset) -> str:
     if kind == ".dcm":
         return "" if head[128:132] == b"DICM" else "expected a DICOM file, found something else"
     if kind in HEADS and not head.startswith(HEADS[kind]):
-        return f"expected a {kind} file, found one that begins with {head[:4]!r}"
+        page = head.lstrip().lower().startswith((b"<!doctype", b"<html"))
+        told = " (a web page that was saved in its place)" if page else ""
+        return f"expected a {kind} file, found one that begins with {head[:4]!r}{told}"
     if kind in ARCHIVES and path.name in one.checksums:
         return _digests(path, one)
     return ""
+
+
+def _spread(pictures: list[Path]) -> list[Path]:
+    """At most `SAMPLE` of them, the first and the last among them."""
+    if len(pictures) <= SAMPLE:
+        return pictures
+    return [pictures[n * (len(pictures) - 1) // (SAMPLE - 1)] for n in range(SAMPLE)]
+
+
+def _undecodable(chosen: list[Path], count: int, say: Callable[[str], object]) -> dict[Path, str]:
+    """The pictures that cannot be decoded, and why."""
+    wrong = {}
+    for number, path in enumerate(chosen, 1):
+        try:
+            images.decoded(path)
+        except (ValueError, OSError) as error:
+            wrong[path] = f"cannot be decoded: {error}"
+        if number % PROGRESS == 0:
+            say(f"  decoded {number:,} of {len(chosen):,} pictures")
+    if chosen:
+        more = "" if len(chosen) == count else f" of {count:,}, spread evenly; --all decodes every one"
+        say(f"decoded {len(chosen):,} pictures{more}")
+    return wrong
 
 
 def _digests(path: Path, one: Dataset) -> str:
@@ -213,7 +249,7 @@ def get(name: str, *, say: Callable[[str], object] = print, **patience: Any) -> 
     elif one.downloads:
         _get_dataset(one, say, patience)
     else:
-        say(f"{name} is to be fetched by hand (access: {one.access}), by the steps below: {one.terms}")
+        say(f"{name} is to be fetched by hand ({manifests.BY_HAND[one.access]}), by the steps below. {one.terms}")
     gaps = absent(one)
     for gap in gaps:
         say(str(gap))
@@ -254,7 +290,7 @@ def _unpacked(receipt: Path, into: Path) -> bool:
 def _get_checkpoint(one: Checkpoint, say: Callable[[str], object], patience: dict[str, Any]) -> None:
     say(f"{one.name}: {one.licence}; {one.size}")
     if one.by_hand:
-        say("\n".join(f"  {number}. {step}" for number, step in enumerate(one.by_hand, 1)))
+        say("it is to be fetched by hand, by the steps below")
         return
     if places.offline():
         raise PermissionError(

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 import httpx
 
 from ktlib import places, store
+from ktlib.data import addresses
 
 SPARE = 64 << 20  # bytes of disk that are left free
 HOPS = 5  # redirects
@@ -54,7 +55,7 @@ def download(
         The place.
 
     Raises:
-        ValueError: a digest is wrong, or the disk is too small.
+        ValueError: a digest is wrong, the disk is too small, or the address shows a page.
         ConnectionError: the address does not answer, or nothing more comes; what has come is kept.
         PermissionError: a variable forbids downloads.
         BlockingIOError: another process is at it.
@@ -68,6 +69,8 @@ def download(
         )
     if target.is_file() and not _wrong(target, digests):
         return target
+    if addresses.shows_a_page(url):
+        raise ValueError(_page(url))
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(part, target), httpx.Client(timeout=patience, follow_redirects=True, max_redirects=HOPS) as client:
@@ -140,6 +143,8 @@ def _some(client: httpx.Client, url: str, part: Path, say: Callable[[str], objec
             _forget(part)
             raise httpx.ReadError("a part that is longer than the file; it was deleted")
         answer.raise_for_status()
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise ValueError(_page(url))
         if answer.status_code == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             _forget(part)
             raise httpx.ReadError("another range than was asked for")
@@ -161,6 +166,13 @@ def _some(client: httpx.Client, url: str, part: Path, say: Callable[[str], objec
                     file.write(chunk)
         except OSError as error:
             raise ValueError(_full(part.parent, lacking, shutil.disk_usage(part.parent).free, error)) from error
+
+
+def _page(url: str) -> str:
+    return (
+        f"expected a file behind {url}, found a page that shows or asks something; nothing was kept: open it in a "
+        "browser and download the file there"
+    )
 
 
 def _full(folder: Path, lacking: int, free: int, error: OSError | None = None) -> str:

@@ -24,6 +24,16 @@ from ktlib.places import MANIFESTS
 
 T = TypeVar("T")
 
+# Why a dataset without known addresses of its files is fetched by hand, by its access.
+BY_HAND = {
+    "open": "from an open page, no account needed",
+    "click-through": "after accepting rules",
+    "registration": "after registering",
+    "credentialed": "with credentials",
+    "email-request": "after asking by e-mail",
+    "unavailable": "its own address is gone or never was",
+}
+
 
 @dataclass(frozen=True)
 class Count:
@@ -69,9 +79,11 @@ class Dataset:
     access: str
     terms: str
     layout: tuple[str, ...]
+    pairing: str  # what joins a picture to its label, caption or mask
     splits: Mapping[str, int | str]
     n_official: int | None
     n_paper: tuple[Count, ...]
+    stand_in: str  # what is drawn in its place at pocket scale
     known_issues: tuple[str, ...]
     unverified: tuple[str, ...]
     how_to_get: tuple[str, ...]
@@ -81,6 +93,15 @@ class Dataset:
     checksums: Mapping[str, Mapping[str, str]]
     verified: bool
     verified_by: str
+
+    @property
+    def way(self) -> str:
+        """How it is got: the command, or why a person is needed."""
+        if not self.present:
+            return "drawn by code"
+        if self.downloads:
+            return f"python -m ktlib data get {self.name}"
+        return f"by hand ({BY_HAND[self.access]}): python -m ktlib data show {self.name}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +118,9 @@ class Checkpoint:
     url: str
     sha256: str | None
     licence: str
+    revision: str  # which version of the file is meant, as far as an address or a name says
     size: str
+    stand_in: str  # the pocket model in its place at pocket scale
     image_size: int
     embedding_size: int
     context_length: int | None  # None: it reads no text
@@ -179,9 +202,11 @@ def _dataset(facts: Mapping[str, Any]) -> Dataset:
         access=kt["access"],
         terms=kt["terms"],
         layout=tuple(kt["layout"]),
+        pairing=kt["pairing"],
         splits=kt["splits"],
         n_official=kt["n_official"],
         n_paper=tuple(Count(**count) for count in kt["n_paper"]),
+        stand_in=kt["stand_in"],
         known_issues=tuple(kt["known_issues"]),
         unverified=tuple(kt["unverified"]),
         how_to_get=tuple(kt["how_to_get"]),
@@ -314,6 +339,9 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     """What there is to do when the weights are not on this machine; None when they are."""
     if wanted.file():
         return None
+    if wanted.by_hand:
+        expected = f"a file that a person fetches; size: {wanted.size}"
+        return Missing(f"checkpoint {wanted.name}", (expected,), "no such file", wanted.by_hand, wanted.place)
     if wanted.hub is None:
         expected = f"{wanted.wanted} in torch's cache or at the path below; {wanted.size}"
         fetch = f"curl --location --create-dirs --output {wanted.place} {wanted.url}"

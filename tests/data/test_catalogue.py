@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from ktlib.__main__ import main
 from ktlib.companion.sources import generated as fixtures
 from ktlib.data import catalogue, manifests
+from tests.damage import damage
 
 NAMES = [*manifests.datasets(), *manifests.checkpoints()]
 
@@ -39,7 +40,7 @@ def test_all_are_listed_with_what_is_there_and_the_way_to_the_rest(nothing, caps
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert set(NAMES) <= set(lines)
     assert " there " in lines["cifar10"]
-    assert " missing " in lines["jsrt"] and "by hand: registration" in lines["jsrt"]
+    assert " missing " in lines["jsrt"] and "by hand (after registering)" in lines["jsrt"]
     assert "python -m ktlib data get mscoco" in lines["mscoco"]
     assert " not used " in lines["stabilityai/stable-diffusion-xl-base-1.0"]
 
@@ -224,3 +225,37 @@ def test_a_head_of_weights_that_names_no_tensors_is_told(tmp_path, head):
     file.write_bytes(len(head).to_bytes(8, "little") + head.encode() + b"00")
     (said,) = catalogue.weights(manifests.checkpoint("openai/ViT-B-32"), file)
     assert "expected a safetensors file with a head that names tensors, found" in said
+
+
+@pytest.mark.parametrize("how", ["cut short", "a web page", "no bytes"])
+def test_a_picture_that_cannot_be_decoded_is_named(nothing, capsys, how):
+    fixtures.zoom_shot(nothing)
+    home = nothing / "flowers-102"
+    clean = [text for text in catalogue.check("flowers_102", whole=True) if "offending" in text]
+    assert clean == []
+    file = damage(home, {"cut short": "truncated image", "a web page": "web page", "no bytes": "empty image"}[how])
+    said = "\n".join(catalogue.check("flowers_102", say=print))
+    told = {"cut short": "cannot be decoded", "a web page": "(a web page that was saved", "no bytes": "empty"}[how]
+    assert f"1 offending files in {home}" in said
+    (line,) = [line for line in said.splitlines() if file.name in line]
+    assert told in line
+    assert "decoded " in capsys.readouterr().out
+
+
+def test_a_sample_is_decoded_unless_all_are_asked_for(nothing, monkeypatch):
+    fixtures.zoom_shot(nothing)
+    monkeypatch.setattr(catalogue, "SAMPLE", 3)
+    seen = []
+    monkeypatch.setattr(catalogue.images, "decoded", seen.append)
+    catalogue.check("flowers_102")
+    names = sorted(path.name for path in (nothing / "flowers-102" / "jpg").iterdir())
+    assert [path.name for path in seen] == [names[0], names[(len(names) - 1) // 2], names[-1]]
+    seen.clear()
+    catalogue.check("flowers_102", whole=True)
+    assert [path.name for path in seen] == names
+
+
+def test_no_page_of_a_person_s_site_is_given_to_curl(nothing, capsys):
+    assert main(["data", "get", "HealthX-Lab/MedCLIP-SAMv2"]) == 1
+    said = capsys.readouterr().out
+    assert "curl --location" not in said and "in a browser" in said

@@ -478,3 +478,59 @@ def test_the_calibration_targets_are_the_published_baselines() -> None:
         own = [row for row in csv.DictReader(lines) if (row["paper"], row["item"]) == ("ZS", "Tab. 1")]
     zero = {float(r["value"]) for r in own if (r["variant"], r["dataset"]) == ("clip_zero_shot", "ImageNet-1000")}
     assert zero == {round(100 * ZOOM_SHOT.targets["ViT-B/16"], 2)}
+
+
+KEYS = ("name", "description", "url", "license", "creator", "version", "citeAs")
+OURS = {
+    "access", "terms", "layout", "pairing", "splits", "n_official", "n_paper", "stand_in", "known_issues",
+    "unverified", "how_to_get", "downloads", "where", "present", "checksums", "verified",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_manifest_has_every_key_and_says_what_pairs_and_what_stands_in(file: Path) -> None:
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    assert {key.removeprefix("kt:") for key in facts if key.startswith("kt:")} == OURS
+    assert {key for key in facts["@context"] if key.startswith("kt:")} == {f"kt:{key}" for key in OURS}
+    assert all(facts[key] for key in KEYS)
+    data = manifests.dataset(file.stem)
+    assert data.pairing.endswith(".") and data.stand_in and data.known_issues and data.splits
+
+
+def test_what_stands_in_for_a_dataset_exists() -> None:
+    """A drawn set by its name here, or a place in the code that takes the name given."""
+    from ktlib.companion import sources
+    from ktlib.pocket import sets
+
+    named = {name: manifests.dataset(name).stand_in for name in manifests.datasets()}
+    drawn = {name: found[1] for name, said in named.items() if (found := re.search(r"drawn set '([^']+)'", said))}
+    likes = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cub_200": "CUB-200", "flowers_102": "Flowers-102"}
+    likes |= {"herbarium_19": "Herbarium-19", "imagenet_100": "ImageNet-100", "imagenet_1k_val": "ImageNet-1000"}
+    likes |= {"oxford_pets": "Oxford-IIIT Pets", "stanford_cars": "Stanford Cars"}
+    assert {name: sets.SETS[own].like for name, own in drawn.items()} == likes
+    with pytest.raises(ValueError, match="pocket 0") as offered:
+        sources.examination("none of them")
+    for said in named.values():
+        for name in re.findall(r"'(pocket [a-z0-9]+)'", said):
+            assert f"{name}" in str(offered.value), said
+
+
+@pytest.mark.parametrize("name", manifests.checkpoints())
+def test_what_stands_in_for_a_checkpoint_is_a_pocket_model(name: str) -> None:
+    entry = manifests.checkpoint(name)
+    assert entry.revision
+    models = re.findall(r"pocket/([a-z0-9-]+)", entry.stand_in)
+    assert models or entry.stand_in.startswith("none: ")
+    for one in models:
+        assert (places.WEIGHTS / one / "card.json").is_file()
+
+
+def test_no_step_fetches_a_page_that_shows_a_file() -> None:
+    from ktlib.data import addresses
+
+    assert addresses.shows_a_page(manifests.checkpoint("HealthX-Lab/MedCLIP-SAMv2").url)
+    for name in manifests.datasets():
+        data = manifests.dataset(name)
+        assert not any(addresses.shows_a_page(one.url) for one in data.downloads)
+    for name, entry in manifests.checkpoints().items():
+        assert not addresses.shows_a_page(entry.url) or entry.by_hand, name

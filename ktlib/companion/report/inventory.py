@@ -15,6 +15,8 @@ LABELS = {
     "url": "where it is published",
     "terms": "terms, in plain words",
     "layout": "files, below the folder of data",
+    "pairing": "what joins a picture to its label or mask",
+    "stand_in": "what is drawn in its place at pocket scale",
     "n_official": "items, as its makers state",
     "n_paper": "items, as the papers state or their numbers imply",
     "how_to_get": "how to get it",
