@@ -58,8 +58,9 @@ def damage(home: Path, how: Damage) -> Path:
         home: what a function above returned (`imagenet` flat).
         how: `truncated image`, `missing image`, `web page` and `empty image` (in its place): any fixture of image
             files; `empty folder`: RareConcepts and ImageNet (a folder of concept 1, or `val`); `digest mismatch`:
-            RareConcepts; `ground truth too short`, `no devkit`: ImageNet; `truncated labels`, `missing labels`, `label out of range`: the sets of Zoom-shot
-            with a label file, CIFAR included; `wrong folder`: CUB, Herbarium and the training images of ImageNet.
+            RareConcepts; `ground truth too short`, `no devkit`: ImageNet; `truncated labels`, `missing labels`,
+            `label out of range`: the sets of Zoom-shot with a label file, CIFAR included; `wrong folder`: CUB,
+            Herbarium and the training images of ImageNet.
     """
     if how not in get_args(Damage):
         raise ValueError(f"expected a damage of {get_args(Damage)}, got {how!r}")
