@@ -46,7 +46,7 @@ def teach(
             the model with.
         lessons: folder of other pictures, for the positive control.
         weights: a tag or a file, for an architecture of open_clip; without them it would be taught with random ones.
-        lr: of the transfer; by default the scale's, or what notebook 01 chose.
+        lr: the one learning rate of the transfer; by default the recipe's are walked through.
         steps: of the inversion; by default the recipe's.
         as_json: print all that was measured in place of a table; progress goes to standard error.
 
@@ -66,7 +66,8 @@ def teach(
         if steps is not None:
             recipe = replace(scale.clip, inversion=scale.clip.inversion.stretched(steps))
             scale = replace(scale, clip=recipe)
-        rate = own_concept.choose(model, scale) if lr is None else lr
+        if lr is not None:
+            scale = replace(scale, clip=replace(scale.clip, rates=(lr,)))
         pictures = brought.read_pictures(examine, loaded.image_size)
         spare = brought.read_pictures(lessons, loaded.image_size) if lessons else None
         exam = brought.one(whole, name, description, pictures, spare)
@@ -75,10 +76,17 @@ def teach(
         (concept,) = exam.concepts
         print(
             f"{model}, {len(pictures)} pictures of a {concept.name}, {len(whole.known_names)} known names, "
-            f"rate {rate:g}, {scale.clip.inversion.steps} inversion steps, seeds {', '.join(map(str, scale.seeds))}",
+            f"rates {', '.join(f'{rate:g}' for rate in scale.clip.rates)}, {scale.clip.inversion.steps} inversion "
+            f"steps, seeds {', '.join(map(str, scale.seeds))}",
             file=said,
         )
-        outcome = own_concept.study(own, rate)
+        if own_concept.has_met(own.only.dual, whole, concept.name):
+            print(
+                f"note: {model} read sentences about a {concept.name} while it was trained, so no word is taught here; "
+                f"the line `{NAMED['base']}` shows what that word alone reaches, and the transfer starts from there",
+                file=said,
+            )
+        outcome = own_concept.study(own)
     print(_as_json(outcome) if as_json else told(outcome))
     if not scale.is_result:
         print("random weights: this proves that the path runs, and measures nothing", file=said)
@@ -124,5 +132,5 @@ def _as_json(outcome: Outcome) -> str:
     }
     gains = {arm: outcome.gain("kt", arm)._asdict() for arm in outcome.answers if arm != "kt"}
     facts = {"name": outcome.concept.name, "description": outcome.concept.main, "pictures": outcome.count}
-    facts |= {"lr": outcome.rate, "claim": CLAIM, "finding": asdict(found), "arms": arms, "transfer_minus": gains}
+    facts |= {"budget": outcome.budget, "claim": CLAIM, "finding": asdict(found), "arms": arms, "transfer_minus": gains}
     return json.dumps(facts, indent=2)

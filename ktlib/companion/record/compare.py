@@ -11,15 +11,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TypeVar
 
+import numpy as np
+
 from ktlib.companion.record.differences import NotMeasuredError, Table, difference
 from ktlib.companion.record.rows import Row, ordered, select, written
 from ktlib.evaluate.intervals import Estimate
 
 Setting = TypeVar("Setting", float, tuple[float, int])  # a learning rate, or one with what else was varied
+Reading = TypeVar("Reading", float, np.ndarray)  # of all pictures together, or of each
 ROUNDING = 1e-6  # rows are kept with six digits; a smaller overdraft is none
 
 
-def target_at_budget(points: Sequence[tuple[float, float]], base: tuple[float, float], budget: float) -> float:
+def overspent(retention: float, base: float, budget: float) -> bool:
+    """Whether more retention is lost than a budget allows, beyond what rows are rounded to."""
+    return retention < base - budget - ROUNDING
+
+
+def target_at_budget(
+    points: Sequence[tuple[float, Reading]], base: tuple[float, Reading], budget: float
+) -> Reading:
     """Target accuracy where retention first falls below that of the base by more than the budget.
 
     The way is straight between neighbours. A method that never forgets that much is read at its
@@ -27,7 +37,8 @@ def target_at_budget(points: Sequence[tuple[float, float]], base: tuple[float, f
     the base even for a method that does nothing.
 
     Args:
-        points: (retention, target accuracy) in the order of increasing learning rate.
+        points: (retention, target accuracy) in the order of increasing learning rate; the second may be an array, of
+            pictures for example, each of which is read at the same place.
         base: the same two of the untouched model.
         budget: loss of retention that is allowed, a fraction.
 
@@ -41,7 +52,7 @@ def target_at_budget(points: Sequence[tuple[float, float]], base: tuple[float, f
     limit = base[0] - budget
     retention, target = base
     for next_retention, next_target in points:
-        if next_retention < limit - ROUNDING:
+        if overspent(next_retention, base[0], budget):
             share = max(0.0, (retention - limit) / (retention - next_retention))
             return target + share * (next_target - target)
         retention, target = next_retention, next_target

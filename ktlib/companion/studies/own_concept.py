@@ -1,12 +1,14 @@
 """A concept of a reader's own (notebook 09, `python -m ktlib teach`): teach it, and say what its pictures allow.
 
-There is one concept and no other to average over, so whatever is said holds for these pictures and this model. Rows
-are not kept: nothing here belongs to an item of the papers.
+There is one concept and no other to average over, so whatever is said holds for these pictures and this model. Every
+lesson walks through the rates and is read where it has forgotten as much as the others (D10); no rate is chosen, and
+nothing is chosen on the pictures that the verdict comes from. Rows are drawn and not kept: nothing here belongs to an
+item of the papers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +17,13 @@ import torch
 from tqdm.auto import tqdm
 
 from ktlib import places
-from ktlib.companion.record.compare import choose_rate
+from ktlib.companion.record.compare import overspent, target_at_budget
 from ktlib.companion.record.judging import FAILS, HOLDS, MARGIN, NOT_TESTABLE, UNDECIDED, judge, points
-from ktlib.companion.record.rows import committed
+from ktlib.companion.record.rows import Row
 from ktlib.companion.scales import Scale
 from ktlib.companion.studies import bench
 from ktlib.companion.studies.bench import Course, Lesson
-from ktlib.companion.studies.subjects import Fold, Subject
+from ktlib.companion.studies.subjects import Fold, Subject, row
 from ktlib.data.sets import Concept, Examination
 from ktlib.evaluate.intervals import Estimate, over_images, square_and_add, wilson
 from ktlib.evaluate.recognition import recognition
@@ -34,7 +36,6 @@ from ktlib.transfer import named_caption
 OURS = "pocket/"  # how the names of models begin whose vocabulary is closed
 FEWEST = 10  # pictures; fewer decide nothing: ours (KT v1, Sec. 4.1 examines ten)
 ENOUGH = 0.9  # who recognises so many before the transfer has nothing left to learn: ours
-RATES = "KT Tab. 1"  # the item whose validation rows a rate is chosen on
 _VERSION = 1  # raise it when the same settings give other answers
 NAMED = {
     "base": "before", "word": "the word alone", "prompt": "description as prompt", "kt": "inverted images (KT)",
@@ -47,24 +48,23 @@ class Answers:
     """What a model takes pictures for, once for each seed.
 
     Attributes:
-        taken: places of names, (seeds, pictures); the concept's is the last.
-        kept: which known pictures are recognised among the known names, (seeds, known pictures).
-        own: the concept's place.
+        named: how far each picture is taken for each name, the concept last, (seeds, pictures, names): 0 or 1, and
+            between them where a walk is read between two rates.
+        kept: how far each known picture is recognised among the known names, (seeds, known pictures), the same.
     """
 
-    taken: np.ndarray
+    named: np.ndarray
     kept: np.ndarray
-    own: int
 
     @property
     def hits(self) -> np.ndarray:
-        """1 where a picture is taken for the concept, (seeds, pictures)."""
-        return (self.taken == self.own).astype(float)
+        """How far a picture is taken for the concept, (seeds, pictures)."""
+        return self.named[:, :, -1]
 
     @property
     def recognised(self) -> Estimate:
         """The share of pictures taken for the concept, mean over the seeds, with Wilson's interval over pictures."""
-        share, count = self.hits.mean(), self.taken.shape[1]
+        share, count = self.hits.mean(), self.hits.shape[1]
         interval = wilson(round(share * count), count)
         return Estimate(float(share), min(interval.low, float(share)), max(interval.high, float(share)))
 
@@ -72,6 +72,38 @@ class Answers:
     def retained(self) -> float:
         """The share of known pictures that is still recognised."""
         return float(self.kept.mean())
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What one lesson leads to as its learning rate grows.
+
+    Attributes:
+        seed: of the lesson and its transfer.
+        rates: from small to large.
+        steps: the answers of that seed after each.
+    """
+
+    seed: int
+    rates: tuple[float, ...]
+    steps: tuple[Answers, ...]
+
+    def at(self, start: Answers, budget: float) -> Answers:
+        """The answers where retention has fallen below that of the start by the budget, or else after the last rate.
+
+        Args:
+            start: what the walk begins with.
+            budget: loss of retention that is allowed, a fraction.
+        """
+
+        def read(of: Callable[[Answers], np.ndarray]) -> np.ndarray:
+            return target_at_budget([(s.retained, of(s)) for s in self.steps], (start.retained, of(start)), budget)
+
+        return Answers(read(lambda one: one.named), read(lambda one: one.kept))
+
+    def spends(self, start: Answers, budget: float) -> bool:
+        """Whether it goes as far as the budget."""
+        return any(overspent(step.retained, start.retained, budget) for step in self.steps)
 
 
 def gain(after: Answers, before: Answers) -> Estimate:
@@ -102,32 +134,32 @@ class Outcome:
         concept: that was.
         names: what a picture can be taken for, the concept last.
         answers: by arm: `base`, `word` where a word was missing, `prompt`, `kt`, `noise`, and `real` where there
-            are pictures to learn from.
+            are pictures to learn from; the last three where they have forgotten equally much.
+        walks: those three at every rate that was tried, a walk for each seed.
         lesson: inverted images of the first seed.
         similarity: of the finished images to the description, mean over seeds.
         fit: cosine of the mean picture to the description.
         near: cosine of the mean picture to the mean image of each lesson, in the eyes of the model before.
         word: the cosine of the class prompt to the description before and after the word was taught; None where
             no word was missing.
-        rate: of the transfer.
-        budget: the loss of retention that is thought little.
+        budget: the loss of retention at which the lessons are read.
     """
 
     concept: Concept
     names: tuple[str, ...]
     answers: Mapping[str, Answers]
+    walks: Mapping[str, tuple[Walk, ...]]
     lesson: Lesson
     similarity: float
     fit: float
     near: Mapping[str, float]
     word: tuple[float, float] | None
-    rate: float
     budget: float
 
     @property
     def count(self) -> int:
         """How many pictures it is examined with."""
-        return self.answers["base"].taken.shape[1]
+        return self.answers["base"].hits.shape[1]
 
     @property
     def start(self) -> str:
@@ -140,9 +172,9 @@ class Outcome:
 
     def taken_for(self, arm: str = "base") -> dict[str, int]:
         """How often pictures are taken for each name after the first seed of an arm, most often first."""
-        places, counts = np.unique(self.answers[arm].taken[0], return_counts=True)
-        found = sorted(zip(counts.tolist(), places.tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
-        return {self.names[place]: count for count, place in found}
+        counts = self.answers[arm].named[0].sum(0).round().astype(int).tolist()
+        order = sorted(range(len(counts)), key=lambda place: (-counts[place], place))
+        return {self.names[place]: counts[place] for place in order if counts[place]}
 
 
 @dataclass(frozen=True)
@@ -163,7 +195,10 @@ class Finding:
         return "\n".join([f"{self.word}: {self.said}", *(f"  - {reason}" for reason in self.why)])
 
 
-CLAIM = "images inverted from the description teach the concept, and teach it better than noise under the same caption"
+CLAIM = (
+    "images inverted from the description teach the concept, and teach it better than noise under the same caption "
+    "that has forgotten as much"
+)
 
 
 # -- before anything is taught ----------------------------------------------------------------------------
@@ -198,23 +233,17 @@ def _check(model: DualEncoder, concept: Concept, exam: Examination) -> None:
     model.tokenize([template.replace("{}", concept.name) for template in exam.templates])
 
 
-def choose(name: str, scale: Scale) -> float:
-    """The learning rate of a model: the scale's, or what notebook 01 published for its validation concepts.
+def has_met(model: DualEncoder, whole: Examination, name: str) -> bool:
+    """Whether a pocket model has read sentences about a name, as it has about each rare concept of its examination.
+
+    Of published models nobody knows.
 
     Args:
-        name: of the model, as `ktlib.load` takes it.
-        scale: whose recipe.
-
-    Raises:
-        ValueError: there is neither; the caller has to give one.
+        model: to be taught.
+        whole: what the tables examine it with.
+        name: of a concept.
     """
-    if scale.clip.rate is not None:
-        return scale.clip.rate
-    family = next((family for family, folds in scale.clip.models.items() if name in folds), name)
-    try:
-        return choose_rate(committed(scale.name, RATES), family, scale.budget)
-    except ValueError as error:
-        raise ValueError(f"expected a learning rate for {name}, found none; give one ({error})") from error
+    return model.name.startswith(OURS) and name in {concept.name for concept in whole.concepts}
 
 
 def missing_word(own: Subject) -> NewWord | None:
@@ -234,12 +263,11 @@ def missing_word(own: Subject) -> NewWord | None:
 
 
 # -- teaching ---------------------------------------------------------------------------------------------
-def study(own: Subject, rate: float, *, learnt: NewWord | None = None, progress: bool = True) -> Outcome:
+def study(own: Subject, *, learnt: NewWord | None = None, progress: bool = True) -> Outcome:
     """Teach one concept in every way, and ask for every picture what it is taken for.
 
     Args:
-        own: with one concept.
-        rate: of the transfer, the same for all lessons.
+        own: with one concept; its rates are walked through, each lesson until all its seeds have spent the budget.
         learnt: the missing word, where it was taught already; by default it is taught here.
         progress: show bars.
     """
@@ -248,36 +276,55 @@ def study(own: Subject, rate: float, *, learnt: NewWord | None = None, progress:
     before = own.only
     fold = Fold(learnt.model, own.exam) if learnt else before
     own = replace(own, folds=(fold,), teaching=replace(own.teaching, seeds=own.scale.seeds))
+    budget = own.scale.budget
     answers = {"base": _asked(own, before, concept)}
+    start = answers["base"]
     if learnt:
-        answers["word"] = _asked(own, fold, concept)
-    caption = named_caption(concept.name, concept.main)
-    answers["prompt"] = _asked(own, fold, concept, prompts=[caption])
+        start = answers["word"] = _asked(own, fold, concept)
+    answers["prompt"] = _asked(own, fold, concept, prompts=[named_caption(concept.name, concept.main)])
     arms = {method: bench.lessons(own, [concept], method, progress=progress) for method in ("kt", "noise", "real")}
-    recipe = replace(own.teaching.transfer, lr=rate)
-    jobs = [(method, seed) for method, lessons in arms.items() for _, seed in sorted(lessons)]
-    found: dict[str, list[Answers]] = {}
-    for method, seed in tqdm(jobs, desc=f"teaching {concept.name}", disable=not progress):
-        course = Course(arms[method][concept.name, seed], caption, (), seed, recipe)
-        found.setdefault(method, []).append(_asked(own, fold, concept, course=course))
-    answers |= {method: _together(each) for method, each in found.items()}
+    arms = {method: lessons for method, lessons in arms.items() if lessons}
+    walks = {}
+    for method, lessons in arms.items():
+        walks[method] = _walked(own, fold, concept, {seed: lesson for (_, seed), lesson in lessons.items()}, start,
+                                said=f"{concept.name}: {NAMED[method]}" if progress else None)
+        answers[method] = _together([walk.at(start, budget) for walk in walks[method]])
     first = own.teaching.seeds[0]
     finals = [lesson.inversion.final.mean() for lesson in arms["kt"].values() if lesson.inversion]
     model, shown = fold.dual, own.exam.pictures(concept.name)
     with torch.no_grad():
         mean = torch.nn.functional.normalize(model.encode_many(shown).mean(0), dim=0)
         fit = float(mean @ model.encode_text([concept.main])[0])
-        near = {
-            method: float(torch.nn.functional.normalize(model.encode_many(own_images).mean(0), dim=0) @ mean)
-            for method, own_images in (
-                (m, lessons[concept.name, first].images) for m, lessons in arms.items() if lessons
-            )
-        }
+        near = {}
+        for method, lessons in arms.items():
+            own_images = model.encode_many(lessons[concept.name, first].images)
+            near[method] = float(torch.nn.functional.normalize(own_images.mean(0), dim=0) @ mean)
     return Outcome(
-        concept, (*own.exam.known_names, concept.name), answers, arms["kt"][concept.name, first],
+        concept, (*own.exam.known_names, concept.name), answers, walks, arms["kt"][concept.name, first],
         float(torch.stack(finals).mean()), fit, near, (learnt.cosines[0], learnt.cosines[-1]) if learnt else None,
-        rate, own.scale.budget,
+        budget,
     )  # fmt: skip
+
+
+def _walked(
+    own: Subject, fold: Fold, concept: Concept, lessons: Mapping[int, Lesson], start: Answers, *, said: str | None
+) -> tuple[Walk, ...]:
+    """A walk for each seed, all through the same rates: up to the first after which every seed has spent the budget."""
+    caption, budget = named_caption(concept.name, concept.main), own.scale.budget
+    found: list[list[Answers]] = []
+    rates = sorted(own.teaching.rates)
+    with tqdm(total=len(rates) * len(lessons), desc=said, disable=said is None) as bar:
+        for rate in rates:
+            recipe = replace(own.teaching.transfer, lr=rate)
+            found.append([])
+            for seed, lesson in sorted(lessons.items()):
+                found[-1].append(_asked(own, fold, concept, course=Course(lesson, caption, (), seed, recipe)))
+                bar.update()
+            if all(any(overspent(s.retained, start.retained, budget) for s in each) for each in zip(*found)):
+                bar.total = bar.n
+                break
+    tried = tuple(rates[: len(found)])
+    return tuple(Walk(seed, tried, each) for seed, each in zip(sorted(lessons), zip(*found), strict=True))
 
 
 def _asked(
@@ -294,11 +341,38 @@ def _asked(
         return {"taken": result.mistaken.tolist(), "kept": result.retained.int().tolist()}
 
     said = remembered(path, compute)
-    return Answers(np.array([said["taken"]]), np.array([said["kept"]]), len(exam.known_names))
+    named = np.eye(len(exam.known_names) + 1)[said["taken"]]
+    return Answers(named[None], np.array([said["kept"]], float))
 
 
 def _together(seeds: list[Answers]) -> Answers:
-    return Answers(np.concatenate([a.taken for a in seeds]), np.concatenate([a.kept for a in seeds]), seeds[0].own)
+    return Answers(np.concatenate([a.named for a in seeds]), np.concatenate([a.kept for a in seeds]))
+
+
+def curves(own: Subject, outcome: Outcome) -> list[Row]:
+    """Every walk as rows, for `plots.trade_off`: what is recognised and what is kept at each rate.
+
+    Args:
+        own: that was taught.
+        outcome: what came of it.
+    """
+    reached: list[tuple[str, Answers, int | None, dict[str, str]]] = [("base", outcome.answers[outcome.start], None, {})]
+    for method, walks in outcome.walks.items():
+        for walk in walks:
+            steps = zip(walk.rates, walk.steps, strict=True)
+            reached += [(method, answers, walk.seed, {"lr": f"{rate:g}"}) for rate, answers in steps]
+    rows = []
+    for method, answers, seed, varied in reached:
+        share = answers.retained
+        kept = Estimate(share, share, share)
+        for metric, estimate, n in (
+            ("target_accuracy", answers.recognised, outcome.count), ("retention", kept, answers.kept.shape[1]),
+        ):  # fmt: skip
+            rows.append(
+                row(own, "own concept", method, metric, estimate, about=outcome.concept.name, split="test", n=n,
+                    seed=seed, varied=varied)
+            )  # fmt: skip
+    return rows
 
 
 # -- what may be said -------------------------------------------------------------------------------------
@@ -313,7 +387,7 @@ def finding(outcome: Outcome) -> Finding:
     over, against = outcome.gain("kt", outcome.start), outcome.gain("kt", "noise")
     real = outcome.gain("real", outcome.start) if "real" in outcome.answers else None
     said = f"transfer minus {NAMED[outcome.start]} {points(over)}, minus noise {points(against)}"
-    seeds = len(outcome.answers["kt"].taken)
+    seeds = len(outcome.answers["kt"].hits)
     said += f" ({outcome.count} pictures, {seeds} {'seed' if seeds == 1 else 'seeds'})"
     started = outcome.answers[outcome.start].recognised.value
     judged = [judge(over, MARGIN), judge(against, MARGIN)]
@@ -360,23 +434,25 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
     told.append(
         f"no training: the description as prompt recognises {shares['prompt']:.0%}, transfer {shares['kt']:.0%}"
     )
-    start = outcome.answers[outcome.start].retained
-    if real is not None:
+    if real is None:
+        told.append("the recipe: no real pictures were given to learn from, so whether it can teach here is not known")
+    else:
         rest = outcome.gain("real", "kt")
         told.append(
-            f"real pictures recognise {shares['real']:.0%}: {points(rest)} over inverted ones, "
+            f"the recipe: real pictures recognise {shares['real']:.0%}, {points(rest)} over inverted ones, "
             + (
-                "so the recipe can teach more than these images hold"
-                if rest.low > 0
-                else "no more is shown than from them"
+                "so it can teach more than these images hold" if rest.low > 0 else "no more is shown than from them"
             )
-            + f"; their cost: {points(outcome.answers['real'].retained - start)} of what was known"
         )
-    change = outcome.answers["kt"].retained - start
-    told.append(
-        f"the cost: {points(change)} of what was known, "
-        + ("more" if -change > outcome.budget else "no more")
-        + f" than the {100 * outcome.budget:g} points that are allowed elsewhere; "
-        "the verdict does not weigh it, for there is one rate"
+    start = outcome.answers[outcome.start]
+    lost = ", ".join(
+        f"{NAMED[arm]} {points(outcome.answers[arm].retained - start.retained)}" for arm in outcome.walks
     )
+    told.append(
+        f"the cost: each is read where {100 * outcome.budget:g} points of what was known are lost, or after its "
+        f"largest rate where it loses less: {lost}"
+    )
+    short = [NAMED[arm] for arm, walks in outcome.walks.items() if not all(w.spends(start, outcome.budget) for w in walks)]
+    if short:
+        told.append(f"not as far as that with every seed: {', '.join(short)}; larger rates might teach more")
     return told
