@@ -27,9 +27,7 @@ def overspent(retention: float, base: float, budget: float) -> bool:
     return retention < base - budget - ROUNDING
 
 
-def target_at_budget(
-    points: Sequence[tuple[float, Reading]], base: tuple[float, Reading], budget: float
-) -> Reading:
+def target_at_budget(points: Sequence[tuple[float, Reading]], base: tuple[float, Reading], budget: float) -> Reading:
     """Target accuracy where retention first falls below that of the base by more than the budget.
 
     The way is straight between neighbours. A method that never forgets that much is read at its

@@ -33,6 +33,7 @@ from ktlib.pocket.training.new_word import NewWord, learn_word
 from ktlib.store import remembered
 from ktlib.transfer import named_caption
 
+ITEM = "own concept"  # of rows that are drawn: none of the papers'
 OURS = "pocket/"  # how the names of models begin whose vocabulary is closed
 FEWEST = 10  # pictures; fewer decide nothing: ours (KT v1, Sec. 4.1 examines ten)
 ENOUGH = 0.9  # who recognises so many before the transfer has nothing left to learn: ours
@@ -87,6 +88,10 @@ class Walk:
     seed: int
     rates: tuple[float, ...]
     steps: tuple[Answers, ...]
+
+    def on(self, rate: float, answers: Answers) -> Walk:
+        """The walk with one more step."""
+        return Walk(self.seed, (*self.rates, rate), (*self.steps, answers))
 
     def at(self, start: Answers, budget: float) -> Answers:
         """The answers where retention has fallen below that of the start by the budget, or else after the last rate.
@@ -286,8 +291,9 @@ def study(own: Subject, *, learnt: NewWord | None = None, progress: bool = True)
     arms = {method: lessons for method, lessons in arms.items() if lessons}
     walks = {}
     for method, lessons in arms.items():
-        walks[method] = _walked(own, fold, concept, {seed: lesson for (_, seed), lesson in lessons.items()}, start,
-                                said=f"{concept.name}: {NAMED[method]}" if progress else None)
+        by_seed = {seed: lesson for (_, seed), lesson in lessons.items()}
+        said = f"{concept.name}: {NAMED[method]}" if progress else None
+        walks[method] = _walked(own, fold, concept, by_seed, start, said=said)
         answers[method] = _together([walk.at(start, budget) for walk in walks[method]])
     first = own.teaching.seeds[0]
     finals = [lesson.inversion.final.mean() for lesson in arms["kt"].values() if lesson.inversion]
@@ -310,21 +316,19 @@ def _walked(
     own: Subject, fold: Fold, concept: Concept, lessons: Mapping[int, Lesson], start: Answers, *, said: str | None
 ) -> tuple[Walk, ...]:
     """A walk for each seed, all through the same rates: up to the first after which every seed has spent the budget."""
-    caption, budget = named_caption(concept.name, concept.main), own.scale.budget
-    found: list[list[Answers]] = []
-    rates = sorted(own.teaching.rates)
-    with tqdm(total=len(rates) * len(lessons), desc=said, disable=said is None) as bar:
+    caption, rates = named_caption(concept.name, concept.main), sorted(own.teaching.rates)
+    walks = [Walk(seed, (), ()) for seed in sorted(lessons)]
+    with tqdm(total=len(rates) * len(walks), desc=said, disable=said is None) as bar:
         for rate in rates:
             recipe = replace(own.teaching.transfer, lr=rate)
-            found.append([])
-            for seed, lesson in sorted(lessons.items()):
-                found[-1].append(_asked(own, fold, concept, course=Course(lesson, caption, (), seed, recipe)))
+            for place, walk in enumerate(walks):
+                course = Course(lessons[walk.seed], caption, (), walk.seed, recipe)
+                walks[place] = walk.on(rate, _asked(own, fold, concept, course=course))
                 bar.update()
-            if all(any(overspent(s.retained, start.retained, budget) for s in each) for each in zip(*found)):
+            if all(walk.spends(start, own.scale.budget) for walk in walks):
                 bar.total = bar.n
                 break
-    tried = tuple(rates[: len(found)])
-    return tuple(Walk(seed, tried, each) for seed, each in zip(sorted(lessons), zip(*found), strict=True))
+    return tuple(walks)
 
 
 def _asked(
@@ -356,22 +360,17 @@ def curves(own: Subject, outcome: Outcome) -> list[Row]:
         own: that was taught.
         outcome: what came of it.
     """
-    reached: list[tuple[str, Answers, int | None, dict[str, str]]] = [("base", outcome.answers[outcome.start], None, {})]
+    asked: list[tuple[str, int | None, dict[str, str], Answers]] = [("base", None, {}, outcome.answers[outcome.start])]
     for method, walks in outcome.walks.items():
         for walk in walks:
-            steps = zip(walk.rates, walk.steps, strict=True)
-            reached += [(method, answers, walk.seed, {"lr": f"{rate:g}"}) for rate, answers in steps]
+            rates = [{"lr": f"{rate:g}"} for rate in walk.rates]
+            asked += [(method, walk.seed, lr, step) for lr, step in zip(rates, walk.steps, strict=True)]
     rows = []
-    for method, answers, seed, varied in reached:
-        share = answers.retained
-        kept = Estimate(share, share, share)
-        for metric, estimate, n in (
-            ("target_accuracy", answers.recognised, outcome.count), ("retention", kept, answers.kept.shape[1]),
-        ):  # fmt: skip
-            rows.append(
-                row(own, "own concept", method, metric, estimate, about=outcome.concept.name, split="test", n=n,
-                    seed=seed, varied=varied)
-            )  # fmt: skip
+    for method, seed, varied, answers in asked:
+        kept = Estimate(answers.retained, answers.retained, answers.retained)
+        about = {"about": outcome.concept.name, "split": "test", "seed": seed, "varied": varied}
+        rows.append(row(own, ITEM, method, "target_accuracy", answers.recognised, n=outcome.count, **about))
+        rows.append(row(own, ITEM, method, "retention", kept, n=answers.kept.shape[1], **about))
     return rows
 
 
@@ -440,19 +439,16 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
         rest = outcome.gain("real", "kt")
         told.append(
             f"the recipe: real pictures recognise {shares['real']:.0%}, {points(rest)} over inverted ones, "
-            + (
-                "so it can teach more than these images hold" if rest.low > 0 else "no more is shown than from them"
-            )
+            + ("so it can teach more than these images hold" if rest.low > 0 else "no more is shown than from them")
         )
     start = outcome.answers[outcome.start]
-    lost = ", ".join(
-        f"{NAMED[arm]} {points(outcome.answers[arm].retained - start.retained)}" for arm in outcome.walks
-    )
+    lost = ", ".join(f"{NAMED[arm]} {points(outcome.answers[arm].retained - start.retained)}" for arm in outcome.walks)
     told.append(
         f"the cost: each is read where {100 * outcome.budget:g} points of what was known are lost, or after its "
         f"largest rate where it loses less: {lost}"
     )
-    short = [NAMED[arm] for arm, walks in outcome.walks.items() if not all(w.spends(start, outcome.budget) for w in walks)]
+    spent = {arm: all(walk.spends(start, outcome.budget) for walk in each) for arm, each in outcome.walks.items()}
+    short = [NAMED[arm] for arm, all_of_it in spent.items() if not all_of_it]
     if short:
         told.append(f"not as far as that with every seed: {', '.join(short)}; larger rates might teach more")
     return told
