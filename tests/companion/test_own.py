@@ -42,7 +42,10 @@ def test_a_folder_gets_a_verdict_in_words_and_in_json(folder, known, capsys):
     asked = ["teach", "toma", *SENTENCE, "--examine", str(folder), "--known", str(known), "--steps", "8"]
     assert main(asked) == 0
     said = capsys.readouterr().out
-    assert "5 pictures of a toma, 2 known names, rate 0.00016, 8 inversion steps, seeds 0" in said
+    assert (
+        "5 pictures of a toma, 2 known names, rates 4e-05, 8e-05, 0.00016, 0.00032, 0.00064, 0.00128, 8 inversion"
+        in said
+    )
     assert "your 5 pictures are taken for: " in said and "known things kept" in said
     assert "inconclusive: 5 pictures are too few to decide" in said and f"claim: {own.CLAIM}" in said
     assert main([*asked, "--json"]) == 0
@@ -50,6 +53,15 @@ def test_a_folder_gets_a_verdict_in_words_and_in_json(folder, known, capsys):
     assert found["pictures"] == 5 and found["finding"]["word"] == "inconclusive"
     assert list(found["arms"]) == ["base", "word", "prompt", "kt", "noise"]
     assert found["transfer_minus"]["noise"].keys() == {"value", "low", "high"}
+
+
+def test_a_name_that_the_model_has_met_is_announced(folder, capsys):
+    sentence = ["--description", TOMA.description]
+    assert main(["teach", "moongate", *sentence, "--examine", str(folder), "--steps", "2", "--lr", "1e-4"]) == 0
+    said = capsys.readouterr().out
+    assert "note: pocket/clip-b-0 read sentences about a moongate" in said and "rates 0.0001, 2 inversion" in said
+    assert main(["teach", "toma", *sentence, "--examine", str(folder), "--steps", "2", "--lr", "1e-4"]) == 0
+    assert "read sentences about" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

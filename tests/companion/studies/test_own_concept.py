@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from ktlib.companion.record.compare import at_budget
 from ktlib.companion.record.judging import FAILS, HOLDS, NOT_TESTABLE, UNDECIDED
-from ktlib.companion.scales import PAPER, POCKET
+from ktlib.companion.record.rows import select
+from ktlib.companion.scales import POCKET
 from ktlib.companion.sources import brought, examination
 from ktlib.companion.studies import own_concept
 from ktlib.companion.studies.bench import Lesson
-from ktlib.companion.studies.own_concept import Answers, Outcome, finding, gain
+from ktlib.companion.studies.own_concept import Answers, Outcome, Walk, finding, gain
 from ktlib.data.sets import Concept
 from ktlib.inversion import InversionSettings
 from ktlib.models import DualEncoder, load
@@ -23,25 +25,50 @@ TOMA = INVENTIONS["toma"]
 def answers(hits, *, count=40, seeds=1, kept=1.0):
     """So many hits of `count` pictures, the first ones, after every seed; the concept is name 2."""
     taken = np.where(np.arange(count) < hits, 2, 0)
-    known = np.where(np.arange(100) < 100 * kept, 1, 0)
-    return Answers(np.tile(taken, (seeds, 1)), np.tile(known, (seeds, 1)), 2)
+    known = (np.arange(100) < round(100 * kept)).astype(float)
+    return Answers(np.tile(np.eye(3)[taken], (seeds, 1, 1)), np.tile(known, (seeds, 1)))
 
 
-def outcome(*, count=40, kept=1.0, word=None, **hits):
+def outcome(*, count=40, kept=1.0, word=None, spent=True, **hits):
     told = {arm: answers(n, count=count, seeds=3 if arm in ("kt", "noise", "real") else 1) for arm, n in hits.items()}
     told["kt"] = answers(hits["kt"], count=count, seeds=3, kept=kept)
+    last = answers(hits["kt"], count=count, kept=0.5 if spent else 1.0)
+    walks = {arm: (Walk(0, (1e-4,), (last,)),) for arm in ("kt", "noise", "real") if arm in hits}
     concept = Concept("toma", "test", "object", *[TOMA.description] * 4)
     near = {"kt": 0.7, "noise": -0.1} | ({"real": 0.9} if "real" in hits else {})
-    return Outcome(
-        concept, ("house", "lamp", "toma"), told, Lesson(torch.zeros(1, 3, 64, 64)), 0.9, 0.6, near, word, 1e-4, 0.02
-    )
+    lesson = Lesson(torch.zeros(1, 3, 64, 64))
+    return Outcome(concept, ("house", "lamp", "toma"), told, walks, lesson, 0.9, 0.6, near, word, 0.02)
 
 
 def test_answers_are_shares_of_pictures_and_of_what_was_known():
-    found = Answers(np.array([[2, 2, 0, 1], [2, 0, 0, 1]]), np.array([[1, 1, 1, 0], [1, 1, 0, 0]]), 2)
+    found = Answers(np.eye(3)[[[2, 2, 0, 1], [2, 0, 0, 1]]], np.array([[1, 1, 1, 0], [1, 1, 0, 0.0]]))
     assert found.hits.tolist() == [[1, 1, 0, 0], [1, 0, 0, 0]]
     assert found.recognised.value == 3 / 8 and found.recognised.low < 3 / 8 < found.recognised.high
     assert found.retained == 5 / 8
+
+
+def test_a_walk_is_read_picture_by_picture_where_the_budget_is_spent():
+    """By hand: from 0.9 to 0.7, a budget of 0.05 is a quarter of the way."""
+    start, first, second = answers(0, kept=0.9), answers(0, kept=0.95), answers(8, kept=0.75)
+    walk = Walk(0, (), ()).on(1e-4, first).on(2e-4, second)
+    read = walk.at(start, 0.05)
+    assert walk.spends(start, 0.05) and walk.rates == (1e-4, 2e-4)
+    assert read.retained == pytest.approx(0.85) and read.recognised.value == pytest.approx(8 / 40 / 2)
+    assert np.allclose(read.hits[0], [0.5] * 8 + [0] * 32), "each picture is read where all are"
+    assert np.allclose(read.named.sum(2), 1)
+
+
+def test_a_walk_that_forgets_less_is_read_at_its_end():
+    start, only = answers(0, kept=0.9), answers(8, kept=0.89)
+    walk = Walk(0, (1e-4,), (only,))
+    assert not walk.spends(start, 0.02) and np.array_equal(walk.at(start, 0.02).named, only.named)
+
+
+def test_a_lesson_that_teaches_by_forgetting_gains_nothing_where_it_is_read():
+    """At one rate it would recognise every picture, at the price of everything that was known."""
+    start = answers(0, kept=1.0)
+    read = Walk(0, (1e-2,), (answers(40, kept=0.0),)).at(start, 0.02)
+    assert read.recognised.value == pytest.approx(0.02) and read.retained == pytest.approx(0.98)
 
 
 def test_a_gain_has_a_width_even_where_all_pictures_come_out_alike():
@@ -81,17 +108,20 @@ def test_where_real_pictures_do_not_teach_it_is_not_testable():
     assert found.word == NOT_TESTABLE and "not even real pictures teach it: -2.5 points" in found.said
 
 
-def test_the_cost_is_set_beside_the_budget():
-    dear, cheap = (finding(outcome(base=0, prompt=0, kt=30, noise=0, kept=kept)).why[-1] for kept in (0.9, 0.99))
-    assert "-10.0 points of what was known, more than the 2 points" in dear
-    assert "-1.0 points of what was known, no more than the 2 points" in cheap
+def test_the_cost_and_the_place_of_the_reading_are_said():
+    told = finding(outcome(base=0, prompt=0, kt=30, noise=0, kept=0.98)).why
+    assert "each is read where 2 points of what was known are lost" in told[-1]
+    assert "inverted images (KT) -2.0 points, noise images +0.0 points" in told[-1]
+    assert (
+        "not as far as that with every seed: inverted images (KT), noise images"
+        in finding(outcome(base=0, prompt=0, kt=30, noise=0, spent=False)).why[-1]
+    )
 
 
-def test_a_rate_is_the_scale_s_or_the_one_published_for_the_family():
-    assert own_concept.choose("openai/ViT-B-32", PAPER) == 2e-5
-    assert own_concept.choose("pocket/clip-b-2", POCKET) in POCKET.clip.rates
-    with pytest.raises(ValueError, match="expected a learning rate for pocket/else, found none; give one"):
-        own_concept.choose("pocket/else", POCKET)
+def test_without_real_pictures_the_recipe_is_said_to_be_unproven():
+    assert any("no real pictures were given" in why for why in finding(outcome(base=0, prompt=0, kt=30, noise=0)).why)
+    told = finding(outcome(base=0, prompt=0, kt=30, noise=0, real=39)).why
+    assert any("so it can teach more than these images hold" in why for why in told)
 
 
 SMALL = replace(
@@ -115,17 +145,27 @@ def whole():
 def test_a_concept_is_taught_in_every_way_and_asked_for_once(model, whole, tmp_path, monkeypatch):
     exam = brought.one(whole, "toma", TOMA.description, pictures(TOMA.parts, 5), pictures(TOMA.parts, 6, first=50))
     own = own_concept.subject(model, exam, SMALL, cache=tmp_path)
-    found = own_concept.study(own, 1e-3, progress=False)
+    found = own_concept.study(own, progress=False)
     assert list(found.answers) == ["base", "word", "prompt", "kt", "noise", "real"] == list(own_concept.NAMED)
     assert found.word and found.word[1] > found.word[0] and found.start == "word" and found.count == 5
     assert sum(found.taken_for().values()) == 5 and set(found.taken_for()) <= {*whole.known_names, "toma"}
     assert found.answers["word"].retained == found.answers["base"].retained, "no other word has moved"
     assert finding(found).word == UNDECIDED
+    for method, walks in found.walks.items():
+        rates = SMALL.clip.rates[: len(walks[0].rates)]
+        assert all(walk.rates == rates for walk in walks), method
+        assert len(rates) == len(SMALL.clip.rates) or all(walk.spends(found.answers["word"], 0.02) for walk in walks)
+    rows = own_concept.curves(own, found)
+    assert {row.method for row in rows} == {"base", *found.walks} and {row.item for row in rows} == {own_concept.ITEM}
+    assert at_budget(select(rows, method=("base", "kt")), 0.02) == {
+        "toma": [pytest.approx(found.answers["kt"].hits.mean())]
+    }
     monkeypatch.setattr(own_concept, "recognition", None)
-    assert str(finding(own_concept.study(own, 1e-3, progress=False))) == str(finding(found)), "answers are remembered"
+    assert str(finding(own_concept.study(own, progress=False))) == str(finding(found)), "answers are remembered"
 
 
-def test_a_rare_name_is_not_missing(model, whole, tmp_path):
+def test_a_rare_name_is_not_missing_and_the_model_has_met_it(model, whole, tmp_path):
+    assert own_concept.has_met(model, whole, "moongate") and not own_concept.has_met(model, whole, "toma")
     exam = replace(whole, concepts=(whole.concept("moongate"),))
     assert own_concept.missing_word(own_concept.subject(model, exam, SMALL, cache=tmp_path)) is None
 
