@@ -127,7 +127,8 @@ def test_generated_files_make_a_gallery_and_sets(generated: None) -> None:
     assert list(found.tests) == [name for name in printed("Tab. 1") if name != "Herbarium-19"]
     assert set(found.left_out) == {"Herbarium-19"} and "Herbarium-19" not in found.targets
     assert all(len(images.templates) <= 2 for images in found.tests.values())
-    assert len(found.train) == 50
+    assert len(found.train) == 25 and set(found.train.labels) == set(range(5)), "some of every class"
+    assert all(len(images) < 20 for images in found.targets.values()), "about ten"
 
 
 def test_generated_files_make_captions_and_real_pictures_of_categories(generated: None) -> None:

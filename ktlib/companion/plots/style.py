@@ -137,10 +137,11 @@ def say_count(ax: Axes, rows: Sequence[Row], *, units: str = "concepts") -> None
     Args:
         ax: whose numbers.
         rows: that were drawn.
-        units: what a subject of the rows is.
+        units: what the subjects of the rows are, a plural in s.
     """
     subjects, seeds = {row.subject for row in rows}, {row.seed for row in rows} - {None}
-    said = f"n = {len(subjects)} {units}" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
+    named = units.removesuffix("s") if len(subjects) == 1 else units
+    said = f"n = {len(subjects)} {named}" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
     ax.text(1, 1, said, transform=ax.transAxes, fontsize=5.5, color="0.4", ha="right", va="bottom")
 
 
