@@ -69,10 +69,10 @@ def test_memory_that_ran_out_in_the_bounds_is_said_beside_the_table_that_shows_t
     monkeypatch.setattr(memory, "_notes", [])
     draw = type(own.segmenter).logits
 
-    def small(self, embeddings, *rest, **more):
-        if len(embeddings) > 2:
+    def small(self, images, *rest, **more):
+        if len(images) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return draw(self, embeddings, *rest, **more)
+        return draw(self, images, *rest, **more)
 
     monkeypatch.setattr(type(own.segmenter), "logits", small)
     tables.limits(own, DISK, "test")
