@@ -265,8 +265,18 @@ def ending(this: Run, outcomes: Sequence[Outcome]) -> str:
         counts = Counter(verdicts)
         lines.append("claims: " + ", ".join(f"{verdict} {counts[verdict]}" for verdict in VERDICTS))
     folder = this.folder.relative_to(this.root) if this.folder.is_relative_to(this.root) else this.folder
-    places = {"results": "RESULTS.md", "figures": "figures", "executed notebooks": "*.ipynb"}
-    lines += [f"{what}: {folder / name}" for what, name in places.items() if any(this.folder.glob(name))]
+    executed = [f"{one.notebook}.ipynb" for one in outcomes if one.status in ("ran", "unchanged")]
+    partial = len(outcomes) < len(notebooks.find(this.root))
+    places = {"results": ["RESULTS.md"], "figures": ["figures"], "executed notebooks": ["*.ipynb"]}
+    places |= {"executed notebooks": executed} if partial else {}
+    for what, names in places.items():
+        if there := [str(folder / name) for name in names if any(this.folder.glob(name))]:
+            lines.append(f"{what}: {', '.join(there)}")
+    if partial and executed:
+        lines.append(
+            f"open next: {folder / executed[0]}, in an editor that shows notebooks or with --html as a page; "
+            "./explore.sh opens copies of all notebooks, to run and change"
+        )
     if made:
         lines += ["", made.text(), f"  all of it: {folder / 'certificate.md'}"]
     elif scale_of(this.scale).is_result:
