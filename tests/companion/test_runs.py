@@ -56,7 +56,7 @@ def test_all_missing_inputs_are_named_before_anything_runs(tmp_path, capsys, mon
     assert "nothing was run: 4 thing(s) missing at scale paper" in reported
     lines = {line.split("  ")[0]: " ".join(line.split()) for line in reported.splitlines()}
     assert lines["dataset jsrt"] == (
-        "dataset jsrt 01 02 no such folder by hand (registration): python -m ktlib data show jsrt"
+        "dataset jsrt 01 02 no such folder by hand (after registering): python -m ktlib data show jsrt"
     )
     assert " 02 " in lines["dataset udiat"]
     assert lines["checkpoint openai/ViT-B-32"].endswith("python -m ktlib data get openai/ViT-B-32")
@@ -133,6 +133,19 @@ def test_a_run_ends_with_verdicts_places_and_the_certificate_and_changes_nothing
     assert (repository / "runs/pocket/certificate.json").exists()
     assert "KT Tab. 9 · clip2" in (repository / "runs/pocket/certificate.md").read_text()
     assert status(repository) == ""
+
+
+def test_a_run_of_some_notebooks_ends_with_what_to_open_next(repository, capsys):
+    write_notebook(repository, "02_bad", "1 / 0")
+    assert runs.main(["--root", str(repository), "--only", "01"]) == 0
+    out = capsys.readouterr().out
+    assert "executed notebooks: runs/pocket/01_first.ipynb\nopen next: runs/pocket/01_first.ipynb, " in out
+    assert "./explore.sh opens copies of all notebooks" in out
+    assert runs.main(["--root", str(repository), "--only", "02"]) == 1
+    assert "open next" not in (out := capsys.readouterr().out) and "executed notebooks" not in out, "it failed"
+    assert runs.main(["--root", str(repository)]) == 1
+    assert "open next" not in (out := capsys.readouterr().out), "a whole run"
+    assert "executed notebooks: runs/pocket/*.ipynb" in out
 
 
 # Recording
