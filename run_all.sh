@@ -30,4 +30,4 @@ TEXT
 # shellcheck source=scripts/env.sh
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/scripts/env.sh"
 cd -- "$KT_ROOT"
-kt_start ktlib.companion.runs "$@"
+kt_start ktlib.companion.run_all "$@"

@@ -7,13 +7,16 @@ import functools
 import json
 import os
 import sys
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ktlib import places
+
 # Every command imports what it needs when it is chosen (see the comments): one that lists words needs no Sphinx,
-# and a fault in one room does not keep the others shut.
+# and a fault in one room does not keep the others shut. What can be refused without torch is refused before.
 
 Arguments = argparse.Namespace
 
@@ -55,6 +58,11 @@ def report(_: Arguments) -> None:
 
 def teach(arguments: Arguments) -> None:
     """Teach a model a concept of one's own, and say what the pictures allow to be said."""
+    places.given(arguments.examine)
+    if arguments.lessons is not None:
+        places.given(arguments.lessons)
+    if arguments.known is not None:
+        places.given(arguments.known, things=True)
     from ktlib.companion import own  # when chosen
 
     own.teach(
@@ -68,20 +76,19 @@ def repeat(arguments: Arguments) -> None:
     """Judge the claims again on rows that are computed with other kernels."""
     from ktlib.companion import rounding  # when chosen
     from ktlib.companion.record.kernels import choose  # when chosen
-    from ktlib.places import ROOT  # when chosen
 
     kernels = choose(arguments.kernels, arguments.kernels, arguments.threads)
-    for one in rounding.repeat(arguments.only, kernels=kernels, root=ROOT):
+    for one in rounding.repeat(arguments.only, kernels=kernels, root=places.ROOT):
         print(f"{one.claim}: {one}")
 
 
 def compare(arguments: Arguments) -> int:
     """Put two folders of results beside each other; 0 when nothing differs."""
-    from ktlib.companion.record import certificate, rows  # when chosen
-
     for folder in (arguments.before, arguments.after):
         if not any(folder.glob("*.csv")):
             raise FileNotFoundError(f"expected a folder with rows such as kt_tab_1.csv, found none in {folder}")
+    from ktlib.companion.record import certificate, rows  # when chosen
+
     before, after = (rows.read("", folder=folder) for folder in (arguments.before, arguments.after))
     compared = certificate.compare(before, after)
     print(certificate.report(compared))
@@ -125,10 +132,9 @@ def calibrate(arguments: Arguments) -> None:
 
 def train(arguments: Arguments) -> None:
     """Train a pocket model and write its card."""
-    from ktlib.places import WEIGHTS  # when chosen
     from ktlib.pocket import training  # when chosen
 
-    folder = arguments.out or WEIGHTS / arguments.name
+    folder = arguments.out or places.WEIGHTS / arguments.name
     changes = {"steps": arguments.steps, "familiarity": arguments.familiarity}
     training.train(arguments.name, folder, replace=arguments.replace, **changes)
     print(f"wrote {folder}")
@@ -152,15 +158,13 @@ def data_list(_: Arguments) -> None:
 
 def data_show(arguments: Arguments) -> None:
     """Print a manifest."""
-    from ktlib.data import catalogue  # when chosen
-
+    catalogue = _catalogue(arguments.name)
     print(catalogue.show(arguments.name))
 
 
 def data_check(arguments: Arguments) -> int:
     """Say what is wrong with what is on this machine."""
-    from ktlib.data import catalogue  # when chosen
-
+    catalogue = _catalogue(arguments.name)
     tell = functools.partial(print, file=sys.stderr, flush=True)
     problems = catalogue.check(arguments.name, whole=arguments.all, say=tell)
     print("\n\n".join(problems) or f"{arguments.name}: all there, nothing offends")
@@ -169,9 +173,17 @@ def data_check(arguments: Arguments) -> int:
 
 def data_get(arguments: Arguments) -> int:
     """Download what is open, say what a person must do for the rest."""
+    return int(not _catalogue(arguments.name).get(arguments.name))
+
+
+def _catalogue(name: str) -> types.ModuleType:
+    """The catalogue, which loads torch, once it is known that something is described under a name."""
+    from ktlib.data import manifests  # when chosen
+
+    manifests.find(name)
     from ktlib.data import catalogue  # when chosen
 
-    return int(not catalogue.get(arguments.name))
+    return catalogue
 
 
 def doctor(arguments: Arguments) -> None:

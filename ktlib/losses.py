@@ -108,7 +108,12 @@ def nt_xent(images: Features, texts: Texts, temperature: float = 0.07) -> Float[
 
 
 def symmetric_clip(images: Features, texts: Texts, temperature: float = 0.07) -> Float[Tensor, ""]:
-    """CLIP's own loss (reading R1). On copies of one caption it sits at log B and teaches nothing.
+    """CLIP's own loss (reading R1). On copies of one caption it levels the cosines and raises none in the mean.
+
+    With one caption B times, every image finds all captions alike: that half is log B and has no slope. The other
+    half is logsumexp(c) - mean(c) of the cosines c over the temperature, so the slope of the loss at c is
+    (softmax(c) - 1/B) / 2. These sum to 0: the nearest images are pushed away as much as the farthest are pulled.
+    Where all cosines are equal there is no slope, and the loss is at its least, log B: that teaches nothing.
 
     Kept to show exactly that. Args and Raises as in `nt_xent`.
 

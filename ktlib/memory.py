@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,10 +30,12 @@ class _Note:
     when: float  # of `time.monotonic`
     what: str
     left: int
+    item: str = ""  # that alone is told of it
     told: bool = False
 
 
 _notes: list[_Note] = []  # of this process
+_item = ContextVar("item", default="")  # that what is halved now belongs to
 
 
 # -- what is said of it -----------------------------------------------------------------------------------
@@ -41,7 +45,21 @@ def note(halved: Mapping[str, int]) -> None:
     Args:
         halved: what, and how many are left in a batch.
     """
-    _notes.extend(_Note(time.monotonic(), what, left) for what, left in halved.items())
+    _notes.extend(_Note(time.monotonic(), what, left, _item.get()) for what, left in halved.items())
+
+
+@contextmanager
+def belonging(item: str) -> Iterator[None]:
+    """What is halved meanwhile is told of this item whenever it is written, and of no other that is written before.
+
+    Args:
+        item: whose rows will rest on it.
+    """
+    token = _item.set(item)
+    try:
+        yield
+    finally:
+        _item.reset(token)
 
 
 def noted(since: float) -> dict[str, int]:
@@ -49,16 +67,17 @@ def noted(since: float) -> dict[str, int]:
     return _smallest([one for one in _notes if one.when >= since])
 
 
-def told(seconds: float) -> dict[str, int]:
-    """What was halved for an item of so many seconds, which ends now; what belongs to an earlier item is not said.
+def told(seconds: float, item: str = "") -> dict[str, int]:
+    """What was halved for an item of so many seconds, which ends now; what belongs to another item is not said.
 
     What was halved before it began, and was told of no other item, is told of this one.
 
     Args:
         seconds: that the item took.
+        item: its name, by which it knows what is `belonging` to it.
     """
     began = time.monotonic() - seconds
-    found = [one for one in _notes if one.when >= began or not one.told]
+    found = [one for one in _notes if (one.item == item if one.item else one.when >= began or not one.told)]
     for one in found:
         one.told = True
     return _smallest(found)

@@ -33,6 +33,27 @@ def folder(variable: str, default: Path) -> Path:
         ) from error
 
 
+def given(path: str | Path, *, things: bool = False) -> Path:
+    """A folder of pictures that somebody names.
+
+    Args:
+        path: of it.
+        things: whether the pictures lie in a folder for each known thing.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if not (path := Path(path)).is_dir():
+        what = "a folder with a folder for each known thing" if things else "a folder of pictures"
+        raise FileNotFoundError(f"expected {what} at {path}, found {kind(path)}; check the path")
+    return path
+
+
+def kind(path: Path) -> str:
+    """What stands at a path, in two words."""
+    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing"
+
+
 def moved() -> dict[str, str]:
     """The variables that move folders, made absolute: what a process started elsewhere is to be given."""
     named = ("KT_DATA", "KT_CACHE", "KT_RUNS", "HF_HOME", "TORCH_HOME")

@@ -34,10 +34,10 @@ LAYERS = [
     ("ktlib.companion.studies", "ktlib.companion.plots"),
     ("ktlib.companion.teach", "ktlib.companion.exercises", "ktlib.companion.report"),
     ("ktlib.companion.sliders",),
-    ("ktlib.companion.outputs", "ktlib.companion.own", "ktlib.companion.doctor"),
+    ("ktlib.companion.outputs", "ktlib.companion.own", "ktlib.companion.doctor", "ktlib.companion.asked"),
     ("ktlib.companion.execution", "ktlib.companion.progress", "ktlib.companion.lab"),
     ("ktlib.companion.runs",),
-    ("ktlib.companion.rounding",),
+    ("ktlib.companion.rounding", "ktlib.companion.run_all"),
     ("ktlib.__main__",),
 ]
 FREE = {

@@ -62,7 +62,7 @@ def test_nt_xent_pulls_images_to_the_caption_and_pushes_them_apart():
     assert (moved * texts).sum() > (images * texts).sum()
 
 
-def test_copies_of_one_caption_teach_nothing_under_the_symmetric_loss():
+def test_copies_of_one_caption_teach_equal_images_nothing_under_the_symmetric_loss():
     """Reading R1: with equal similarities the loss is log B and there is no pull at all."""
     text = unit(1, 16)
     orthogonal = unit(4, 16, seed=2)
@@ -72,6 +72,21 @@ def test_copies_of_one_caption_teach_nothing_under_the_symmetric_loss():
     (gradient,) = torch.autograd.grad(loss, images)
     assert loss.item() == pytest.approx(math.log(4))
     assert gradient.abs().max() < 1e-12
+
+
+def test_copies_of_one_caption_level_unequal_images_under_the_symmetric_loss():
+    """Reading R1: the slope at a cosine is (softmax - 1/B) / 2: the far ones are pulled, the near ones pushed away."""
+    text, temperature = unit(1, 16), 0.2
+    images = unit(4, 16, seed=3).requires_grad_(True)
+    loss = losses.symmetric_clip(images, text.expand(4, -1), temperature)
+    (gradient,) = torch.autograd.grad(loss, images)
+    scaled = (images @ text.T)[:, 0].detach() / temperature
+    slopes = (scaled.softmax(0) - 1 / 4) / 2
+    assert torch.allclose(gradient, slopes[:, None] * text / temperature)
+    assert slopes[scaled.argmax()] > 0.01 and slopes[scaled.argmin()] < -0.01  # it does teach these
+    assert (gradient @ text.T).sum().abs() < 1e-12  # but no cosine in the mean
+    assert loss.item() == pytest.approx((math.log(4) + (scaled.logsumexp(0) - scaled.mean()).item()) / 2)
+    assert loss.item() > math.log(4)
 
 
 def test_nt_xent_does_pull_where_the_symmetric_loss_does_not():

@@ -27,11 +27,52 @@ def test_bad_input_is_an_error_in_one_sentence(argv, said, capsys):
     assert said in error
 
 
+LOADED = """
+import runpy, sys
+module = sys.argv.pop(1)
+try:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+finally:
+    print("torch" in sys.modules)
+"""
+WUG = ["teach", "wug", "--description", "a red star", "--examine"]
+
+
+@pytest.mark.parametrize(
+    ("module", "argv", "status", "said"),
+    [
+        ("ktlib", ["sing"], 2, "invalid choice: 'sing'"),
+        ("ktlib", ["teach", "wug"], 2, "required: --description, --examine"),
+        ("ktlib", [*WUG, "nowhere"], 1, "expected a folder of pictures at nowhere, found nothing"),
+        ("ktlib", [*WUG, ".", "--lessons", "nowhere"], 1, "expected a folder of pictures at nowhere, found nothing"),
+        ("ktlib", [*WUG, ".", "--known", "nowhere"], 1, "a folder for each known thing at nowhere, found nothing"),
+        ("ktlib", ["data", "show", "zzz"], 1, "found 'zzz'"),
+        ("ktlib", ["data", "check", "zzz"], 1, "found 'zzz'"),
+        ("ktlib", ["data", "get", "zzz"], 1, "found 'zzz'"),
+        ("ktlib", ["compare", "nowhere", "nowhere"], 1, "expected a folder with rows"),
+        ("ktlib", ["site", "--scale", "nonsense"], 2, "invalid choice: 'nonsense'"),
+        ("ktlib.companion.run_all", ["--only", "08"], 2, "no notebook '08'; there are: 00_start_here, "),
+        ("ktlib.companion.run_all", ["--scale", "nonsense"], 2, "invalid choice: 'nonsense'"),
+        ("ktlib.companion.run_all", ["--kernels", "nonsense"], 2, "invalid choice: 'nonsense'"),
+        ("ktlib.companion.run_all", ["--seed", "-1"], 2, "expected a whole number from 0"),
+    ],
+)
+def test_what_is_wrong_with_arguments_is_said_before_torch_is_loaded(module, argv, status, said):
+    """Loading it takes seconds, and whoever mistyped waits for them."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, module, *argv], capture_output=True, encoding="utf-8", check=False
+    )
+    assert (done.returncode, done.stdout) == (status, "False\n")
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("gate", [[], ["clip"], ["zoom_shot"], ["vilt"]])
 def test_calibration_says_what_is_missing(gate, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("KT_DATA", str(tmp_path))
     assert main(["calibrate", *gate]) == 1
-    assert "expected" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    name = "imagenet_100" if gate == ["vilt"] else "imagenet_1k_val"
+    assert "expected" in error and f"`python -m ktlib data show {name}` says how to get it" in error
 
 
 def test_words_and_models_are_listed(capsys):

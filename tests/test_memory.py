@@ -105,6 +105,28 @@ def test_rows_say_what_was_halved_for_their_item_and_for_no_other(tmp_path):
     assert dataclasses.asdict(rows.read("pocket", folder=tmp_path)[0]) == dataclasses.asdict(row())
 
 
+def test_what_belongs_to_an_item_is_told_of_it_alone_whichever_is_written_first(tmp_path):
+    def written(item, seconds=0.01):
+        made = rows.write([row(item=item)], seconds=seconds, command="x", folder=tmp_path)
+        return rows.record_of(made).get("halved")
+
+    with memory.belonging("KT Tab. 4"):
+        memory.note({"masks": 4})
+    memory.note({"maps": 8})
+    assert halved() == {"masks": 4, "maps": 8}
+    assert written("KT Tab. 7", 60.0) == {"maps": 8}  # though it began before
+    time.sleep(0.02)
+    assert written("KT Tab. 4") == {"masks": 4}  # though that was before it began
+    assert written("KT Tab. 4") == {"masks": 4}  # nor is it forgotten when the item is written again
+
+
+def test_nothing_belongs_to_an_item_once_its_work_failed():
+    with pytest.raises(ZeroDivisionError), memory.belonging("KT Tab. 4"):
+        raise ZeroDivisionError
+    memory.note({"maps": 8})
+    assert memory.told(60.0, "KT Tab. 5") == {"maps": 8}
+
+
 def test_a_result_that_is_read_again_says_what_was_halved_for_it(tmp_path, monkeypatch):
     monkeypatch.delenv(cells.ADDRESS, raising=False)
 

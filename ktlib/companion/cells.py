@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 
 from ktlib import memory
 from ktlib.companion.parcels import packed, unpacked
+from ktlib.inversion import Mapped
 from ktlib.places import ROOT
 from ktlib.store import key, recall, remembered
 
@@ -143,6 +144,11 @@ def done(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple
         yield from enumerate(map(function, items))
     elif items:
         yield from _Cluster.at(address()).done(function, items)
+
+
+def mapped() -> Mapped | None:
+    """What hands out pieces of work where there is a scheduler: `done`; None where this process does them all."""
+    return done if address() else None
 
 
 def use(where: str | None = None) -> str:

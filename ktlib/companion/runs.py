@@ -18,39 +18,18 @@ from pathlib import Path
 from types import FrameType
 
 from ktlib import places, store
-from ktlib.companion import cells, doctor, outputs, progress
+from ktlib.companion import asked, cells, doctor, outputs, progress
+from ktlib.companion.asked import RunError, discover
 from ktlib.companion.execution import NotebookError, Outcome, Terminated, Watch, attempt
 from ktlib.companion.outputs import Run
 from ktlib.companion.record import certificate, notebooks, provenance, rounding, rows
 from ktlib.companion.record.judging import NOT_RUN, TESTED
-from ktlib.companion.record.kernels import NAMES, Kernels, choose
+from ktlib.companion.record.kernels import Kernels, choose
 from ktlib.companion.record.notebooks import SCALES, Notebook, overlaps
 from ktlib.companion.report import ledger, page, site
 from ktlib.companion.scales import scale as scale_of
 
 VERDICTS = (*TESTED, NOT_RUN)
-
-
-class RunError(Exception):
-    """What was asked for cannot be run; the message says what to do."""
-
-
-def discover(root: Path, only: Sequence[str] | None) -> list[Path]:
-    """Return the notebooks to run, in order; `only` holds number prefixes (`01`) or stems.
-
-    Raises:
-        RunError: there are no notebooks, or a name in `only` fits none.
-    """
-    found = notebooks.find(root)
-    if not found:
-        raise RunError(f"expected notebooks named NN_slug.ipynb in {root / 'notebooks'}; found none")
-    if not only:
-        return found
-    wanted = [Path(name).name.removesuffix(".ipynb") for name in only]
-    for name in wanted:
-        if not any(name in (path.stem, path.stem[:2]) for path in found):
-            raise RunError(f"no notebook {name!r}; there are: {', '.join(path.stem for path in found)}")
-    return [path for path in found if path.stem in wanted or path.stem[:2] in wanted]
 
 
 def check_inputs(scale: str, chosen: Sequence[Notebook]) -> None:
@@ -265,8 +244,18 @@ def ending(this: Run, outcomes: Sequence[Outcome]) -> str:
         counts = Counter(verdicts)
         lines.append("claims: " + ", ".join(f"{verdict} {counts[verdict]}" for verdict in VERDICTS))
     folder = this.folder.relative_to(this.root) if this.folder.is_relative_to(this.root) else this.folder
-    places = {"results": "RESULTS.md", "figures": "figures", "executed notebooks": "*.ipynb"}
-    lines += [f"{what}: {folder / name}" for what, name in places.items() if any(this.folder.glob(name))]
+    executed = [f"{one.notebook}.ipynb" for one in outcomes if one.status in ("ran", "unchanged")]
+    partial = len(outcomes) < len(notebooks.find(this.root))
+    places = {"results": ["RESULTS.md"], "figures": ["figures"], "executed notebooks": ["*.ipynb"]}
+    places |= {"executed notebooks": executed} if partial else {}
+    for what, names in places.items():
+        if there := [str(folder / name) for name in names if any(this.folder.glob(name))]:
+            lines.append(f"{what}: {', '.join(there)}")
+    if partial and executed:
+        lines.append(
+            f"open next: {folder / executed[0]}, in an editor that shows notebooks or with --html as a page; "
+            "./explore.sh opens copies of all notebooks, to run and change"
+        )
     if made:
         lines += ["", made.text(), f"  all of it: {folder / 'certificate.md'}"]
     elif scale_of(this.scale).is_result:
@@ -332,30 +321,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all is well, 1 if a notebook failed or could not run for it, 2 if nothing could be started,
         130 after Ctrl-C, 143 after SIGTERM.
     """
-    parser = argparse.ArgumentParser(prog="python -m ktlib.companion.runs", description="Run the notebooks at a scale.")
-    parser.add_argument("--scale", choices=SCALES, default="pocket")
-    parser.add_argument("--only", action="append", metavar="NN", help="number prefix or stem; may be repeated")
-    parser.add_argument("--force", action="store_true", help="run even what has not changed")
-    parser.add_argument("--seed", type=_seed, default=0, help="a whole number from 0 on; default: 0")
-    parser.add_argument("--kernels", choices=NAMES, help="default: KT_KERNELS, or the scale's (pocket: avx2)")
-    parser.add_argument("--threads", type=int, help="default: 2 with pinned kernels, else as torch chooses")
-    parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, whose workers compute (KTLIB_DASK)")
-    parser.add_argument("--html", action="store_true", help="make pages of the executed notebooks afterwards")
-    parser.add_argument("--record", action="store_true", help="maintainers: publish what a whole, good run computed")
-    parser.add_argument("--root", type=lambda name: Path(name).resolve(), default=places.ROOT, help="default: this")
-    args = parser.parse_args(argv)
+    args = asked.arguments(argv)
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # until here Ctrl-C ended the process without a word
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.ExitStack() as hold:
         return _command(args, hold)
-
-
-def _seed(text: str) -> int:
-    """A seed of the command line; rows have -1 for "none", so it is none."""
-    if not text.isdecimal() or int(text) >= 2**64:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2**64 - 1, found {text!r}")
-    return int(text)
 
 
 def _command(args: argparse.Namespace, hold: contextlib.ExitStack) -> int:
@@ -394,7 +365,3 @@ def _command(args: argparse.Namespace, hold: contextlib.ExitStack) -> int:
     if args.html:
         print(f"pages: {site.build(args.scale)}")
     return int(any(o.status == "failed" or o.reason.startswith("needs ") for o in outcomes))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

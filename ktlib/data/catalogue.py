@@ -36,21 +36,6 @@ HEADS = {
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz")
 
 
-def find(name: str) -> Dataset | Checkpoint:
-    """What is described under a name.
-
-    Raises:
-        ValueError: nothing is; the message names all that is.
-    """
-    if name in manifests.datasets():
-        return manifests.dataset(name)
-    if name in (known := manifests.checkpoints()):
-        return known[name]
-    raise ValueError(
-        f"expected a dataset ({', '.join(manifests.datasets())}) or a checkpoint ({', '.join(known)}), found {name!r}"
-    )
-
-
 def absent(one: Dataset | Checkpoint) -> list[Missing]:
     """What is not there of it."""
     return manifests.missing((), (one.name,)) if isinstance(one, Checkpoint) else manifests.missing((one.name,))
@@ -80,7 +65,7 @@ def _way(one: Dataset | Checkpoint) -> str:
 
 def show(name: str) -> str:
     """All that a manifest says, with what is not verified, in the words of the file."""
-    one = find(name)
+    one = manifests.find(name)
     if isinstance(one, Checkpoint):
         facts: dict[str, Any] = {key: value for key, value in vars(one).items() if value not in (None, ())}
         facts["place"] = f"{one.place}, or the cache of the hub or of torch"
@@ -111,7 +96,7 @@ def check(name: str, *, whole: bool = False, say: Callable[[str], object] = lamb
     Returns:
         Lines; none when all is well.
     """
-    one = find(name)
+    one = manifests.find(name)
     problems = [str(gap) for gap in absent(one)]
     if isinstance(one, Checkpoint):
         file = one.file()
@@ -240,7 +225,7 @@ def get(name: str, *, say: Callable[[str], object] = print, **patience: Any) -> 
     Raises:
         ValueError, ConnectionError, PermissionError: as `fetch.download` and `fetch.extract`.
     """
-    one = find(name)
+    one = manifests.find(name)
     if not absent(one):
         say(f"{name} is there; python -m ktlib data check {name} looks at it")
         return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ktlib.data import karpathy, tables
+from ktlib.data import files, karpathy, tables
 from ktlib.data.karpathy import Entry
 from ktlib.data.manifests import data_root
 from ktlib.data.sets import Gallery
@@ -19,7 +19,7 @@ from ktlib.store import key
 SPLITS = {"train": 82_783, "restval": 30_504, "val": 5_000, "test": 5_000}  # of the published file
 FOLDERS = ("train2014", "val2014")
 FIELDS = {"filepath": str, "cocoid": int}  # that Karpathy's file has for MSCOCO alone
-_GET = "data_manifests/datasets/mscoco.json says how to get it"
+_GET = files.how_to_get("mscoco")
 
 
 def read(root: str | Path | None = None, *, split: str = "test", partial: bool = False, first: int = 0) -> Gallery:

@@ -46,7 +46,7 @@ def need(manifest: str, folder: Path, *files: str) -> None:
 
 def how_to_get(manifest: str) -> str:
     """Where a reader finds the way to a set."""
-    return f"data_manifests/datasets/{manifest}.json says how to get it"
+    return f"`python -m ktlib data show {manifest}` says how to get it"
 
 
 def one_of(split: str, *splits: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ktlib.data import karpathy, tables
+from ktlib.data import files, karpathy, tables
 from ktlib.data.karpathy import Entry
 from ktlib.data.manifests import data_root
 from ktlib.data.sets import Gallery
@@ -17,7 +17,7 @@ from ktlib.store import key
 
 SPLITS = {"train": 29_000, "val": 1_014, "test": 1_000}  # of the published file
 CAPTIONS = 5
-_GET = "data_manifests/datasets/flickr30k.json says how to get it"
+_GET = files.how_to_get("flickr30k")
 
 
 def read(root: str | Path | None = None, *, split: str = "test", partial: bool = False, first: int = 0) -> Gallery:

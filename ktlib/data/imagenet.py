@@ -38,7 +38,7 @@ CLASSES, PER_CLASS = 1000, 50  # ILSVRC2012 validation: 50,000 images
 TRAIN = 1_281_167  # training images of ILSVRC2012
 HUNDRED = 100  # classes of ImageNet-100
 KINDS = ("first", "all", "curated")
-_GET = "data_manifests/datasets/imagenet_1k_val.json says how to get it"
+_GET = files.how_to_get("imagenet_1k_val")
 _AGAIN = "extract the development kit again"
 _NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
 

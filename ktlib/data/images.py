@@ -23,6 +23,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from ktlib import places
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # Pictures of formats that are not read here: one left in a folder is an error, for it would be missed without a word.
 OTHERS = (
@@ -77,7 +79,7 @@ def decoded(path: str | Path, *, upright: bool = False) -> Image.Image:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a picture at {path}, found {_kind(path)}; check the path")
+        raise FileNotFoundError(f"expected a picture at {path}, found {places.kind(path)}; check the path")
     try:
         with Image.open(path) as opened:
             opened.load()  # PIL reads lazily; here a file that was cut short raises
@@ -163,9 +165,7 @@ def folder(path: str | Path) -> list[Path]:
         FileNotFoundError: the folder is not there, or holds no file with one of `SUFFIXES`.
         ValueError: it holds pictures that would be missed: of other formats, or links that lead nowhere.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise FileNotFoundError(f"expected a folder of pictures at {path}, found {_kind(path)}; check the path")
+    path = places.given(path)
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     pictures = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in SUFFIXES]
     others = [entry for entry in entries if entry not in set(pictures)]
@@ -226,10 +226,6 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
-
-
-def _kind(path: Path) -> str:
-    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing"
 
 
 def _listed(entries: Sequence[Path]) -> str:

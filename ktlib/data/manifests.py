@@ -245,6 +245,21 @@ def checkpoints() -> dict[str, Checkpoint]:
     return _facts(places.manifests() / "checkpoints.yaml", _checkpoints)
 
 
+def find(name: str) -> Dataset | Checkpoint:
+    """What is described under a name.
+
+    Raises:
+        ValueError: nothing is; the message names all that is.
+    """
+    if name in datasets():
+        return dataset(name)
+    if name in (known := checkpoints()):
+        return known[name]
+    raise ValueError(
+        f"expected a dataset ({', '.join(datasets())}) or a checkpoint ({', '.join(known)}), found {name!r}"
+    )
+
+
 def _checkpoints(text: str) -> dict[str, Checkpoint]:
     entries = yaml.safe_load(text)
     frozen = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in e.items()} for name, e in entries.items()}

@@ -112,7 +112,7 @@ def _home(root: str | Path | None) -> Path:
     if not home.is_dir():
         raise FileNotFoundError(
             f"expected a folder for each concept in {home}, found no such folder; no download exists, collect the "
-            "pictures yourself (data_manifests/datasets/rare_concepts.json says how)"
+            "pictures yourself (`python -m ktlib data show rare_concepts` says how)"
         )
     return home
 

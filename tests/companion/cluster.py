@@ -34,6 +34,32 @@ SETTINGS = InversionSettings(steps=6, sizes=((0, 32),), schedule="constant")
 TEACHING = replace(POCKET.clip, rates=(1e-4, 1e-3), images_per_concept=4, inversion=SETTINGS, seeds=(0, 1))
 
 
+@contextlib.contextmanager
+def workers(count=2, *, kill_at=None):
+    """A cluster, one of whose workers is killed when so many cells were sent, and a list of what was sent to it."""
+    sent, send = [], cells._Cluster._send
+    own = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+    victim = next(iter(own.workers.values())).process.process.pid
+
+    def counted(self, function, item):
+        sent.append(item)
+        if len(sent) == kill_at:
+            os.kill(victim, signal.SIGKILL)
+        return send(self, function, item)
+
+    cells._Cluster._send = counted
+    os.environ[cells.ADDRESS] = own.scheduler_address
+    try:
+        yield own, sent
+    finally:
+        cells._Cluster._send = send
+        os.environ.pop(cells.ADDRESS)
+        for one in cells._open.values():  # or it waits for a scheduler that is gone
+            one.client.close()
+        with contextlib.suppress(TimeoutError):  # a machine with much to do
+            own.close()
+
+
 def rows(cache):
     """A whole sweep with a tiny model: inversion, transfer and scores."""
     own = bench.subject("pocket/clip-b", replace(POCKET, clip=TEACHING), TEACHING, cache=cache)
@@ -52,8 +78,7 @@ def _search(cache):
     pictures = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     texts = ("a red disk", "a wheel", "a tree", "a car", "a red rod", "a wheel")
     shown = Gallery(pictures, texts, tuple(range(6)), "digest", "small")
-    mapped = cells.done if cells.address() else None
-    both = score_matrix(tiny_vilt(), shown, texts, identity="x", store=cache / "pairs", shard=1, mapped=mapped)
+    both = score_matrix(tiny_vilt(), shown, texts, identity="x", store=cache / "pairs", shard=1, mapped=cells.mapped())
     return both.tolist()
 
 
@@ -67,8 +92,7 @@ def _captions(cache):
 def _features(cache):
     """Pieces of a set, seen by two encoders."""
     encoders = [_encoder(1.0), _encoder(2.0)]
-    mapped = cells.done if cells.address() else None
-    return [one.tolist() for one in extract(encoders, _pictures(), cache, batch=4, save_every=2, mapped=mapped)]
+    return [one.tolist() for one in extract(encoders, _pictures(), cache, batch=4, save_every=2, mapped=cells.mapped())]
 
 
 def _encoder(weight):
@@ -124,30 +148,12 @@ LOOPS = {
 def loops(folder):
     """Each loop here and away, where one of two workers is killed once; prints a line a loop."""
     at_home = {name: loop(folder / name / "here") for name, loop in LOOPS.items()}
-    two = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    victim = next(iter(two.workers.values())).process.process.pid
-    sent = []
-    send = cells._Cluster._send
-
-    def counted(self, function, item):
-        sent.append(item)
-        if len(sent) == 3:  # in the middle of the first
-            os.kill(victim, signal.SIGKILL)
-        return send(self, function, item)
-
-    cells._Cluster._send = counted
-    try:
-        os.environ[cells.ADDRESS] = two.scheduler_address
+    with workers(kill_at=3) as (_, sent):  # in the middle of the first
         for name, loop in LOOPS.items():
             before = len(sent)
             same = loop(folder / name / "away") == at_home[name]
             kept = [sorted(p.name for p in (folder / name / where).rglob("*.*")) for where in ("here", "away")]
             print(name, "same" if same else "other", "files" if kept[0] == kept[1] else kept, len(sent) - before)
-    finally:
-        for one in cells._open.values():  # or it waits for a scheduler that is gone
-            one.client.close()
-        with contextlib.suppress(TimeoutError):  # a machine with much to do
-            two.close()
 
 
 def slow(number):
@@ -157,31 +163,21 @@ def slow(number):
 
 def killed(folder):
     at_home = rows(folder / "here")
-    two = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    try:
-        os.environ[cells.ADDRESS] = two.scheduler_address
-        victim = next(iter(two.workers.values())).process.process.pid
-        sent = []
-        send = cells._Cluster._send
-
-        def counted(self, function, item):
-            sent.append(item)
-            if len(sent) == 8:  # in the middle of the sweep
-                os.kill(victim, signal.SIGKILL)
-            return send(self, function, item)
-
-        cells._Cluster._send = counted
+    with workers(kill_at=8) as (_, sent):  # in the middle of the sweep
         away = rows(folder / "away")
-        assert len(sent) >= 8
-    finally:
-        for one in cells._open.values():  # or it waits for a scheduler that is gone
-            one.client.close()
-        with contextlib.suppress(TimeoutError):  # a machine with much to do
-            two.close()
+    assert len(sent) >= 8
     assert away == at_home, "other rows"
     scores = [sorted(p.name for p in (folder / w / "scores").rglob("*.json")) for w in ("here", "away")]
     assert scores[0] == scores[1]
     print("same rows", len(away), "cells sent", len(sent))
+
+
+def refused(jobs):
+    """Print what is said of cells that cannot all be computed."""
+    try:
+        cells.each(jobs, progress=False)
+    except RuntimeError as error:
+        print(error)
 
 
 def dies(number):
@@ -193,27 +189,15 @@ def dies(number):
 
 def deadly(folder):
     jobs = [cells.Cell(folder / f"{n}.json", partial(dies, n)) for n in range(3)]
-    two = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    os.environ[cells.ADDRESS] = two.scheduler_address
-    try:
-        cells.each(jobs, progress=False)
-    except RuntimeError as error:
-        print(error)
-    for one in cells._open.values():
-        one.client.close()
-    two.close()
+    with workers():
+        refused(jobs)
 
 
 def gone(folder):
     jobs = [cells.Cell(folder / f"{n}.json", partial(slow, n)) for n in range(6)]
-    two = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
-    os.environ[cells.ADDRESS] = two.scheduler_address
-    threading.Timer(2.5, two.close).start()
-    try:
-        cells.each(jobs, progress=False)
-    except RuntimeError as error:
-        print(error)
-    del os.environ[cells.ADDRESS]
+    with workers(1) as (one, _):
+        threading.Timer(2.5, one.close).start()
+        refused(jobs)
     print("then all", len(cells.each(jobs, progress=False)))
 
 

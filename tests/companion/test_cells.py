@@ -44,6 +44,12 @@ def test_without_an_address_cells_are_computed_here_in_their_order_and_once(here
     assert seen == [3, 1, 2]
 
 
+def test_work_is_handed_out_only_where_there_is_a_scheduler(here, monkeypatch):
+    assert cells.mapped() is None
+    monkeypatch.setenv(cells.ADDRESS, "tcp://127.0.0.1:9")
+    assert cells.mapped() is cells.done
+
+
 def test_dask_is_imported_only_when_an_address_is_given():
     code = (
         "import sys; import ktlib.companion.studies.bench; print('distributed' in sys.modules, 'dask' in sys.modules)"

@@ -184,7 +184,7 @@ def test_a_signal_stops_the_kernel_and_keeps_the_half_run_copy(tmp_path, sent, s
         "import os, pathlib, time",
         "pathlib.Path('pid').write_text(f'{os.getpid()}')\ntime.sleep(60)",
     )
-    command = [sys.executable, "-m", "ktlib.companion.runs", "--root", str(tmp_path)]
+    command = [sys.executable, "-m", "ktlib.companion.run_all", "--root", str(tmp_path)]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -71,7 +71,7 @@ def environment(home):
 
 def start(root, number, home, *options):
     """The command that `run_all.sh` becomes."""
-    command = [sys.executable, "-m", "ktlib.companion.runs", "--root", str(root), "--only", number, "--threads", "1"]
+    command = [sys.executable, "-m", "ktlib.companion.run_all", "--root", str(root), "--only", number, "--threads", "1"]
     with (home / "said.txt").open("a", encoding="utf-8") as said:
         return subprocess.Popen(
             [*command, *options],

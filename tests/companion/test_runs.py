@@ -135,6 +135,19 @@ def test_a_run_ends_with_verdicts_places_and_the_certificate_and_changes_nothing
     assert status(repository) == ""
 
 
+def test_a_run_of_some_notebooks_ends_with_what_to_open_next(repository, capsys):
+    write_notebook(repository, "02_bad", "1 / 0")
+    assert runs.main(["--root", str(repository), "--only", "01"]) == 0
+    out = capsys.readouterr().out
+    assert "executed notebooks: runs/pocket/01_first.ipynb\nopen next: runs/pocket/01_first.ipynb, " in out
+    assert "./explore.sh opens copies of all notebooks" in out
+    assert runs.main(["--root", str(repository), "--only", "02"]) == 1
+    assert "open next" not in (out := capsys.readouterr().out) and "executed notebooks" not in out, "it failed"
+    assert runs.main(["--root", str(repository)]) == 1
+    assert "open next" not in (out := capsys.readouterr().out), "a whole run"
+    assert "executed notebooks: runs/pocket/*.ipynb" in out
+
+
 # Recording
 
 

@@ -47,7 +47,7 @@ def test_all_are_listed_with_what_is_there_and_the_way_to_the_rest(nothing, caps
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_verified_is_shown(name):
-    text, one = " ".join(catalogue.show(name).split()), catalogue.find(name)
+    text, one = " ".join(catalogue.show(name).split()), manifests.find(name)
     assert all(word in text for doubt in one.unverified for word in doubt.split() if word.isalpha())
     assert ("NO: see" in text) == (not one.verified)
 
@@ -170,7 +170,7 @@ def test_for_what_is_gated_the_steps_of_a_person_are_said_and_nothing_is_fetched
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("nothing may be fetched"))
     assert main(["data", "get", name]) == 1
     said = capsys.readouterr().out
-    one = catalogue.find(name)
+    one = manifests.find(name)
     steps = one.by_hand if isinstance(one, manifests.Checkpoint) else one.how_to_get
     assert all(step in said for step in steps)
 

@@ -104,7 +104,7 @@ def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"expected the folder .*cifar-100-python.*cifar100\.json says how"):
+    with pytest.raises(FileNotFoundError, match=r"expected the folder .*cifar-100-python.*show cifar100` says"):
         cifar_100(tmp_path)
 
 

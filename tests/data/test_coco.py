@@ -81,7 +81,7 @@ def test_what_is_left_out_is_counted_and_the_rest_is_kept(home, how, note, image
     [
         ("no split file", FileNotFoundError, "expected Karpathy's split file"),
         ("half a split file", ValueError, "the file was cut short or is another one"),
-        ("no image at all", FileNotFoundError, "found 3 absent: COCO_val2014_000000391895.jpg, .*mscoco.json says how"),
+        ("no image at all", FileNotFoundError, "found 3 absent: COCO_val2014_000000391895.jpg, .*show mscoco` says"),
         ("no caption at all", ValueError, "expected captions in .*dataset_coco.json, found none for any of 3 images"),
         ("a number for a caption", ValueError, r"found something else \(7 where a str belongs\)"),
         ("a list for an id", ValueError, r"found something else \(\[391895\] where a int belongs\)"),

@@ -89,7 +89,7 @@ def test_both_splits_read_and_share_no_picture(name: str, tmp_path: Path) -> Non
 def test_an_absent_set_says_how_to_get_it(name: str, tmp_path: Path) -> None:
     _, read = READERS[name]
     with pytest.raises(
-        FileNotFoundError, match=r"expected the folder .*found no such folder; data_manifests/.*\.json says how"
+        FileNotFoundError, match=r"expected the folder .*found no such folder; `python -m ktlib data show .*` says how"
     ):
         read(tmp_path)
 

@@ -222,7 +222,7 @@ def test_a_list_of_another_length_or_none_is_refused(whole: Path) -> None:
     with pytest.raises(ValueError, match=r"expected 100 WordNet ids in .*imagenet100\.txt, found 3; complete the list"):
         imagenet.imagenet_100(whole)
     (whole / "imagenet100.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected the WordNet ids of ImageNet-100, .*imagenet_100\.json says"):
+    with pytest.raises(FileNotFoundError, match=r"expected the WordNet ids of ImageNet-100, .*show imagenet_100` says"):
         imagenet.imagenet_100(whole, partial=True)
 
 

@@ -377,7 +377,7 @@ def test_a_truncated_image_or_mask_is_left_out_by_readable(breasts):
 
 @pytest.mark.parametrize("read", [masked.unitochest, masked.siim_pneumothorax, masked.udiat])
 def test_an_absent_set_says_how_to_get_it(tmp_path, read):
-    with pytest.raises(FileNotFoundError, match=r"expected the folder .*; data_manifests/datasets/.*\.json says how"):
+    with pytest.raises(FileNotFoundError, match=r"expected the folder .*; `python -m ktlib data show .*` says how"):
         read(tmp_path)
 
 

@@ -235,7 +235,7 @@ def test_a_set_without_a_table_or_a_usable_film_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="expected records JPCLN001"):
         read(home)
     (home / "CLNDAT_EN.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected CLNDAT_EN\.txt in .*jsrt\.json says how to get it"):
+    with pytest.raises(FileNotFoundError, match=r"expected CLNDAT_EN\.txt in .*data show jsrt` says how to get it"):
         read(home)
 
 

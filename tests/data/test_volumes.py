@@ -161,7 +161,7 @@ def test_a_set_of_which_nothing_is_left_is_an_error(home, tmp_path):
         path.unlink()
     with pytest.raises(ValueError, match=rf"found none that can be used: expected {FIRST}-seg\.nii\.gz"):
         read(home)
-    with pytest.raises(FileNotFoundError, match=r"brats_2023\.json says how to get it"):
+    with pytest.raises(FileNotFoundError, match=r"data show brats_2023` says how to get it"):
         volumes.brats_2023(tmp_path / "elsewhere")
 
 

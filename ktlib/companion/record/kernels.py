@@ -18,16 +18,10 @@ from open_clip.model import CLIP
 from torch import Tensor
 
 from ktlib import places
+from ktlib.companion.record.instructions import NAMES, NATIVE, PINNED
 from ktlib.inversion import InversionSettings, invert
 from ktlib.models import DualEncoder
 
-NATIVE = "native"  # whatever the processor and the environment offer
-# MKL_CBWR: conditional numerical reproducibility of MKL; ONEDNN_MAX_CPU_ISA and ATEN_CPU_CAPABILITY: likewise.
-PINNED: dict[str, dict[str, str]] = {
-    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
-    "compatible": {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"},
-}
-NAMES = (*PINNED, NATIVE)
 THREADS = 2  # of pinned kernels; another number divides sums otherwise: ours (D44)
 VARIABLE = "KT_KERNELS"  # a user's choice in place of the scale's
 

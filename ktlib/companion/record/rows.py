@@ -127,7 +127,7 @@ def write(rows: Sequence[Row], *, seconds: float, command: str, folder: Path | N
     """
     if len({(row.item, row.scale) for row in rows}) != 1:
         raise ValueError(f"expected rows of one item and scale, found {sorted({(r.item, r.scale) for r in rows})}")
-    halved = memory.told(seconds)  # batches, when memory ran out
+    halved = memory.told(seconds, rows[0].item)  # batches, when memory ran out
     path = (folder or places.output(rows[0].scale) / "results") / f"{stem(rows[0].item)}.csv"
     store.write_atomically(path, lambda temporary: _write_csv(temporary, sorted(rows, key=_place)))
     record = provenance() | {"item": rows[0].item, "rows": len(rows), "seconds": round(seconds, 1), "command": command}

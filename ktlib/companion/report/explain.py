@@ -53,12 +53,17 @@ def _find(item: str, shelves: Iterable[Shelf]) -> str:
     if (stem := results.stem(" ".join(item.split()))) in stems:
         return stems[stem]
     claims = list(published.claims())
-    if re.fullmatch(r"[A-Za-z]\d+", item.strip()):
+    if re.fullmatch(r"[A-Za-z]\d*", item.strip()):
         alike = [claim for claim in claims if claim[0] == item.strip()[0].upper()] or claims
         raise ValueError(f"expected a claim, {alike[0]} to {alike[-1]}; found {item!r}")
     every = [*published.items(), *published.REPEATED, *own]
-    if series := [known for known in every if _series(known) == _series(item)]:
-        raise ValueError(f"expected an item, one of {', '.join(sorted(series, key=_number))}; found {item!r}")
+    asked = _series(item)
+    if series := [
+        known
+        for known in every
+        if (asked and asked == _series(known)) or (stem and results.stem(known).startswith(f"{stem}_"))
+    ]:
+        raise ValueError(f"expected an item, one of {', '.join(sorted(series, key=_place))}; found {item!r}")
     lower = {name.lower(): name for name in every}
     near = [lower[name] for name in difflib.get_close_matches(item.lower(), lower, n=5, cutoff=0.5)]
     raise ValueError(
@@ -68,13 +73,14 @@ def _find(item: str, shelves: Iterable[Shelf]) -> str:
 
 
 def _series(item: str) -> str:
-    """What an item is called up to its number: `kt v2 tab` of `KT v2 Tab. 3`; nothing for what has no number."""
-    found = re.fullmatch(r"(.*\D)\d+", item.strip())
-    return results.stem(" ".join(found[1].split())) if found else ""
+    """What an item is called up to its number, `kt_v2_tab` of `KT v2 Tab. 3`; without one, all of it."""
+    return results.stem(" ".join(re.sub(r"\d+$", "", item.strip()).split()))
 
 
-def _number(item: str) -> int:
-    return int(item.rsplit(maxsplit=1)[1])
+def _place(item: str) -> tuple[str, int]:
+    """Where an item stands among those of its series; what has no number stands first."""
+    found = re.search(r"\d+$", item)
+    return _series(item), int(found[0]) if found else 0
 
 
 def _claimed(claim: published.Claim, shelves: Iterable[Shelf]) -> list[str]:

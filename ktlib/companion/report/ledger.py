@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from types import MappingProxyType
 
@@ -74,11 +74,22 @@ def verdict(claim: str, rows: Sequence[Row], scale: str) -> Verdict:
     return Verdict(claim, scale, NOT_RUN, reason, None, items_of(claim))
 
 
-def verdicts(rows: Sequence[Row], scale: str, again: Repetitions = MappingProxyType({})) -> list[Verdict]:
-    """The verdict on every claim, in the order of `claims.csv`.
+def verdicts(
+    rows: Sequence[Row],
+    scale: str,
+    again: Repetitions = MappingProxyType({}),
+    *,
+    claims: Iterable[str] | None = None,
+) -> list[Verdict]:
+    """The verdict on every claim, in the order of `claims.csv`; or on some, in theirs.
 
     Args:
         rows, scale: as in `verdict`.
         again: the same claims judged on rows that were computed with other kernels.
+        claims: ids of those that are judged; all by default.
+
+    Raises:
+        KeyError: there is no such claim.
     """
-    return [settled(verdict(claim, rows, scale), again.get(claim, ())) for claim in published.claims()]
+    asked = published.claims() if claims is None else claims
+    return [settled(verdict(claim, rows, scale), again.get(claim, ())) for claim in asked]

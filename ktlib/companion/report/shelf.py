@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from ktlib import places
 from ktlib.companion.record import published, rounding
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.judging import Verdict
-from ktlib.companion.record.rounding import settled
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.report import ledger
 from ktlib.places import ROOT
@@ -43,8 +42,7 @@ class Shelf:
     @functools.cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """The verdict on every claim, by its id."""
-        found = ledger.verdicts(self.rows, self.scale, rounding.read(self.home))
-        return {verdict.claim: verdict for verdict in found}
+        return {verdict.claim: verdict for verdict in self._judged()}
 
     def verdict(self, claim: str) -> Verdict:
         """The verdict on one claim, without judging the others.
@@ -52,8 +50,11 @@ class Shelf:
         Raises:
             KeyError: there is no such claim.
         """
-        again = rounding.read(self.home).get(claim, ())
-        return settled(ledger.verdict(claim, self.rows, self.scale), again)
+        (found,) = self._judged([claim])
+        return found
+
+    def _judged(self, claims: Sequence[str] | None = None) -> list[Verdict]:
+        return ledger.verdicts(self.rows, self.scale, rounding.read(self.home), claims=claims)
 
     @functools.cached_property
     def items(self) -> tuple[str, ...]:

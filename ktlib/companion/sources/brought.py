@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ktlib import places
 from ktlib.companion.sources import examination
 from ktlib.data import images
 from ktlib.data.sets import Concept, Examination
@@ -128,9 +129,7 @@ def known_things(folder: str | Path, size: int) -> Examination:
         FileNotFoundError: there is no such folder.
         ValueError: it holds fewer than two folders or two of one name, or a picture cannot be read.
     """
-    home = Path(folder)
-    if not home.is_dir():
-        raise FileNotFoundError(f"expected a folder with a folder for each known thing at {home}, found none")
+    home = places.given(folder, things=True)
     homes = sorted(entry for entry in home.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(homes) < 2:
         raise ValueError(

@@ -17,7 +17,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ktlib.companion.cells import Cell, address, done, each
+from ktlib.companion.cells import Cell, each, mapped
 from ktlib.companion.record import baselines
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.subjects import Fold, Subject, row, subject
@@ -125,7 +125,7 @@ def dream(
         images_per_concept=count,
         settings=settings or subject.teaching.inversion,
         store=subject.cache / "inversions",
-        mapped=done if address() else None,
+        mapped=mapped(),
         progress=progress,
     )
     return [Lesson(images, found) for images in found.images]

@@ -137,7 +137,7 @@ class Explained(TwoTowers):
         words.write(self.words, folder)
         if self.recipe.fold is None:
             return
-        found = gates.controls(load(f"local-dir:{folder}", DualEncoder), FOLDS[self.recipe.fold])
+        found = gates.taught(load(f"local-dir:{folder}", DualEncoder), gates.examination(FOLDS[self.recipe.fold]))
         write_json(folder / TAUGHT, {"taught": gates.rows(found)})
 
 

@@ -164,19 +164,9 @@ class Control:
         return fmean(self.target.values())
 
 
-def controls(
-    model: DualEncoder,
-    fold: Fold,
-    *,
-    arms: tuple[str, ...] = ARMS,
-    rates: tuple[float, ...] = RATES,
-    seeds: tuple[int, ...] = (0, 1),
-    inversion: InversionSettings = INVERSION,
-    settings: TransferSettings | None = None,
-) -> dict[tuple[str, float], Control]:
-    """`taught` of a fold's validation concepts."""
-    exam = replace(exams.examination(fold.number), known=[known_pictures(fold)])
-    return taught(model, exam, arms=arms, rates=rates, seeds=seeds, inversion=inversion, settings=settings)
+def examination(fold: Fold) -> Examination:
+    """A fold's examination, with `KNOWN` pictures of each known object: what its lessons are measured by."""
+    return replace(exams.examination(fold.number), known=[known_pictures(fold)])
 
 
 def taught(

@@ -1,6 +1,8 @@
 """`python -m ktlib explain`: where numbers come from, and help for those who mistype."""
 
 import dataclasses
+import random
+import re
 
 import pytest
 
@@ -150,6 +152,43 @@ def test_a_number_that_does_not_exist_is_answered_with_those_that_do(root, asked
     with pytest.raises(ValueError, match="expected an item, one of") as raised:
         explain(asked, root)
     assert f"one of {first}" in str(raised.value) and last in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"), [("KT", "KT Fig. 1, "), ("kt  v2", "KT v2 Fig. "), ("ZS Tab.", "ZS Tab. 1, ")]
+)
+def test_the_beginning_of_a_name_is_answered_with_all_that_begin_so(root, asked, first):
+    with pytest.raises(ValueError, match="expected an item, one of") as raised:
+        explain(asked, root)
+    assert f"one of {first}" in str(raised.value)
+
+
+@pytest.mark.parametrize("asked", ["K", "z", " k "])
+def test_a_claim_without_a_number_is_answered_with_the_range(root, asked):
+    with pytest.raises(ValueError, match=f"expected a claim, {asked.strip().upper()}1 to "):
+        explain(asked, root)
+
+
+PIECES = ["KT", "ZS", "v2", "Tab.", "Fig", "K", "z", "moongate", "of the", "1", "007", "９", "²", "-3", "."]
+PIECES += ["_", "\n", "\t", "", " ", "é", "\x00", "\ud800", "(", "*", "%s", "{}", "9" * 5000]
+DRAWN = random.Random(0)
+ODD = ["", " ", "KT", "K", "moongate", *("".join(DRAWN.choices(PIECES, k=DRAWN.randint(1, 5))) for _ in range(120))]
+
+
+def test_whatever_is_asked_is_answered_or_refused_with_what_there_is(root):
+    """Among what is measured is one item without a number, one of one word, and one that ends in a number."""
+    known = results.read("pocket", folder=root / "results/pocket")
+    for item in ("Readings of the loss", "wholly", "maps2"):
+        put(root, [dataclasses.replace(row, item=item) for row in known])
+    refused = 0
+    for asked in ODD:
+        try:
+            assert explain(asked, root)
+        except ValueError as error:
+            assert re.match(r"expected (an item, such as|an item, one of|a claim,) \w", str(error)), repr(asked)
+            assert str(error).endswith(f"found {asked!r}")
+            refused += 1
+    assert refused > 100
 
 
 def test_a_claim_is_said_in_words_with_its_verdicts_and_items():

@@ -3,6 +3,7 @@
 from ktlib.companion.record import published
 from ktlib.companion.record.judging import NOT_RUN
 from ktlib.companion.report import ledger
+from ktlib.companion.report.shelf import Shelf
 from tests.rows import row
 
 
@@ -47,6 +48,18 @@ def test_every_claim_gets_a_verdict_in_order():
     found = ledger.verdicts(tab_1(), "pocket")
     assert [v.claim for v in found] == list(published.claims())
     assert {v.claim for v in found if v.verdict != NOT_RUN} == {"K1"}  # K2 needs validation rows, K3 three rates
+
+
+def test_some_claims_are_judged_without_the_others():
+    asked = ["K3", "K1"]
+    every = {v.claim: v for v in ledger.verdicts(tab_1(), "pocket")}
+    assert ledger.verdicts(tab_1(), "pocket", claims=asked) == [every[claim] for claim in asked]
+    assert ledger.verdicts(tab_1(), "pocket", claims=[]) == []
+
+
+def test_a_shelf_judges_one_claim_as_it_judges_all(tmp_path):
+    own = Shelf("pocket", tuple(tab_1()), (tmp_path,), (tmp_path,), tmp_path)
+    assert own.verdict("K1") == own.verdicts["K1"] and own.verdict("K1").verdict != NOT_RUN
 
 
 def test_a_notebook_knows_the_claims_it_tests():

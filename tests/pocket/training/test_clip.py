@@ -17,7 +17,7 @@ CONTROLS = {("base", 0.0): gates.Control({name: 0.25 for name in FOLDS[1].valida
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(gates, "controls", lambda model, fold: CONTROLS)
+    monkeypatch.setattr(gates, "taught", lambda model, exam: CONTROLS)
     pool = world.pool(300)
     monkeypatch.setattr(world, "pool", lambda count: pool)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ktlib.companion import sources
-from ktlib.companion.cells import Cell, address, done, each
+from ktlib.companion.cells import Cell, each, mapped
 from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import smallest_best
 from ktlib.companion.record.rows import Row
@@ -150,7 +150,7 @@ def _ranks(subject: Subject, searched: Gallery, score: str, course: Course | Non
         raise ValueError(f"expected a pair scorer, found {model.name}, which ranks by vectors")
     store = subject.cache / "pairs"
     result = retrieve(
-        model, searched, score=score, store=store, too_long="cut", mapped=done if address() else None,
+        model, searched, score=score, store=store, too_long="cut", mapped=mapped(),
         progress=progress,
     )  # fmt: skip
     return {"text_rank": result.text_rank.tolist(), "image_rank": result.image_rank.tolist()}

@@ -18,13 +18,14 @@ from ktlib.companion.record.compare import at_the_end, smallest_best
 from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import Course, row
-from ktlib.companion.studies.segmentation import COARSE, DECIDES, METRICS, SETTINGS, looking
+from ktlib.companion.studies.segmentation import COARSE, DECIDES, METRICS, SETTINGS, TABLE_4, looking
 from ktlib.companion.studies.segmentation.instrument import Courses, Instrument, at
 from ktlib.data.sets import MaskedImages
 from ktlib.evaluate.intervals import Estimate, over_images
 from ktlib.evaluate.overlap import Scores
 from ktlib.evaluate.saliency import SaliencySettings
 from ktlib.evaluate.segmentation import Choice
+from ktlib.memory import belonging
 
 _VERSION = 1  # raise it when the same settings give other masks
 TOGETHER = 8  # models that are held at once, in one process
@@ -152,7 +153,7 @@ def untouched(own: Instrument, split: str, settings: Mapping[str, SaliencySettin
     """
     found = {one.name: look(own, one, split, [None], settings[one.name])[0] for one in own.lesions}
     if own.subject.scale.name == baselines.SCALE and split == "test":
-        baselines.check(measured(own, "KT Tab. 4", "base", found.values()))
+        baselines.check(measured(own, TABLE_4, "base", found.values()))
     return found
 
 
@@ -173,6 +174,8 @@ def _found(kept: Mapping[str, Any], images: MaskedImages, lesion: Lesion, split:
 def limits(own: Instrument, lesion: Lesion, split: str) -> dict[str, Found]:
     """What SAM makes of a box around the whole image and of the true box, as if a model had pointed there.
 
+    It is looked at before the settings are chosen, and stands in `TABLE_4`: memory that ran out is said there.
+
     Args:
         own: what outlines.
         lesion: what is to be outlined.
@@ -189,7 +192,9 @@ def limits(own: Instrument, lesion: Lesion, split: str) -> dict[str, Found]:
     pieces, whole = [cell(some) for some in looking.shards(images)], cell(images)
     if len(pieces) > 1:
         whole = replace(whole, compute=partial(_together, pieces), spread=True)
-    found = {what: looking.scored(kept) for what, kept in each([whole], progress=False)[0].items()}
+    with belonging(TABLE_4):
+        kept = each([whole], progress=False)[0]
+    found = {what: looking.scored(one) for what, one in kept.items()}
     return {what: Found(one, one, 0, images, lesion, split, None) for what, one in found.items()}
 
 

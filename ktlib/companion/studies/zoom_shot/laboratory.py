@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ktlib import places, store
-from ktlib.companion.cells import address, done
+from ktlib.companion.cells import mapped
 from ktlib.companion.record import baselines
 from ktlib.companion.scales import Scale
 from ktlib.companion.sources import Sets, sets
@@ -125,8 +125,7 @@ def laboratory(here: Scale, *, cache: Path | None = None, progress: bool = True)
     everything = {TRAIN: pictures.train} | {f"train: {name}": images for name, images in pictures.targets.items()}
     for name, images in (everything | pictures.tests | pictures.validation).items():
         wanted = [*models, raw] if name == TRAIN else models
-        mapped = done if address() else None
-        found = extract(wanted, images, cache / "features", mapped=mapped, progress=progress)
+        found = extract(wanted, images, cache / "features", mapped=mapped(), progress=progress)
         for model, values in zip((zoom.clip, *zoom.encoders, RAW), found, strict=False):
             features[model, name] = values
     own = dict(zip((zoom.clip, *zoom.encoders), models, strict=True))

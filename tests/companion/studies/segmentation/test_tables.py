@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ktlib import memory
 from ktlib.companion.record.rows import select
-from ktlib.companion.studies.segmentation import METRICS, instrument, practice, tables
+from ktlib.companion.studies.segmentation import METRICS, SETTINGS, TABLE_4, instrument, practice, tables
 from ktlib.evaluate.overlap import Scores, dice
 from ktlib.evaluate.saliency import SaliencySettings
 from ktlib.evaluate.segmentation import segment
@@ -62,6 +63,24 @@ def test_the_bounds_do_not_need_the_model_that_looks(own):
     found = tables.limits(own, DISK, "test")
     assert set(found) == {"whole_image", "true_box"}
     assert all(len(one.of("dsc")) == 5 and one.settings is None for one in found.values())
+
+
+def test_memory_that_ran_out_in_the_bounds_is_said_beside_the_table_that_shows_them(own, monkeypatch):
+    monkeypatch.setattr(memory, "_notes", [])
+    draw = type(own.segmenter).logits
+
+    def small(self, images, *rest, **more):
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return draw(self, images, *rest, **more)
+
+    monkeypatch.setattr(type(own.segmenter), "logits", small)
+    tables.limits(own, DISK, "test")
+    assert memory.noted(0.0).keys() == {"masks"}
+    assert memory.told(60.0, SETTINGS) == {} and memory.told(0.0, TABLE_4).keys() == {"masks"}
+    monkeypatch.setattr(memory, "_notes", [])  # another process, which reads what was kept
+    tables.limits(own, DISK, "test")
+    assert memory.told(60.0, SETTINGS) == {} and memory.told(0.0, TABLE_4).keys() == {"masks"}
 
 
 # -- choices ------------------------------------------------------------------------------------------
