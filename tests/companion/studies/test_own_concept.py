@@ -13,7 +13,8 @@ from ktlib.companion.scales import POCKET
 from ktlib.companion.sources import brought, examination
 from ktlib.companion.studies import own_concept
 from ktlib.companion.studies.bench import Lesson
-from ktlib.companion.studies.own_concept import Answers, Outcome, Walk, finding, gain
+from ktlib.companion.studies.own_concept import Outcome, finding
+from ktlib.companion.studies.walks import Answers, Walk, gain
 from ktlib.data.sets import Concept
 from ktlib.inversion import InversionSettings
 from ktlib.models import DualEncoder, load
