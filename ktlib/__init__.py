@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # what is imported when it is first asked for
     from ktlib.evaluate.features import extract
     from ktlib.inversion import Inversion, InversionSettings, invert
     from ktlib.linear_maps import LinearMap, Maps, least_squares
-    from ktlib.models import Captioner, DualEncoder, MedCLIP, PairScorer, Segmenter, VisionEncoder, available, load
+    from ktlib.models import Captioner, DualEncoder, MedCLIP, PairScorer, Segmenter, VisionEncoder
+    from ktlib.models.load import available, load
     from ktlib.transfer import MatchingSettings, TransferSettings, named_caption, transfer
     from ktlib.zoom_shot import AlignerSettings, ZoomShotSettings, align, fit, fit_many
 
@@ -57,12 +58,11 @@ _NAMES = {
     "evaluate.features": ("extract",),
     "inversion": ("Inversion", "InversionSettings", "invert"),
     "linear_maps": ("LinearMap", "Maps", "least_squares"),
-    "models": (
-        "Captioner", "DualEncoder", "MedCLIP", "PairScorer", "Segmenter", "VisionEncoder", "available", "load",
-    ),
+    "models": ("Captioner", "DualEncoder", "MedCLIP", "PairScorer", "Segmenter", "VisionEncoder"),
+    "models.load": ("available", "load"),
     "transfer": ("MatchingSettings", "TransferSettings", "named_caption", "transfer"),
     "zoom_shot": ("AlignerSettings", "ZoomShotSettings", "align", "fit", "fit_many"),
-}  # fmt: skip
+}
 _HOMES = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names}
 
 

@@ -47,7 +47,7 @@ def repeat(
         raise RuntimeError("nothing was noted: the published rows were computed with several kernels; record them anew")
     everything = [*own, *(row for row in rows.read(scale, folder=home) if row.item not in items)]
     claims = [claim for number in only or NOTEBOOKS for claim in ledger.of_notebook(number)]
-    judged = [one for one in ledger.verdicts(everything, scale, claims=claims) if one.verdict != NOT_RUN]
+    judged = [one for claim in claims if (one := ledger.verdict(claim, everything, scale)).verdict != NOT_RUN]
     name, threads, canary = here
     found = [Repetition(one.claim, one.verdict, one.estimate, name, int(threads), canary) for one in judged]
     rounding.write(found, home)

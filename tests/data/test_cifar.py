@@ -76,7 +76,7 @@ def test_nothing_but_the_published_bytes_is_unpickled(
             ValueError,
             r"expected pickles of images, labels .*cut short: extract cifar-10+-python.tar",
         ),
-        ("missing labels", FileNotFoundError, r"expected test(_batch)? in .*found nothing; data_manifests/.*cifar10+"),
+        ("missing labels", FileNotFoundError, r"expected test(_batch)? in .*found nothing; .*data show cifar10+`"),
         ("label out of range", ValueError, r"expected labels of the \d+ classes of CIFAR-10+, 0 to \d, found \[100\]"),
     ],
 )

@@ -146,7 +146,7 @@ def test_missing_labels_are_named(name: str, labels: str, tmp_path: Path) -> Non
     make, read = READERS[name]
     damage(make(tmp_path), "missing labels")
     with pytest.raises(
-        FileNotFoundError, match=rf"expected {labels} in .*, found nothing; data_manifests/.*how to get it"
+        FileNotFoundError, match=rf"expected {labels} in .*, found nothing; .*data show .*` says how to get it"
     ):
         read(tmp_path, partial=True)
 
@@ -409,6 +409,6 @@ def test_a_kit_without_labels_says_which_file_is_needed(tmp_path: Path) -> None:
         fine_grained.stanford_cars(tmp_path, partial=True)
     (home / "cars_test_annos_withlabels.mat").unlink()
     (home / "devkit" / "cars_test_annos.mat").unlink()
-    with pytest.raises(FileNotFoundError, match=rf"expected {needed} in .*found nothing; .*stanford_cars\.json"):
+    with pytest.raises(FileNotFoundError, match=rf"expected {needed} in .*found nothing; .*show stanford_cars`"):
         fine_grained.stanford_cars(tmp_path, partial=True)
     assert len(fine_grained.stanford_cars(tmp_path, "train", partial=True)) == 6  # needs no test labels

@@ -258,7 +258,7 @@ def test_a_training_folder_that_is_no_class_is_refused(whole: Path) -> None:
 
 def test_training_archives_are_told_to_be_extracted(tmp_path: Path) -> None:
     with pytest.raises(
-        FileNotFoundError, match=r"expected train/<wnid>/\*\.JPEG .*found nothing; .*imagenet_1k_train\.json"
+        FileNotFoundError, match=r"expected train/<wnid>/\*\.JPEG .*found nothing; .*show imagenet_1k_train`"
     ):
         imagenet.train(tmp_path)
     (tmp_path / "train").mkdir()

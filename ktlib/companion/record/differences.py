@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import TypeVar
 
 from scipy import stats
 
 from ktlib.companion.record.rows import Row, in_order, ordered
 from ktlib.evaluate.intervals import Estimate, between, over_concepts
 
+T = TypeVar("T")
+Seed = TypeVar("Seed", int, tuple[float, int, int])  # alone, or behind a learning rate and a batch
 Table = dict[str, dict[int | None, float]]  # concept -> seed -> value
 
 
@@ -135,6 +138,24 @@ def change(name: str, row: Row, seeds: int, sign: int = 1) -> Change:
     """
     low, value, high = (number + 0.0 for number in sorted((sign * row.low, sign * row.value, sign * row.high)))  # no -0
     return Change(name, Estimate(value, low, high), row.n, seeds, row)
+
+
+def paired(before: T | Mapping[Seed, T], after: Mapping[Seed, T]) -> list[tuple[T, T]]:
+    """What was before and after, in the order of `after`.
+
+    Args:
+        before: one for all, or one for each of `after`.
+        after: by seed, or by setting and seed.
+
+    Raises:
+        ValueError: `before` has not the same seeds.
+    """
+    first = before if isinstance(before, Mapping) else dict.fromkeys(after, before)
+    if alone := sorted(set(after) - set(first)):
+        raise ValueError(
+            f"expected the same seeds before and after, found none before of {alone}; measure both with the same"
+        )
+    return [(first[seed], one) for seed, one in after.items()]
 
 
 def difference(name: str, one: Mapping[str, Table], other: Mapping[str, Table], *, crossed: bool = False) -> Difference:

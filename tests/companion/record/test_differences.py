@@ -19,6 +19,14 @@ def test_differences_are_paired_and_averaged_over_the_models():
     assert found.estimate.value == pytest.approx(0.325)
 
 
+def test_what_was_before_is_one_for_all_or_one_for_each():
+    assert differences.paired("base", {1: "a", 0: "b"}) == [("base", "a"), ("base", "b")]
+    assert differences.paired({0: "x", 1: "y", 2: "z"}, {1: "a", 0: "b"}) == [("y", "a"), ("x", "b")]
+    assert differences.paired({(0.1, 4, 0): "x"}, {(0.1, 4, 0): "a"}) == [("x", "a")]
+    with pytest.raises(ValueError, match=r"expected the same seeds before and after, found none before of \[1, 2\]; m"):
+        differences.paired({0: "x"}, {2: "a", 0: "b", 1: "c"})
+
+
 def test_differences_need_something_in_common_and_equal_seeds():
     with pytest.raises(differences.NotMeasuredError, match="one minus other"):
         difference("one minus other", {"b": {"x": {0: 0.5}}}, {"b": {"y": {0: 0.5}}})

@@ -18,6 +18,7 @@ from ktlib.companion.cells import Cell as Job
 from ktlib.companion.cells import each
 from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import at_the_end, smallest_best
+from ktlib.companion.record.differences import paired
 from ktlib.companion.record.judging import points
 from ktlib.companion.record.rows import Row, select
 from ktlib.companion.studies.bench import Course, Subject, row
@@ -332,10 +333,8 @@ def explained(rows: Sequence[Row]) -> list[str]:
 
 
 def _draw(after: Found, before: Said | Found) -> Draw:
-    if not isinstance(before, Said) and (alone := sorted(set(after) - set(before))):
-        raise ValueError(f"expected captions of the same seeds before and after, found none before of {alone}")
-    pairs = [(before if isinstance(before, Said) else before[seed], one) for seed, one in after.items()]
-    return Draw([(less.scores, more.scores) for less, more in pairs], next(iter(after.values())).gallery.units)
+    pairs = [(less.scores, more.scores) for less, more in paired(before, after)]
+    return Draw(pairs, next(iter(after.values())).gallery.units)
 
 
 def _row(subject: Subject, item: str, method: str, metric: str, estimate: Estimate, after: Found, over: str) -> Row:

@@ -17,6 +17,7 @@ from ktlib.companion import sources
 from ktlib.companion.cells import Cell, each, mapped
 from ktlib.companion.record import baselines, published
 from ktlib.companion.record.compare import smallest_best
+from ktlib.companion.record.differences import paired
 from ktlib.companion.record.rows import Row
 from ktlib.companion.studies.bench import Course, Lesson, Subject, dream, row
 from ktlib.data.sets import Gallery
@@ -215,14 +216,15 @@ def changes(
         before: one search, or one for each cell and seed of `after`.
         over: what `before` is: `base`, or a control.
         varied: what else was varied.
+
+    Raises:
+        ValueError: a cell or seed that `before` lacks.
     """
     first = next(iter(after.values()))
     rows = []
     for metric in METRICS:
-        columns = []
-        for cell, one in after.items():
-            less = (before if isinstance(before, Search) else before[cell]).result.by_image(metric)
-            columns.append([a - b for a, b in zip(one.result.by_image(metric), less, strict=True)])
+        ranks = [(less.result.by_image(metric), more.result.by_image(metric)) for less, more in paired(before, after)]
+        columns = [[a - b for a, b in zip(more, less, strict=True)] for less, more in ranks]
         by_image = [list(seeds) for seeds in zip(*columns, strict=True)]
         estimate = over_concepts(_by_unit(by_image, first.units), crossed=True)
         shares = [fmean(column) for column in zip(*by_image, strict=True)]

@@ -15,6 +15,7 @@ from typing import Any
 from ktlib.companion.cells import Cell, address, each
 from ktlib.companion.record import baselines
 from ktlib.companion.record.compare import at_the_end, smallest_best
+from ktlib.companion.record.differences import paired
 from ktlib.companion.record.rows import Row
 from ktlib.companion.sources import Lesion
 from ktlib.companion.studies.bench import Course, row
@@ -344,9 +345,7 @@ def changes(own: Instrument, item: str, method: str, after: Seeds, before: Found
     Raises:
         ValueError: other images, or a seed that `before` lacks.
     """
-    if not isinstance(before, Found) and (alone := sorted(set(after) - set(before))):
-        raise ValueError(f"expected the same seeds before and after, found none before of {alone}")
-    pairs = [(before if isinstance(before, Found) else before[seed], one) for seed, one in after.items()]
+    pairs = paired(before, after)
     if len({one.images.digest for pair in pairs for one in pair}) > 1:
         raise ValueError("expected the same images before and after, found others: look at the same split")
     first = next(iter(after.values()))
