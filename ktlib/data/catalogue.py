@@ -5,6 +5,7 @@ Datasets and checkpoints alike, by the names of their manifests. `get` is the on
 
 from __future__ import annotations
 
+import datetime
 import json
 import struct
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from ktlib import places, store
 from ktlib.data import fetch, images, manifests
 from ktlib.data.manifests import Checkpoint, Dataset, Missing
 
+UNPUBLISHED = "unverified: not published"
+UNPINNED = "unpinned: the newest is taken"
 SHOWN = 5  # offending files that are named
 # Pictures that are decoded unless all are asked for: seconds, and three bad in a hundred are all but surely seen.
 SAMPLE = 200
@@ -83,7 +86,13 @@ def show(name: str) -> str:
     one = find(name)
     if isinstance(one, Checkpoint):
         facts: dict[str, Any] = {key: value for key, value in vars(one).items() if value not in (None, ())}
+        facts["sha256"] = f"{one.sha256} of the file behind `url`" if one.sha256 else UNPUBLISHED
+        if one.hub:
+            facts["hub"] = {**one.hub, "revision": one.hub.get("revision", UNPINNED)}
+        if one.also:
+            facts["also"] = [{**each, "revision": each.get("revision", UNPINNED)} for each in one.also]
         facts["place"] = f"{one.place}, or the cache of the hub or of torch"
+        facts["on this machine"] = here(one)
     else:
         facts = {key: value for key, value in vars(one).items() if key not in ("downloads", "checksums", "where")}
         facts["n_paper"] = [f"{n.n:,} {n.of} ({n.basis}): {n.source}" for n in one.n_paper]
@@ -91,9 +100,28 @@ def show(name: str) -> str:
         facts["downloads"] = [download.url for download in one.downloads]
         facts["checksums"] = {file: dict(entry) for file, entry in one.checksums.items()}
         facts["place"] = str(manifests.data_root() / one.where) if one.present else "nothing on disk"
+    facts["access"] = f"{one.access}: {manifests.ACCESS[one.access]}"
     facts["verified"] = one.verified or "NO: see `unverified`"
     plain = json.loads(json.dumps(facts, default=list))
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110).rstrip()
+
+
+def here(one: Checkpoint) -> str:
+    """Which weights of a checkpoint are on this machine, and of which revision, as far as that is known."""
+    file = one.file()
+    if file is None:
+        return "missing"
+    known = manifests.commit(file) or _recorded(one).get("revision")
+    return f"{file}, revision {known or 'not known'}"
+
+
+def _recorded(one: Checkpoint) -> dict[str, Any]:
+    """What `get` wrote down of a checkpoint; nothing where it was not `get` that brought it."""
+    try:
+        found = json.loads(one.record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 # -- check --------------------------------------------------------------------------------------------
@@ -213,11 +241,18 @@ def weights(one: Checkpoint, file: Path) -> list[str]:
             return [f"{file}: expected a safetensors file with {lacking}, found {size:,} bytes; get it again"]
     elif file.suffix in (".bin", ".pth", ".pt", ".zip") and not head.startswith((b"PK", b"\x80\x02")):
         return [f"{file}: expected weights saved by torch, found a file that begins with {head[:4]!r}; get it again"]
-    published = one.sha256 if one.hub is None or file.name == one.url.rsplit("/", 1)[-1] else None
+    behind_url = one.hub is None or file.name == one.url.rsplit("/", 1)[-1]
+    published = one.sha256 if behind_url else None
     blob = file.resolve().name  # the hub's cache calls a large file by its sha256
     published = published or (blob if len(blob) == 64 and file.is_symlink() else None)
     if published and not (found := fetch.digest(file, "sha256")).startswith(published):
         return [f"{file}: expected sha256 {published}, found {found}: half downloaded, or other weights; get it again"]
+    told = (one.recorded or {}).get("sha256") if behind_url and not published else None
+    if told and (found := fetch.digest(file, "sha256")) != told:
+        return [
+            f"{file}: expected sha256 {told}, which others recorded (its publisher states none), found {found}: half "
+            "downloaded, or the publisher has changed it; get it again, and if that brings the same, it is a new file"
+        ]
     return []
 
 
@@ -249,7 +284,7 @@ def get(name: str, *, say: Callable[[str], object] = print, **patience: Any) -> 
     elif one.downloads:
         _get_dataset(one, say, patience)
     else:
-        say(f"{name} is to be fetched by hand ({manifests.BY_HAND[one.access]}), by the steps below. {one.terms}")
+        say(f"{name} is to be fetched by hand ({manifests.ACCESS[one.access]}), by the steps below. {one.terms}")
     gaps = absent(one)
     for gap in gaps:
         say(str(gap))
@@ -299,13 +334,34 @@ def _get_checkpoint(one: Checkpoint, say: Callable[[str], object], patience: dic
         )
     try:
         if one.file() is None and one.hub is not None:
-            huggingface_hub.hf_hub_download(one.hub["repository"], one.hub["file"])
+            hub = one.hub
+            came = huggingface_hub.hf_hub_download(hub["repository"], hub["file"], revision=manifests.pin(hub))
+            _note(one, Path(came), say)
         elif one.file() is None:
             digests = {"sha256": one.sha256} if one.sha256 else {}
-            fetch.download(one.url, one.place, digests=digests, say=say, **patience)
+            _note(one, fetch.download(one.url, one.place, digests=digests, say=say, **patience), say)
         for beside in one.also:
-            huggingface_hub.snapshot_download(beside["repository"], allow_patterns=["*.json", "*.txt"])
+            files = ["*.json", "*.txt"]
+            repository, revision = beside["repository"], manifests.pin(beside)
+            huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=files)
     except huggingface_hub.errors.HfHubHTTPError as error:
         raise ConnectionError(f"expected {one.name} from the hub, found: {error}; what has come is kept") from error
     if (file := one.file()) is not None and (wrong := weights(one, file)):
         raise ValueError(wrong[0])
+
+
+def _note(one: Checkpoint, file: Path, say: Callable[[str], object]) -> None:
+    """Say which file came, and write it down beside the place of the checkpoint."""
+    revision = manifests.commit(file)
+    source = f"{one.hub['file']} of {one.hub['repository']}" if one.hub else one.url
+    known = {
+        "from": source,
+        "revision": revision,
+        "sha256": fetch.digest(file, "sha256"),
+        "date": datetime.date.today().isoformat(),
+    }
+    one.record.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(one.record, json.dumps(known, indent=2) + "\n")
+    pinned = "pinned" if one.hub and "revision" in one.hub else "unpinned"
+    say(f"  {source}: " + (f"revision {revision} ({pinned})" if revision else f"sha256 {known['sha256']}"))
+    say(f"  written down in {one.record}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -24,10 +25,10 @@ from ktlib.places import MANIFESTS
 
 T = TypeVar("T")
 
-# Why a dataset without known addresses of its files is fetched by hand, by its access.
-BY_HAND = {
+# What an access asks of a person, of datasets and checkpoints alike.
+ACCESS = {
     "open": "from an open page, no account needed",
-    "click-through": "after accepting rules",
+    "click-through": "after filling in a form or accepting rules",
     "registration": "after registering",
     "credentialed": "with credentials",
     "email-request": "after asking by e-mail",
@@ -76,8 +77,9 @@ class Dataset:
     description: str
     url: str
     licence: str
-    access: str
+    access: str  # a key of ACCESS
     terms: str
+    size: str  # of what is to be downloaded, as far as anybody states it
     layout: tuple[str, ...]
     pairing: str  # what joins a picture to its label, caption or mask
     splits: Mapping[str, int | str]
@@ -101,7 +103,7 @@ class Dataset:
             return "drawn by code"
         if self.downloads:
             return f"python -m ktlib data get {self.name}"
-        return f"by hand ({BY_HAND[self.access]}): python -m ktlib data show {self.name}"
+        return f"by hand ({ACCESS[self.access]}): python -m ktlib data show {self.name}"
 
 
 @dataclass(frozen=True)
@@ -109,15 +111,17 @@ class Checkpoint:
     """One set of published weights.
 
     `sha256` is that of the file behind `url`: whole, or its first eight digits where the publisher writes
-    no more into the file's name (torchvision), or None where it states none.
+    no more into the file's name (torchvision), or None where it states none. `recorded` is what others wrote down of
+    that file: md5 or sha256, and the source.
     """
 
     name: str
     library: Mapping[str, str]  # its name, and what it calls the model: arguments of its function that makes models
-    hub: Mapping[str, str] | None  # repository and file; None: only the file behind `url` exists
+    hub: Mapping[str, str] | None  # repository, file, revision if pinned; None: only the file behind `url` exists
     url: str
     sha256: str | None
     licence: str
+    access: str  # a key of ACCESS
     revision: str  # which version of the file is meant, as far as an address or a name says
     size: str
     stand_in: str  # the pocket model in its place at pocket scale
@@ -131,7 +135,8 @@ class Checkpoint:
     verified: bool
     verified_by: str
     unverified: tuple[str, ...]
-    also: tuple[Mapping[str, str], ...] = ()  # small files that it is of no use without: repository and one of them
+    recorded: Mapping[str, str] | None = None
+    also: tuple[Mapping[str, str], ...] = ()  # small files that it is of no use without; as `hub`, one file of them
     loaded: bool = True  # False: a system of the papers that is described, and that no code here loads
     by_hand: tuple[str, ...] = ()  # steps, where nothing can be downloaded without a person
 
@@ -152,8 +157,47 @@ class Checkpoint:
         if self.hub is None:
             kept = places.torch_checkpoints() / self.wanted
             return kept if kept.is_file() else None
-        cached = try_to_load_from_cache(self.hub["repository"], self.hub["file"])
-        return Path(cached) if isinstance(cached, str) else None
+        return cached(self.hub)
+
+    @property
+    def record(self) -> Path:
+        """What `data get` writes down of the file that came: from where, which revision, its sha256."""
+        return self.place.with_suffix(".json")
+
+
+def pin(one: Mapping[str, str]) -> str:
+    """The commit that is meant of a repository of the hub; `main`, its newest, where none is pinned.
+
+    Args:
+        one: `hub` of a checkpoint, or one of its `also`.
+    """
+    return one.get("revision", "main")
+
+
+def cached(one: Mapping[str, str]) -> Path | None:
+    """A file in the hub's cache, of the revision that is meant; None where it is not there.
+
+    Args:
+        one: as in `pin`.
+    """
+    found = try_to_load_from_cache(one["repository"], one["file"], revision=pin(one))
+    return Path(found) if isinstance(found, str) else None
+
+
+def commit(file: Path) -> str | None:
+    """The revision that the hub's cache keeps a file under; None for a file that lies elsewhere."""
+    parts = file.parts
+    return parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-2] else None
+
+
+def gigabytes(size: str) -> float | None:
+    """The first number of gigabytes that a size states; None where it states none.
+
+    Example:
+        `gigabytes("about 605 MB (safetensors)")` is 0.605; `gigabytes("not stated")` is None.
+    """
+    found = re.search(r"([\d.]+) ([kMG])B", size)
+    return float(found[1]) * {"k": 1e-6, "M": 1e-3, "G": 1.0}[found[2]] if found else None
 
 
 @dataclass(frozen=True)
@@ -201,6 +245,7 @@ def _dataset(facts: Mapping[str, Any]) -> Dataset:
         licence=facts["license"],
         access=kt["access"],
         terms=kt["terms"],
+        size=kt["size"],
         layout=tuple(kt["layout"]),
         pairing=kt["pairing"],
         splits=kt["splits"],
@@ -349,7 +394,7 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     repository, file = wanted.hub["repository"], wanted.hub["file"]
     expected = f"{file} of {repository} in the hub's cache, or the file below; {wanted.size}"
     how = (
-        f"hf download {repository} {file}   (into the hub's cache; nothing else to do)",
+        f"hf download {repository} {file}{_pinned(wanted.hub)}   (into the hub's cache; nothing else to do)",
         "or download the same file elsewhere and copy it to the path below",
     )
     return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
@@ -360,15 +405,20 @@ def _missing_beside(wanted: Checkpoint) -> list[Missing]:
     gaps = []
     for one in wanted.also:
         repository, file = one["repository"], one["file"]
-        if not isinstance(try_to_load_from_cache(repository, file), str):
+        if cached(one) is None:
             how = (
                 f"python -m ktlib data get {wanted.name}",
-                f"or: hf download {repository} --include '*.json' '*.txt'",
+                f"or: hf download {repository}{_pinned(one)} --include '*.json' '*.txt'",
             )
             expected = (f"{file} and what lies beside it in {repository}, in the hub's cache",)
             where = Path(HF_HUB_CACHE)
             gaps.append(Missing(f"words of {wanted.name}", expected, "not in the cache", how, where))
     return gaps
+
+
+def _pinned(one: Mapping[str, str]) -> str:
+    """What a command is told of the revision."""
+    return f" --revision {one['revision']}" if "revision" in one else ""
 
 
 def _count(folder: Path, pattern: str) -> int:

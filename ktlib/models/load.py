@@ -38,7 +38,6 @@ HUB = {"microsoft/BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_b
 RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
 RANDOM_VILT, RANDOM_MEDCLIP, RANDOM_SAM = "random/vilt-b32", "random/medclip", "random/sam-vit-b"
 # These have the words of the published ones, whose own files have none.
-TOKENIZERS = {vilt.PUBLISHED: "dandelin/vilt-b32-mlm", medclip.PUBLISHED: "emilyalsentzer/Bio_ClinicalBERT"}
 LOCAL = "local-dir:"  # and a folder
 WORDS = "vilt-b"  # the shipped model whose words the random ones borrow
 
@@ -238,12 +237,14 @@ def _tokenizer(name: str) -> Any:
     Raises:
         FileNotFoundError: they are not on this machine, and downloads are switched off.
     """
-    repository = TOKENIZERS[name]
+    (words,) = manifests.checkpoint(name).also
+    repository = words["repository"]
     try:
-        return AutoTokenizer.from_pretrained(repository)
+        return AutoTokenizer.from_pretrained(repository, revision=manifests.pin(words))
     except OSError as error:
         raise FileNotFoundError(
-            f"expected the tokenizer of {repository} in the hub's cache, found none; get it: hf download {repository}"
+            f"expected the tokenizer of {repository} in the hub's cache, found none; get it: python -m ktlib data get "
+            f"{name}"
         ) from error
 
 

@@ -389,7 +389,7 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
     gaps = manifests.missing(*needs)
     assert [gap.name for gap in gaps] == ["dataset imagenet_1k_val", "checkpoint openai/ViT-L-14"]
     assert gaps[0].found == "10 of at least 50,000 validation images"
-    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda repository, file: f"/cache/{file}")
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda repository, file, revision: f"/cache/{file}")
     assert [gap.name for gap in manifests.missing(*needs)] == ["dataset imagenet_1k_val"]
 
 

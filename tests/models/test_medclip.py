@@ -255,7 +255,7 @@ def test_the_published_entry_is_put_together_from_the_zip_and_the_words_of_anoth
     ):
         load(medclip.PUBLISHED)
     loader = importlib.import_module("ktlib.models.load")
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda name: TOKENIZER)
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda name, **_: TOKENIZER)
     monkeypatch.setattr(loader.medclip, "published_sizes", lambda: (SWIN, BERT))
     with pytest.raises(ValueError, match="of another shape"):  # 24 dimensions, not 512
         load(medclip.PUBLISHED)
