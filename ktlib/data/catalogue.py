@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,38 @@ from ktlib import places, store
 from ktlib.data import fetch, images, manifests
 from ktlib.data.manifests import Checkpoint, Dataset, Missing
 
+# What a reader is told of a field, where its own name does not say it; a field without an entry has its name.
+LABELS = {
+    "url": "where it is published",
+    "terms": "terms, in plain words",
+    "layout": "files, below the folder of data",
+    "pairing": "what joins a picture to its label or mask",
+    "stand_in": "what is drawn in its place at pocket scale",
+    "n_official": "items to measure on, as its makers state",
+    "n_paper": "items, as the papers state or their numbers imply",
+    "how_to_get": "how to get it",
+    "where": "folder",
+    "present": "what is looked for",
+    "checksums": "digests",
+    "verified_by": "how it was verified",
+    "unverified": "what nobody has verified yet",
+    "hub": "file on the hub",
+    "size": "size, as far as anybody states it",
+    "also": "small files of the hub that it needs too",
+    "recorded": "digests that others recorded, for its publisher states none",
+    "sha256": "sha256, as its publisher states it",
+    "by_hand": "how to get it",
+    "loaded": "loaded by code here",
+    "revision": "which version is meant",
+    "library": "library, and what it calls the model",
+    "splits": "splits, and their items",
+    "downloads": "what `data get` downloads",
+    "embedding_size": "width of the features",
+    "context_length": "longest text, in tokens",
+    "mean": "mean of the pixels",
+    "std": "spread of the pixels",
+}
+NOTHING: tuple[object, ...] = (None, (), [], {}, "")  # facts that are not shown
 UNPUBLISHED = "unverified: not published"
 UNPINNED = "unpinned: the newest is taken"
 SHOWN = 5  # offending files that are named
@@ -82,46 +114,45 @@ def _way(one: Dataset | Checkpoint) -> str:
 
 
 def show(name: str) -> str:
-    """All that a manifest says, with what is not verified, in the words of the file."""
+    """All that a manifest says, with what is not verified, under labels that a reader understands."""
     one = find(name)
+    facts: dict[str, Any] = dict(vars(one))
+    facts["access"] = f"{one.access}: {manifests.ACCESS[one.access]}"
     if isinstance(one, Checkpoint):
-        facts: dict[str, Any] = {key: value for key, value in vars(one).items() if value not in (None, ())}
-        facts["sha256"] = f"{one.sha256} of the file behind `url`" if one.sha256 else UNPUBLISHED
-        if one.hub:
-            facts["hub"] = {**one.hub, "revision": one.hub.get("revision", UNPINNED)}
-        if one.also:
-            facts["also"] = [{**each, "revision": each.get("revision", UNPINNED)} for each in one.also]
-        facts["place"] = f"{one.place}, or the cache of the hub or of torch"
+        facts["sha256"] = f"{one.sha256}: of the file behind the address above" if one.sha256 else UNPUBLISHED
+        facts["hub"] = one.hub and revised(one.hub)
+        facts["also"] = [revised(each) for each in one.also]
+        facts["by_hand"] = one.by_hand or f"python -m ktlib data get {one.name}"
+        facts |= {key: ", ".join(f"{value:g}" for value in getattr(one, key)) for key in ("mean", "std")}
+        facts["place"] = f"{one.place}, or the cache of the hub or of torch" if one.loaded else ""
         facts["on this machine"] = here(one)
     else:
-        facts = {key: value for key, value in vars(one).items() if key not in ("downloads", "checksums", "where")}
         facts["n_paper"] = [f"{n.n:,} {n.of} ({n.basis}): {n.source}" for n in one.n_paper]
         facts["present"] = [f"at least {part.count:,} {part.what}: {' or '.join(part.any_of)}" for part in one.present]
+        command = [f"python -m ktlib data get {one.name}; or by hand:"] if one.downloads else []
+        facts["how_to_get"] = [*command, *one.how_to_get]
         facts["downloads"] = [download.url for download in one.downloads]
         facts["checksums"] = {file: dict(entry) for file, entry in one.checksums.items()}
-        facts["place"] = str(manifests.data_root() / one.where) if one.present else "nothing on disk"
-    facts["access"] = f"{one.access}: {manifests.ACCESS[one.access]}"
-    facts["verified"] = one.verified or "NO: see `unverified`"
-    plain = json.loads(json.dumps(facts, default=list))
+        facts["where"] = str(manifests.data_root() / one.where) if one.present else "nothing on disk"
+    facts["verified"] = "yes" if one.verified else f"NO: see `{LABELS['unverified']}`"
+    told = {LABELS.get(key, key.replace("_", " ")): said for key, said in facts.items() if said not in NOTHING}
+    plain = json.loads(json.dumps(told, default=list))
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110).rstrip()
+
+
+def revised(one: Mapping[str, str]) -> dict[str, str]:
+    """A file of the hub with its revision, or that none is pinned."""
+    return {**one, "revision": one.get("revision", UNPINNED)}
 
 
 def here(one: Checkpoint) -> str:
     """Which weights of a checkpoint are on this machine, and of which revision, as far as that is known."""
     file = one.file()
     if file is None:
-        return "missing"
-    known = manifests.commit(file) or _recorded(one).get("revision")
-    return f"{file}, revision {known or 'not known'}"
-
-
-def _recorded(one: Checkpoint) -> dict[str, Any]:
-    """What `get` wrote down of a checkpoint; nothing where it was not `get` that brought it."""
-    try:
-        found = json.loads(one.record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return "nothing"
+    revision = manifests.commit(file)
+    told = f", revision {revision}" if revision else ""
+    return f"{file}{told}" + (f"; {one.record} says what came" if one.record.is_file() else "")
 
 
 # -- check --------------------------------------------------------------------------------------------

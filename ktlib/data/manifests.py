@@ -29,10 +29,10 @@ T = TypeVar("T")
 ACCESS = {
     "open": "from an open page, no account needed",
     "click-through": "after filling in a form or accepting rules",
-    "registration": "after registering",
-    "credentialed": "with credentials",
+    "registration": "after registering, with an account or an agreement",
+    "credentialed": "with credentials that its publisher grants",
     "email-request": "after asking by e-mail",
-    "unavailable": "its own address is gone or never was",
+    "unavailable": "its own address is gone or there never was one",
 }
 
 

@@ -37,7 +37,6 @@ CAPTIONERS = {"laion/coca-ViT-L-14": "coca_ViT-L-14", "laion/coca-ViT-L-14-mscoc
 HUB = {"microsoft/BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"}
 RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
 RANDOM_VILT, RANDOM_MEDCLIP, RANDOM_SAM = "random/vilt-b32", "random/medclip", "random/sam-vit-b"
-# These have the words of the published ones, whose own files have none.
 LOCAL = "local-dir:"  # and a folder
 WORDS = "vilt-b"  # the shipped model whose words the random ones borrow
 
