@@ -251,7 +251,8 @@ def test_the_published_entry_is_put_together_from_the_zip_and_the_words_of_anoth
     place.parent.mkdir(parents=True)
     published(tmp_path, older(model.clip.state_dict())).rename(place)
     with pytest.raises(
-        FileNotFoundError, match="expected the tokenizer of emilyalsentzer/Bio_ClinicalBERT .* hf download"
+        FileNotFoundError,
+        match="expected the tokenizer of emilyalsentzer/Bio_ClinicalBERT .* get it: python -m ktlib data get",
     ):
         load(medclip.PUBLISHED)
     loader = importlib.import_module("ktlib.models.load")
