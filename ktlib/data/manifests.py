@@ -6,6 +6,7 @@ The facts live in `data_manifests/datasets/*.json` (Croissant 1.1 with `kt:` key
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -287,9 +288,10 @@ def checkpoints() -> dict[str, Checkpoint]:
     Raises:
         ValueError: the file is damaged.
     """
-    return _facts(places.manifests() / "checkpoints.yaml", _checkpoints)
+    return dict(_facts(places.manifests() / "checkpoints.yaml", _checkpoints))
 
 
+@functools.lru_cache(maxsize=1)  # by its content: reading YAML takes a tenth of a second
 def _checkpoints(text: str) -> dict[str, Checkpoint]:
     entries = yaml.safe_load(text)
     frozen = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in e.items()} for name, e in entries.items()}
