@@ -16,7 +16,7 @@ import huggingface_hub
 import yaml
 
 from ktlib import places, store
-from ktlib.data import fetch, images, manifests
+from ktlib.data import fetch, hub, images, manifests
 from ktlib.data.manifests import Checkpoint, Dataset, Missing
 
 # What a reader is told of a field, where its own name does not say it; a field without an entry has its name.
@@ -150,7 +150,7 @@ def here(one: Checkpoint) -> str:
     file = one.file()
     if file is None:
         return "nothing"
-    revision = manifests.commit(file)
+    revision = hub.commit(file)
     told = f", revision {revision}" if revision else ""
     return f"{file}{told}" + (f"; {one.record} says what came" if one.record.is_file() else "")
 
@@ -365,15 +365,15 @@ def _get_checkpoint(one: Checkpoint, say: Callable[[str], object], patience: dic
         )
     try:
         if one.file() is None and one.hub is not None:
-            hub = one.hub
-            came = huggingface_hub.hf_hub_download(hub["repository"], hub["file"], revision=manifests.pin(hub))
+            repository, file = one.hub["repository"], one.hub["file"]
+            came = huggingface_hub.hf_hub_download(repository, file, revision=hub.pin(one.hub))
             _note(one, Path(came), say)
         elif one.file() is None:
             digests = {"sha256": one.sha256} if one.sha256 else {}
             _note(one, fetch.download(one.url, one.place, digests=digests, say=say, **patience), say)
         for beside in one.also:
             files = ["*.json", "*.txt"]
-            repository, revision = beside["repository"], manifests.pin(beside)
+            repository, revision = beside["repository"], hub.pin(beside)
             huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=files)
     except huggingface_hub.errors.HfHubHTTPError as error:
         raise ConnectionError(f"expected {one.name} from the hub, found: {error}; what has come is kept") from error
@@ -383,7 +383,7 @@ def _get_checkpoint(one: Checkpoint, say: Callable[[str], object], patience: dic
 
 def _note(one: Checkpoint, file: Path, say: Callable[[str], object]) -> None:
     """Say which file came, and write it down beside the place of the checkpoint."""
-    revision = manifests.commit(file)
+    revision = hub.commit(file)
     source = f"{one.hub['file']} of {one.hub['repository']}" if one.hub else one.url
     known = {
         "from": source,

@@ -21,7 +21,7 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from ktlib import places
-from ktlib.data import tables
+from ktlib.data import hub, tables
 from ktlib.places import MANIFESTS
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ T = TypeVar("T")
 ACCESS = {
     "open": "from an open page, no account needed",
     "click-through": "after filling in a form or accepting rules",
-    "registration": "after registering, with an account or an agreement",
+    "registration": "with an account or an agreement",
     "credentialed": "with credentials that its publisher grants",
     "email-request": "after asking by e-mail",
     "unavailable": "its own address is gone or there never was one",
@@ -166,37 +166,14 @@ class Checkpoint:
         return self.place.with_suffix(".json")
 
 
-def pin(one: Mapping[str, str]) -> str:
-    """The commit that is meant of a repository of the hub; `main`, its newest, where none is pinned.
-
-    Args:
-        one: `hub` of a checkpoint, or one of its `also`.
-    """
-    return one.get("revision", "main")
-
-
 def cached(one: Mapping[str, str]) -> Path | None:
-    """A file in the hub's cache, of the revision that is meant; None where it is not there.
-
-    Args:
-        one: as in `pin`.
-    """
-    found = try_to_load_from_cache(one["repository"], one["file"], revision=pin(one))
+    """A file in the hub's cache, of the revision that is meant (`hub.pin`); None where it is not there."""
+    found = try_to_load_from_cache(one["repository"], one["file"], revision=hub.pin(one))
     return Path(found) if isinstance(found, str) else None
 
 
-def commit(file: Path) -> str | None:
-    """The revision that the hub's cache keeps a file under; None for a file that lies elsewhere."""
-    parts = file.parts
-    return parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-2] else None
-
-
 def gigabytes(size: str) -> float | None:
-    """The first number of gigabytes that a size states; None where it states none.
-
-    Example:
-        `gigabytes("about 605 MB (safetensors)")` is 0.605; `gigabytes("not stated")` is None.
-    """
+    """The first number of a size, `about 605 MB (safetensors)`, in gigabytes; None where it states none."""
     found = re.search(r"([\d.]+) ([kMG])B", size)
     return float(found[1]) * {"k": 1e-6, "M": 1e-3, "G": 1.0}[found[2]] if found else None
 
@@ -371,11 +348,8 @@ def _missing_calibration(name: str) -> Missing | None:
 def _missing_dataset(wanted: Dataset) -> Missing | None:
     folder = data_root() / wanted.where
     counts = [max(_count(folder, pattern) for pattern in part.any_of) for part in wanted.present]
-    gaps = [
-        f"{count:,} of at least {part.count:,} {part.what}"
-        for part, count in zip(wanted.present, counts, strict=True)
-        if count < part.count
-    ]
+    both = zip(wanted.present, counts, strict=True)
+    gaps = [f"{count:,} of at least {part.count:,} {part.what}" for part, count in both if count < part.count]
     if not gaps:
         return None
     found = "; ".join(gaps) if folder.is_dir() else "no such folder"
@@ -387,8 +361,8 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     if wanted.file():
         return None
     if wanted.by_hand:
-        expected = f"a file that a person fetches; size: {wanted.size}"
-        return Missing(f"checkpoint {wanted.name}", (expected,), "no such file", wanted.by_hand, wanted.place)
+        expected = (f"a file that a person fetches; size: {wanted.size}",)
+        return Missing(f"checkpoint {wanted.name}", expected, "no such file", wanted.by_hand, wanted.place)
     if wanted.hub is None:
         expected = f"{wanted.wanted} in torch's cache or at the path below; {wanted.size}"
         fetch = f"curl --location --create-dirs --output {wanted.place} {wanted.url}"
@@ -396,7 +370,7 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     repository, file = wanted.hub["repository"], wanted.hub["file"]
     expected = f"{file} of {repository} in the hub's cache, or the file below; {wanted.size}"
     how = (
-        f"hf download {repository} {file}{_pinned(wanted.hub)}   (into the hub's cache; nothing else to do)",
+        f"hf download {repository} {file}{hub.option(wanted.hub)}   (into the hub's cache; nothing else to do)",
         "or download the same file elsewhere and copy it to the path below",
     )
     return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
@@ -406,21 +380,14 @@ def _missing_beside(wanted: Checkpoint) -> list[Missing]:
     """Words and settings that the weights are of no use without, and that are loaded from the hub's cache."""
     gaps = []
     for one in wanted.also:
-        repository, file = one["repository"], one["file"]
         if cached(one) is None:
             how = (
                 f"python -m ktlib data get {wanted.name}",
-                f"or: hf download {repository}{_pinned(one)} --include '*.json' '*.txt'",
+                f"or: hf download {one['repository']}{hub.option(one)} --include '*.json' '*.txt'",
             )
-            expected = (f"{file} and what lies beside it in {repository}, in the hub's cache",)
-            where = Path(HF_HUB_CACHE)
-            gaps.append(Missing(f"words of {wanted.name}", expected, "not in the cache", how, where))
+            expected = (f"{one['file']} and what lies beside it in {one['repository']}, in the hub's cache",)
+            gaps.append(Missing(f"words of {wanted.name}", expected, "not in the cache", how, Path(HF_HUB_CACHE)))
     return gaps
-
-
-def _pinned(one: Mapping[str, str]) -> str:
-    """What a command is told of the revision."""
-    return f" --revision {one['revision']}" if "revision" in one else ""
 
 
 def _count(folder: Path, pattern: str) -> int:

@@ -11,7 +11,7 @@ import open_clip
 import torch
 from transformers import AutoTokenizer, ViltConfig
 
-from ktlib.data import manifests
+from ktlib.data import hub, manifests
 from ktlib.models import architectures, checkpoints, coca, medclip, sam, vilt, vision
 from ktlib.models.coca import Captioner
 from ktlib.models.dual import DualEncoder, from_open_clip
@@ -239,7 +239,7 @@ def _tokenizer(name: str) -> Any:
     (words,) = manifests.checkpoint(name).also
     repository = words["repository"]
     try:
-        return AutoTokenizer.from_pretrained(repository, revision=manifests.pin(words))
+        return AutoTokenizer.from_pretrained(repository, revision=hub.pin(words))
     except OSError as error:
         raise FileNotFoundError(
             f"expected the tokenizer of {repository} in the hub's cache, found none; get it: python -m ktlib data get "

@@ -40,7 +40,7 @@ def test_all_are_listed_with_what_is_there_and_the_way_to_the_rest(nothing, caps
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert set(NAMES) <= set(lines)
     assert " there " in lines["cifar10"]
-    assert " missing " in lines["jsrt"] and "by hand (after registering, " in lines["jsrt"]
+    assert " missing " in lines["jsrt"] and "by hand (with an account or an agreement)" in lines["jsrt"]
     assert "python -m ktlib data get mscoco" in lines["mscoco"]
     assert " not used " in lines["stabilityai/stable-diffusion-xl-base-1.0"]
 
