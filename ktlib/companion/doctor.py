@@ -26,7 +26,7 @@ from ktlib import places
 from ktlib.companion.record import notebooks, published
 from ktlib.companion.record.notebooks import SCALES, Notebook
 from ktlib.companion.scales import scale as scale_of
-from ktlib.data import catalogue, manifests
+from ktlib.data import manifests, sizes
 from ktlib.evaluate import java
 from ktlib.places import ROOT
 
@@ -134,16 +134,6 @@ def way(gap: manifests.Missing) -> str:
     return f"python -m ktlib data get {name}"
 
 
-def disk(names: Sequence[str]) -> tuple[float, int]:
-    """Gigabytes that datasets and checkpoints take as they are downloaded, and how many of them state no size.
-
-    Args:
-        names: of manifests and entries; one named twice counts once.
-    """
-    sizes = [manifests.gigabytes(catalogue.find(name).size) for name in dict.fromkeys(names)]
-    return sum(size for size in sizes if size is not None), sizes.count(None)
-
-
 def absent(gaps: Sequence[manifests.Missing]) -> dict[str, list[str]]:
     """Names of the datasets, checkpoints and calibrations that are lacking; weights without their words lack, too."""
     found: dict[str, dict[str, None]] = {"dataset": {}, "checkpoint": {}, "calibration": {}}
@@ -154,8 +144,8 @@ def absent(gaps: Sequence[manifests.Missing]) -> dict[str, list[str]]:
 
 
 def _bytes_lacking(gaps: Sequence[manifests.Missing]) -> tuple[float, int]:
-    """As `disk`; words alone are too small to count."""
-    return disk(
+    """As `sizes.disk`; words alone are too small to count."""
+    return sizes.disk(
         [name for gap in gaps for kind, _, name in [gap.name.partition(" ")] if kind in ("dataset", "checkpoint")]
     )
 
@@ -241,7 +231,7 @@ def examine(root: Path = ROOT) -> dict[str, Any]:
                 "absent": absent(lacks),
                 "disk_gb": _stated(_bytes_lacking(lacks)),
                 "hours": [vars(part) for part in hours(one.stem)],
-                "weights_gb": round(disk(needs.checkpoints)[0], 2),
+                "weights_gb": round(sizes.disk(needs.checkpoints)[0], 2),
             }
         )
     return {"machine": machine(), "tables": tables, "absent": absent(every), "disk_gb": _stated(_bytes_lacking(every))}
@@ -315,9 +305,7 @@ def _counted(absent: Mapping[str, Sequence[str]], needs: Mapping[str, int] | Non
 
 
 def _gigabytes(found: Mapping[str, float | int]) -> str:
-    stated, unknown = found["stated"], found["without a size"]
-    number = f"{stated:,.0f}" if stated >= 10 else f"{stated:.2g}"
-    return " + ".join([number] * (stated > 0) + ["?"] * (unknown > 0)) or "–"
+    return sizes.told(found["stated"], int(found["without a size"]))
 
 
 def _hours(parts: Sequence[Mapping[str, Any]]) -> str:

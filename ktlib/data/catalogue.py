@@ -1,6 +1,6 @@
 """`python -m ktlib data`: what there is, what is wrong with it, and how to get it.
 
-Datasets and checkpoints alike, by the names of their manifests. `get` is the only place that fetches anything.
+Datasets and checkpoints alike, by the names of their manifests. No other command fetches anything.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -170,12 +169,6 @@ def cached(one: Mapping[str, str]) -> Path | None:
     """A file in the hub's cache, of the revision that is meant (`hub.pin`); None where it is not there."""
     found = try_to_load_from_cache(one["repository"], one["file"], revision=hub.pin(one))
     return Path(found) if isinstance(found, str) else None
-
-
-def gigabytes(size: str) -> float | None:
-    """The first number of a size, `about 605 MB (safetensors)`, in gigabytes; None where it states none."""
-    found = re.search(r"([\d.]+) ([kMG])B", size)
-    return float(found[1]) * {"k": 1e-6, "M": 1e-3, "G": 1.0}[found[2]] if found else None
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,3 @@ def test_what_was_not_measured_has_no_hours(tmp_path, content):
         (tmp_path / "retrieval.json").write_text(content)
     (part,) = doctor.hours("04_flickr30k_retrieval", tmp_path)
     assert part.hours is None and part.source == "not measured"
-
-
-def test_disk_is_summed_where_a_size_is_stated_and_counted_where_none_is():
-    assert doctor.disk(["torchvision/resnet18", "torchvision/resnet18"]) == (pytest.approx(0.0447), 0)
-    assert doctor.disk(["HealthX-Lab/MedCLIP-SAMv2", "udiat", "cub_200"]) == (pytest.approx(1.1), 2)

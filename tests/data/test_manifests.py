@@ -266,27 +266,6 @@ def test_the_access_of_a_dataset_is_what_its_steps_ask_of_a_person(name: str) ->
         assert not re.search("|".join(filter(None, STEPS.values())), steps)
 
 
-@pytest.mark.parametrize("name", [*manifests.datasets(), *manifests.checkpoints()])
-def test_a_size_is_a_number_or_said_not_to_be_stated(name: str) -> None:
-    one = catalogue.find(name)
-    assert (manifests.gigabytes(one.size) is None) == one.size.startswith("not stated")
-    if manifests.gigabytes(one.size) and "about" in one.size:
-        assert re.search(r"\bsizes?\b|every line", " ".join(one.unverified)), (
-            "a size that nobody published exactly is a doubt"
-        )
-
-
-def test_a_size_is_read_in_gigabytes() -> None:
-    sizes = {
-        "1 kB": 1e-6,
-        "about 605 MB (safetensors)": 0.605,
-        "2.55 GB": 2.55,
-        "not stated": None,
-        "41 GB (38 GB)": 41,
-    }
-    assert {size: manifests.gigabytes(size) for size in sizes} == pytest.approx(sizes)
-
-
 @pytest.mark.parametrize("name", manifests.checkpoints())
 def test_a_checkpoint_says_how_it_is_got_and_what_of_it_is_not_published(name: str) -> None:
     entry = manifests.checkpoint(name)
