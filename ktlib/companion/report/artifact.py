@@ -21,10 +21,11 @@ from ktlib.data import manifests, sizes
 from ktlib.places import ROOT
 
 INTRODUCTION = """\
-`./run_all.sh` runs all of it on two CPU cores, in {minutes} minutes and at most {memory} GB of memory. The first call makes
-an environment from `requirements.lock`, with a network, in some minutes and 6 to 7 GB of disk; after that nothing asks
-for a network. The command of a line runs what tests that claim alone. A run ends with the verdicts, compares its rows
-with the committed ones and leaves the comparison in `runs/pocket/certificate.md`; nothing that is committed changes.
+`./run_all.sh` runs all of it on two CPU cores, in {minutes} minutes and at most {memory} GB of memory. The first call
+makes an environment from `requirements.lock`, with a network, in some minutes and 6 to 7 GB of disk; after that nothing
+asks for a network. The command of a line runs what tests that claim alone. A run ends with the verdicts, compares its
+rows with the committed ones and leaves the comparison in `runs/pocket/certificate.md`; nothing that is committed
+changes.
 
 - *Expected*: the verdict, what decides it with its 95 % interval, and the rows that it rests on. A claim that does not
   hold is expected not to.
@@ -32,7 +33,8 @@ with the committed ones and leaves the comparison in `runs/pocket/certificate.md
   processor rounds otherwise, pictures on the border tip: a row of a method without inversion and training may differ by
   two of its n pictures, which is what stands here, from the row with the most to that with the fewest. Inversion and
   training multiply what is rounded: a row that rests on them may differ by {cap:g}, and all rows of an item by {mean:g}
-  in the mean. A verdict that then changes was close, and the certificate names it. All are fractions: 0.01 is one point.
+  in the mean. A verdict that then changes was close, and the certificate names it. All are fractions: 0.01 is one
+  point.
 
 What was decided where the papers leave something open, by number: [REPRODUCING.md](REPRODUCING.md)."""
 
