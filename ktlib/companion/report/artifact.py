@@ -17,6 +17,7 @@ from ktlib.companion.report import ledger
 from ktlib.companion.report.items import MADE
 from ktlib.companion.report.markdown import joined, link, table
 from ktlib.companion.report.shelf import Shelf
+from ktlib.companion.studies import zoom_shot
 from ktlib.data import manifests, sizes
 from ktlib.places import ROOT
 
@@ -62,6 +63,8 @@ DECISIONS = {
     "06": "D9, D15, D17 to D23, D25, D26, D28, D39 to D41, D43, D45; Tab. 6: D27; frozen names: D47",
     "07": "D1 to D10, D13 to D16, D39 to D42; frozen names: D47",
 }
+# Rows that are no item of a paper and that the verdict on a claim rests on too.
+ALSO = {"Z6": (zoom_shot.WEIGHTS,), "Z13": (zoom_shot.RESCALING,)}
 DRAWN = "D11, D12, D24, D36, D44, D48, D49, D57, D64, D65"
 
 
@@ -158,7 +161,7 @@ def _line(claim: published.Claim, shelf: Shelf, at: Path) -> list[str]:
     if notebook is None or verdict.verdict == NOT_RUN:
         name = link(notebook[:2], ROOT / "notebooks" / f"{notebook}.ipynb", at) if notebook else ""
         return [claim.id, claim.short, name, "", f"{NOT_RUN}: {verdict.comparison}", ""]
-    measured = [item for item in verdict.items if item in shelf.items]
+    measured = [item for item in (*verdict.items, *ALSO.get(claim.id, ())) if item in shelf.items]
     rows = ", ".join(link(shelf.file(item).name, shelf.file(item), at) for item in measured)
     decided = f": {verdict.deciding}" if verdict.deciding else ""
     return [

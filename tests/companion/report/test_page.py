@@ -223,6 +223,12 @@ def test_the_artifact_says_of_every_claim_what_to_run_and_what_to_expect(root):
         assert ("./run_all.sh --only" in lines[claim]) == (verdict.verdict != "not run")
 
 
+def test_every_tested_claim_of_the_committed_artifact_has_rows_and_a_tolerance():
+    text = (ROOT / "ARTIFACT.md").read_text(encoding="utf-8")
+    for claim in re.findall(r"^\| ([KZ]\d+) \| (?!.*not run)", text, re.M):
+        assert re.search(rf"^\| {claim} \| .*\.csv\)[^|]*\| 0\.\d+[^|]* \|$", text, re.M), claim
+
+
 def test_the_artifact_says_of_every_table_what_it_takes_and_what_was_decided(root):
     text = artifact_markdown(shelves(root), root)
     lines = {line.split("]")[0].removeprefix("| ["): line for line in text.splitlines() if line.startswith("| [")}
