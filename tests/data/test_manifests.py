@@ -471,8 +471,9 @@ def test_a_fixture_is_seen_where_the_manifest_looks_and_is_too_small(nothing: Pa
     needs = notebooks.read(places.NOTEBOOKS / "06_zoom_shot.ipynb").needs
     assert needs
     found = {gap.name: gap.found for gap in manifests.missing(needs.datasets)}
-    # CIFAR's files and the list of ImageNet-100 are all there: only their readers see that they are not the published.
+    # CIFAR's files are all there: only their readers see that they are not the published.
     assert found == {
+        "dataset imagenet_100": "10 of at least 5,000 validation images",
         "dataset imagenet_1k_val": "10 of at least 50,000 validation images",
         "dataset cub_200": "8 of at least 11,788 images",
         "dataset flowers_102": "12 of at least 8,189 images",
