@@ -191,7 +191,8 @@ def doctor(arguments: Arguments) -> None:
     from ktlib.companion import doctor as doctors  # when chosen
 
     found = doctors.examine()
-    print(json.dumps(found, indent=2) if arguments.json else doctors.page(found))
+    told = doctors.whole_page if arguments.full else doctors.page
+    print(json.dumps(found, indent=2) if arguments.json else told(found))
 
 
 def words(_: Arguments) -> None:
@@ -298,7 +299,10 @@ COMMANDS = {
     "doctor": Command(
         "say what this machine is, which tables it can make now, and what the others lack",
         doctor,
-        [("--json", {"action": "store_true", "help": "for a program"})],
+        [
+            ("--full", {"action": "store_true", "help": "name each thing that is missing, and what hours are made of"}),
+            ("--json", {"action": "store_true", "help": "all of it, for a program"}),
+        ],
     ),
     "data list": Command("list datasets and checkpoints, and which are there", data_list),
     "data show": Command("say all that is known of one, and what is not verified", data_show, [NAME]),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ktlib.companion import scales
-from ktlib.companion.report import page, shelf
+from ktlib.companion.report import artifact, page, shelf
 from ktlib.places import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -146,6 +146,13 @@ def test_every_module_that_reproducing_names_exists():
 
 def test_decisions_are_numbered_without_a_gap():
     assert list(decisions()) == [f"D{number}" for number in range(1, len(decisions()) + 1)]
+
+
+def test_every_decision_stands_beside_the_tables_that_rest_on_it():
+    """A new one belongs into `DECISIONS` or `DRAWN` of `report/artifact.py`."""
+    placed = artifact.cited(" ".join([*artifact.DECISIONS.values(), artifact.DRAWN]))
+    assert set(placed) == {number for number, cells in decisions().items() if cells[-1] != "–"}
+    assert artifact.cited("D1 to D3, D7") == ["D1", "D2", "D3", "D7"]
 
 
 def test_every_decision_that_code_cites_is_written_down():

@@ -1,8 +1,8 @@
 """`python -m ktlib doctor`: what this machine is, which tables it can make now, and what each of the others lacks.
 
-A run at paper scale that cannot start ends in the same table (`lacking`). Hours are only of what `benchmarks/*.json`
-measured, times how much of it a table needs; they are of the machine that is named there, and what was never measured
-is said to be so.
+One screen; `--full` names each thing and each part. A run at paper scale that cannot start ends in the table of what
+is missing (`lacking`). Hours are only of what `benchmarks/*.json` measured, times how much of it a table needs; they
+are of the machine that is named there, and what was never measured is said to be so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import platform
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,13 +26,13 @@ from ktlib import places
 from ktlib.companion.record import notebooks, published
 from ktlib.companion.record.notebooks import SCALES, Notebook
 from ktlib.companion.scales import scale as scale_of
-from ktlib.data import manifests
+from ktlib.data import manifests, sizes
 from ktlib.evaluate import java
 from ktlib.places import ROOT
 
 PACKAGES = ("torch", "torchvision", "transformers", "open_clip_torch", "timm")
 GIB = 2**30
-WIDTH = 100  # of the table
+WIDTH, LINES = 100, 40  # of a screen
 
 
 @dataclass(frozen=True)
@@ -135,10 +134,20 @@ def way(gap: manifests.Missing) -> str:
     return f"python -m ktlib data get {name}"
 
 
-def weights_gb(names: Sequence[str]) -> float:
-    """Disk that checkpoints take, in GB, as far as their manifests state a size."""
-    sizes = [re.search(r"([\d.]+) ([MG])B", manifests.checkpoint(name).size) for name in dict.fromkeys(names)]
-    return sum(float(size[1]) / (1000 if size[2] == "M" else 1) for size in sizes if size)
+def absent(gaps: Sequence[manifests.Missing]) -> dict[str, list[str]]:
+    """Names of the datasets, checkpoints and calibrations that are lacking; weights without their words lack, too."""
+    found: dict[str, dict[str, None]] = {"dataset": {}, "checkpoint": {}, "calibration": {}}
+    for gap in gaps:
+        kind, _, name = gap.name.partition(" ")
+        found["checkpoint" if kind == "words" else kind][name.removeprefix("of ")] = None
+    return {kind: list(names) for kind, names in found.items()}
+
+
+def _bytes_lacking(gaps: Sequence[manifests.Missing]) -> tuple[float, int]:
+    """As `sizes.disk`; words alone are too small to count."""
+    return sizes.disk(
+        [name for gap in gaps for kind, _, name in [gap.name.partition(" ")] if kind in ("dataset", "checkpoint")]
+    )
 
 
 def _short(text: str, length: int) -> str:
@@ -206,57 +215,139 @@ def _of(what: str, file: str, path: tuple[Any, ...], count: float, folder: Path)
 # -- the page -----------------------------------------------------------------------------------------
 def examine(root: Path = ROOT) -> dict[str, Any]:
     """All that `doctor` says, for `--json`."""
-    tables = []
+    tables, every = [], []
     for path in notebooks.find(root):
         one = notebooks.read(path)
-        absent = gaps(one) if "paper" in one.scales else []
+        needs = one.needs or notebooks.Needs()
+        lacks = gaps(one) if "paper" in one.scales else []
+        every += lacks
         tables.append(
             {
                 "notebook": one.stem,
                 "items": items(one),
                 "ready": {scale: ready(one, scale) for scale in SCALES},
-                "lacks": [{"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how)} for g in absent],
+                "needs": {"dataset": len(needs.datasets), "checkpoint": len(needs.checkpoints)},
+                "lacks": [{"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how)} for g in lacks],
+                "absent": absent(lacks),
+                "disk_gb": _stated(_bytes_lacking(lacks)),
                 "hours": [vars(part) for part in hours(one.stem)],
-                "weights_gb": round(weights_gb(one.needs.checkpoints if one.needs else ()), 2),
+                "weights_gb": round(sizes.disk(needs.checkpoints)[0], 2),
             }
         )
-    return {"machine": machine(), "tables": tables}
+    return {"machine": machine(), "tables": tables, "absent": absent(every), "disk_gb": _stated(_bytes_lacking(every))}
+
+
+def _stated(found: tuple[float, int]) -> dict[str, float | int]:
+    return {"stated": round(found[0], 2), "without a size": found[1]}
 
 
 def page(found: Mapping[str, Any]) -> str:
-    """The same for a person, on one screen."""
-    here = found["machine"]
-    gpus = ", ".join(f"{gpu['name']} ({gpu['memory_gib']} GiB)" for gpu in here["gpus"]) or "none"
-    lines = [
-        f"python {here['python']}; " + ", ".join(f"{name} {version}" for name, version in here["packages"].items()),
-        f"{here['cores']} cores; memory {here['memory_gib']} GiB, {here['free_memory_gib']} free; GPU: {gpus}",
-        f"data: {here['data']}, {here['free_disk_gib']} GiB free" + ("; downloads are forbidden" * here["offline"]),
-        _short(f"Java (METEOR, SPICE): {here['java']}", 2 * WIDTH),
-        "",
+    """What a person needs first, on one screen: this machine, and one line a notebook.
+
+    Args:
+        found: by `examine`.
+    """
+    head = ("notebook", "can run", "lacks at paper scale", "GB to get", "hours")
+    lines = [head, *(_line(table) for table in found["tables"])]
+    lines.append(("all", "", _counted(found["absent"]), _gigabytes(found["disk_gb"]), ""))
+    width = [max(len(line[part]) for line in lines) for part in range(len(head))]
+    rows = [
+        "  ".join((*(line[p].ljust(width[p]) for p in range(3)), *(line[p].rjust(width[p]) for p in (3, 4)))).rstrip()
+        for line in lines
     ]
-    width = max(len(table["notebook"]) for table in found["tables"])
-    lines.append(f"{'notebook':{width}}  {'pocket':7} {'rehearsal':10} {'paper':18} weights")
-    for table in found["tables"]:
-        said = {scale: {True: "ready", False: "lacks", None: "–"}[ok] for scale, ok in table["ready"].items()}
-        lacks = f" {len(table['lacks'])} thing(s)" if table["lacks"] else ""
-        lines.append(
-            f"{table['notebook']:{width}}  {said['pocket']:7} {said['rehearsal']:10} {said['paper'] + lacks:18} "
-            f"{table['weights_gb']:5.2f} GB"
-        )
+    said = [*_machine(found["machine"]), "", *rows, "", *_measured(found["tables"]), *NEXT]
+    return "\n".join(_short(line, WIDTH) for line in said)
+
+
+NEXT = (
+    "GB to get: downloads, as far as a size is stated; + ?: some have none. Unpacked they take more.",
+    "can run: its largest scale for which all is here. calibration: python -m ktlib calibrate, on a GPU.",
+    "",
+    "name by name      python -m ktlib doctor --full",
+    "terms and steps   python -m ktlib data show NAME",
+    "what is open      python -m ktlib data get NAME",
+    "then              ./run_all.sh --scale paper --only NN",
+)
+
+
+def _machine(here: Mapping[str, Any], *, local: bool = False) -> list[str]:
+    """Versions, device, memory, disk and Java; with `local`, how each package was built."""
+    built = {name: version if local else version.partition("+")[0] for name, version in here["packages"].items()}
+    gpus = ", ".join(f"{gpu['name']} ({gpu['memory_gib']} GiB)" for gpu in here["gpus"]) or "none"
+    forbidden = "; downloads are forbidden (HF_HUB_OFFLINE)" * here["offline"]
+    return [
+        f"python {here['python']}, "
+        + ", ".join(f"{name.removesuffix('_torch')} {version}" for name, version in built.items()),
+        f"GPU: {gpus}; CPU: {here['cores']} cores; memory: {here['memory_gib']} GiB, {here['free_memory_gib']} free",
+        f"disk: {here['free_disk_gib']} GiB free for KT_DATA, {here['data']}{forbidden}",
+        f"Java (METEOR, SPICE): {here['java']}",
+    ]
+
+
+def _line(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """A notebook: its largest scale that can run now, and what the paper scale lacks, takes and lasts."""
+    now = [scale for scale in SCALES if table["ready"][scale]]
+    if table["ready"]["paper"] is None:
+        return table["notebook"], now[-1], "not made for it", "–", "–"
+    needs, lacks = table["needs"], _counted(table["absent"], table["needs"])
+    works = any(needs.values())  # else it computes nothing of its own
+    return table["notebook"], now[-1], lacks, _gigabytes(table["disk_gb"]), _hours(table["hours"]) if works else "–"
+
+
+def _counted(absent: Mapping[str, Sequence[str]], needs: Mapping[str, int] | None = None) -> str:
+    """How many of what are lacking: `3 of 5 datasets, 2 checkpoints, calibration`."""
+    told = []
+    for kind, names in absent.items():
+        of = f" of {needs[kind]}" if needs and kind == "dataset" else ""
+        plural = "" if (needs[kind] if of and needs else len(names)) == 1 else "s"
+        told += [kind if kind == "calibration" else f"{len(names)}{of} {kind}{plural}"] if names else []
+    return ", ".join(told) or "nothing"
+
+
+def _gigabytes(found: Mapping[str, float | int]) -> str:
+    return sizes.told(found["stated"], int(found["without a size"]))
+
+
+def _hours(parts: Sequence[Mapping[str, Any]]) -> str:
+    """The measured parts together; what was not measured comes on top."""
+    known = [part["hours"] for part in parts if part["hours"] is not None]
+    total = sum(known)
+    return ("≥ " + (f"{total:,.0f}" if total >= 10 else f"{total:.2g}")) if known else "?"
+
+
+def _measured(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What hours are made of, once."""
+    parts = [part for table in tables for part in table["hours"] if part["hours"] is not None]
+    machines = sorted({part["source"].partition(": ")[2] for part in parts})
+    if not machines:
+        return ["hours: ? everywhere, for nothing was measured (benchmarks/README.md)."]
+    gpu = "" if any(not machine.startswith("CPU") for machine in machines) else "; no GPU was measured"
+    return [
+        f"hours: of one part of a notebook, at rates measured on {' and '.join(machines)}{gpu}.",
+        "       The other parts come on top (≥); ?: no part was measured. --full names the parts.",
+    ]
+
+
+def whole_page(found: Mapping[str, Any]) -> str:
+    """The page, then what each notebook lacks with the way to it, and the parts that hours are made of.
+
+    Args:
+        found: by `examine`.
+    """
     things: dict[str, tuple[str, list[str]]] = {}
     for table in found["tables"]:
         for gap in table["lacks"]:
             things.setdefault(gap["name"], (gap["get"], []))[1].append(table["notebook"][:2])
+    lines = [page(found), "", *_machine(found["machine"], local=True)]
     if things:
         wide = max(map(len, things))
-        lines += ["", "what the paper scale lacks, and for which notebooks (disk of a dataset: data show NAME)"]
-        lines += [f"  {name:{wide}}  {' '.join(users):8}  {get}" for name, (get, users) in things.items()]
-    lines += [
-        "",
-        "hours, from measured rates, on the machine that was measured; other parts come on top",
-    ]
+        lines += ["", "what the paper scale lacks, for which notebooks, and the way to it"]
+        lines += [f"  {name:{wide}}  {' '.join(users):11}  {get}" for name, (get, users) in things.items()]
+    lines += ["", "weights of each notebook, in GB, there or not"]
+    lines += [f"  {table['notebook'][:2]}  {table['weights_gb']:.2f}" for table in found["tables"]]
+    lines += ["", "hours, from measured rates, on the machine that was measured; other parts come on top"]
     for table in found["tables"]:
         for part in table["hours"]:
-            told = "not measured" if part["hours"] is None else f"{part['hours']:.2f} h on {part['source']}"
+            told = "not measured" if part["hours"] is None else f"{part['hours']:.2f} h by {part['source']}"
             lines.append(f"  {table['notebook'][:2]}  {part['what']}: {told}")
     return "\n".join(lines)

@@ -1,13 +1,14 @@
 """`python -m ktlib data`: what there is, what is wrong with it, and how to get it.
 
-Datasets and checkpoints alike, by the names of their manifests. `get` is the only place that fetches anything.
+Datasets and checkpoints alike, by the names of their manifests. No other command fetches anything.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,43 @@ import huggingface_hub
 import yaml
 
 from ktlib import places, store
-from ktlib.data import fetch, images, manifests
+from ktlib.data import fetch, hub, images, manifests
 from ktlib.data.manifests import Checkpoint, Dataset, Missing
 
+# What a reader is told of a field, where its own name does not say it; a field without an entry has its name.
+LABELS = {
+    "url": "where it is published",
+    "terms": "terms, in plain words",
+    "layout": "files, below the folder of data",
+    "pairing": "what joins a picture to its label or mask",
+    "stand_in": "what is drawn in its place at pocket scale",
+    "n_official": "items to measure on, as its makers state",
+    "n_paper": "items, as the papers state or their numbers imply",
+    "how_to_get": "how to get it",
+    "where": "folder",
+    "present": "what is looked for",
+    "checksums": "digests",
+    "verified_by": "how it was verified",
+    "unverified": "what nobody has verified yet",
+    "hub": "file on the hub",
+    "size": "size, as far as anybody states it",
+    "also": "small files of the hub that it needs too",
+    "recorded": "digests that others recorded, for its publisher states none",
+    "sha256": "sha256, as its publisher states it",
+    "by_hand": "how to get it",
+    "loaded": "loaded by code here",
+    "revision": "which version is meant",
+    "library": "library, and what it calls the model",
+    "splits": "splits, and their items",
+    "downloads": "what `data get` downloads",
+    "embedding_size": "width of the features",
+    "context_length": "longest text, in tokens",
+    "mean": "mean of the pixels",
+    "std": "spread of the pixels",
+}
+NOTHING: tuple[object, ...] = (None, (), [], {}, "")  # facts that are not shown
+UNPUBLISHED = "unverified: not published"
+UNPINNED = "unpinned: the newest is taken"
 SHOWN = 5  # offending files that are named
 # Pictures that are decoded unless all are asked for: seconds, and three bad in a hundred are all but surely seen.
 SAMPLE = 200
@@ -64,21 +99,50 @@ def _way(one: Dataset | Checkpoint) -> str:
 
 
 def show(name: str) -> str:
+<<<<<<< HEAD
     """All that a manifest says, with what is not verified, in the words of the file."""
     one = manifests.find(name)
+=======
+    """All that a manifest says, with what is not verified, under labels that a reader understands."""
+    one = find(name)
+    facts: dict[str, Any] = dict(vars(one))
+    facts["access"] = f"{one.access}: {manifests.ACCESS[one.access]}"
+>>>>>>> data
     if isinstance(one, Checkpoint):
-        facts: dict[str, Any] = {key: value for key, value in vars(one).items() if value not in (None, ())}
-        facts["place"] = f"{one.place}, or the cache of the hub or of torch"
+        facts["sha256"] = f"{one.sha256}: of the file behind the address above" if one.sha256 else UNPUBLISHED
+        facts["hub"] = one.hub and revised(one.hub)
+        facts["also"] = [revised(each) for each in one.also]
+        facts["by_hand"] = one.by_hand or f"python -m ktlib data get {one.name}"
+        facts |= {key: ", ".join(f"{value:g}" for value in getattr(one, key)) for key in ("mean", "std")}
+        facts["place"] = f"{one.place}, or the cache of the hub or of torch" if one.loaded else ""
+        facts["on this machine"] = here(one)
     else:
-        facts = {key: value for key, value in vars(one).items() if key not in ("downloads", "checksums", "where")}
         facts["n_paper"] = [f"{n.n:,} {n.of} ({n.basis}): {n.source}" for n in one.n_paper]
         facts["present"] = [f"at least {part.count:,} {part.what}: {' or '.join(part.any_of)}" for part in one.present]
+        command = [f"python -m ktlib data get {one.name}; or by hand:"] if one.downloads else []
+        facts["how_to_get"] = [*command, *one.how_to_get]
         facts["downloads"] = [download.url for download in one.downloads]
         facts["checksums"] = {file: dict(entry) for file, entry in one.checksums.items()}
-        facts["place"] = str(manifests.data_root() / one.where) if one.present else "nothing on disk"
-    facts["verified"] = one.verified or "NO: see `unverified`"
-    plain = json.loads(json.dumps(facts, default=list))
+        facts["where"] = str(manifests.data_root() / one.where) if one.present else "nothing on disk"
+    facts["verified"] = "yes" if one.verified else f"NO: see `{LABELS['unverified']}`"
+    told = {LABELS.get(key, key.replace("_", " ")): said for key, said in facts.items() if said not in NOTHING}
+    plain = json.loads(json.dumps(told, default=list))
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110).rstrip()
+
+
+def revised(one: Mapping[str, str]) -> dict[str, str]:
+    """A file of the hub with its revision, or that none is pinned."""
+    return {**one, "revision": one.get("revision", UNPINNED)}
+
+
+def here(one: Checkpoint) -> str:
+    """Which weights of a checkpoint are on this machine, and of which revision, as far as that is known."""
+    file = one.file()
+    if file is None:
+        return "nothing"
+    revision = hub.commit(file)
+    told = f", revision {revision}" if revision else ""
+    return f"{file}{told}" + (f"; {one.record} says what came" if one.record.is_file() else "")
 
 
 # -- check --------------------------------------------------------------------------------------------
@@ -198,11 +262,18 @@ def weights(one: Checkpoint, file: Path) -> list[str]:
             return [f"{file}: expected a safetensors file with {lacking}, found {size:,} bytes; get it again"]
     elif file.suffix in (".bin", ".pth", ".pt", ".zip") and not head.startswith((b"PK", b"\x80\x02")):
         return [f"{file}: expected weights saved by torch, found a file that begins with {head[:4]!r}; get it again"]
-    published = one.sha256 if one.hub is None or file.name == one.url.rsplit("/", 1)[-1] else None
+    behind_url = one.hub is None or file.name == one.url.rsplit("/", 1)[-1]
+    published = one.sha256 if behind_url else None
     blob = file.resolve().name  # the hub's cache calls a large file by its sha256
     published = published or (blob if len(blob) == 64 and file.is_symlink() else None)
     if published and not (found := fetch.digest(file, "sha256")).startswith(published):
         return [f"{file}: expected sha256 {published}, found {found}: half downloaded, or other weights; get it again"]
+    told = (one.recorded or {}).get("sha256") if behind_url and not published else None
+    if told and (found := fetch.digest(file, "sha256")) != told:
+        return [
+            f"{file}: expected sha256 {told}, which others recorded (its publisher states none), found {found}: half "
+            "downloaded, or the publisher has changed it; get it again, and if that brings the same, it is a new file"
+        ]
     return []
 
 
@@ -234,7 +305,7 @@ def get(name: str, *, say: Callable[[str], object] = print, **patience: Any) -> 
     elif one.downloads:
         _get_dataset(one, say, patience)
     else:
-        say(f"{name} is to be fetched by hand ({manifests.BY_HAND[one.access]}), by the steps below. {one.terms}")
+        say(f"{name} is to be fetched by hand ({manifests.ACCESS[one.access]}), by the steps below. {one.terms}")
     gaps = absent(one)
     for gap in gaps:
         say(str(gap))
@@ -284,13 +355,34 @@ def _get_checkpoint(one: Checkpoint, say: Callable[[str], object], patience: dic
         )
     try:
         if one.file() is None and one.hub is not None:
-            huggingface_hub.hf_hub_download(one.hub["repository"], one.hub["file"])
+            repository, file = one.hub["repository"], one.hub["file"]
+            came = huggingface_hub.hf_hub_download(repository, file, revision=hub.pin(one.hub))
+            _note(one, Path(came), say)
         elif one.file() is None:
             digests = {"sha256": one.sha256} if one.sha256 else {}
-            fetch.download(one.url, one.place, digests=digests, say=say, **patience)
+            _note(one, fetch.download(one.url, one.place, digests=digests, say=say, **patience), say)
         for beside in one.also:
-            huggingface_hub.snapshot_download(beside["repository"], allow_patterns=["*.json", "*.txt"])
+            files = ["*.json", "*.txt"]
+            repository, revision = beside["repository"], hub.pin(beside)
+            huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=files)
     except huggingface_hub.errors.HfHubHTTPError as error:
         raise ConnectionError(f"expected {one.name} from the hub, found: {error}; what has come is kept") from error
     if (file := one.file()) is not None and (wrong := weights(one, file)):
         raise ValueError(wrong[0])
+
+
+def _note(one: Checkpoint, file: Path, say: Callable[[str], object]) -> None:
+    """Say which file came, and write it down beside the place of the checkpoint."""
+    revision = hub.commit(file)
+    source = f"{one.hub['file']} of {one.hub['repository']}" if one.hub else one.url
+    known = {
+        "from": source,
+        "revision": revision,
+        "sha256": fetch.digest(file, "sha256"),
+        "date": datetime.date.today().isoformat(),
+    }
+    one.record.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(one.record, json.dumps(known, indent=2) + "\n")
+    pinned = "pinned" if one.hub and "revision" in one.hub else "unpinned"
+    say(f"  {source}: " + (f"revision {revision} ({pinned})" if revision else f"sha256 {known['sha256']}"))
+    say(f"  written down in {one.record}")

@@ -26,6 +26,7 @@ from ktlib.data import addresses
 
 SPARE = 64 << 20  # bytes of disk that are left free
 HOPS = 5  # redirects
+PAGES = ("text/html", "application/xhtml+xml")  # types of an answer that is no file of data
 
 
 def download(
@@ -143,7 +144,7 @@ def _some(client: httpx.Client, url: str, part: Path, say: Callable[[str], objec
             _forget(part)
             raise httpx.ReadError("a part that is longer than the file; it was deleted")
         answer.raise_for_status()
-        if answer.headers.get("Content-Type", "").startswith("text/html"):
+        if answer.headers.get("Content-Type", "").lower().startswith(PAGES):
             raise ValueError(_page(url))
         if answer.status_code == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             _forget(part)

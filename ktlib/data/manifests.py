@@ -6,6 +6,7 @@ The facts live in `data_manifests/datasets/*.json` (Croissant 1.1 with `kt:` key
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -19,19 +20,19 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from ktlib import places
-from ktlib.data import tables
+from ktlib.data import hub, tables
 from ktlib.places import MANIFESTS
 
 T = TypeVar("T")
 
-# Why a dataset without known addresses of its files is fetched by hand, by its access.
-BY_HAND = {
+# What an access asks of a person, of datasets and checkpoints alike.
+ACCESS = {
     "open": "from an open page, no account needed",
-    "click-through": "after accepting rules",
-    "registration": "after registering",
-    "credentialed": "with credentials",
+    "click-through": "after filling in a form or accepting rules",
+    "registration": "with an account or an agreement",
+    "credentialed": "with credentials that its publisher grants",
     "email-request": "after asking by e-mail",
-    "unavailable": "its own address is gone or never was",
+    "unavailable": "its own address is gone or there never was one",
 }
 
 
@@ -76,8 +77,9 @@ class Dataset:
     description: str
     url: str
     licence: str
-    access: str
+    access: str  # a key of ACCESS
     terms: str
+    size: str  # of what is to be downloaded, as far as anybody states it
     layout: tuple[str, ...]
     pairing: str  # what joins a picture to its label, caption or mask
     splits: Mapping[str, int | str]
@@ -101,7 +103,7 @@ class Dataset:
             return "drawn by code"
         if self.downloads:
             return f"python -m ktlib data get {self.name}"
-        return f"by hand ({BY_HAND[self.access]}): python -m ktlib data show {self.name}"
+        return f"by hand ({ACCESS[self.access]}): python -m ktlib data show {self.name}"
 
 
 @dataclass(frozen=True)
@@ -109,15 +111,17 @@ class Checkpoint:
     """One set of published weights.
 
     `sha256` is that of the file behind `url`: whole, or its first eight digits where the publisher writes
-    no more into the file's name (torchvision), or None where it states none.
+    no more into the file's name (torchvision), or None where it states none. `recorded` is what others wrote down of
+    that file: md5 or sha256, and the source.
     """
 
     name: str
     library: Mapping[str, str]  # its name, and what it calls the model: arguments of its function that makes models
-    hub: Mapping[str, str] | None  # repository and file; None: only the file behind `url` exists
+    hub: Mapping[str, str] | None  # repository, file, revision if pinned; None: only the file behind `url` exists
     url: str
     sha256: str | None
     licence: str
+    access: str  # a key of ACCESS
     revision: str  # which version of the file is meant, as far as an address or a name says
     size: str
     stand_in: str  # the pocket model in its place at pocket scale
@@ -131,7 +135,8 @@ class Checkpoint:
     verified: bool
     verified_by: str
     unverified: tuple[str, ...]
-    also: tuple[Mapping[str, str], ...] = ()  # small files that it is of no use without: repository and one of them
+    recorded: Mapping[str, str] | None = None
+    also: tuple[Mapping[str, str], ...] = ()  # small files that it is of no use without; as `hub`, one file of them
     loaded: bool = True  # False: a system of the papers that is described, and that no code here loads
     by_hand: tuple[str, ...] = ()  # steps, where nothing can be downloaded without a person
 
@@ -152,8 +157,18 @@ class Checkpoint:
         if self.hub is None:
             kept = places.torch_checkpoints() / self.wanted
             return kept if kept.is_file() else None
-        cached = try_to_load_from_cache(self.hub["repository"], self.hub["file"])
-        return Path(cached) if isinstance(cached, str) else None
+        return cached(self.hub)
+
+    @property
+    def record(self) -> Path:
+        """What `data get` writes down of the file that came: from where, which revision, its sha256."""
+        return self.place.with_suffix(".json")
+
+
+def cached(one: Mapping[str, str]) -> Path | None:
+    """A file in the hub's cache, of the revision that is meant (`hub.pin`); None where it is not there."""
+    found = try_to_load_from_cache(one["repository"], one["file"], revision=hub.pin(one))
+    return Path(found) if isinstance(found, str) else None
 
 
 @dataclass(frozen=True)
@@ -201,6 +216,7 @@ def _dataset(facts: Mapping[str, Any]) -> Dataset:
         licence=facts["license"],
         access=kt["access"],
         terms=kt["terms"],
+        size=kt["size"],
         layout=tuple(kt["layout"]),
         pairing=kt["pairing"],
         splits=kt["splits"],
@@ -242,7 +258,7 @@ def checkpoints() -> dict[str, Checkpoint]:
     Raises:
         ValueError: the file is damaged.
     """
-    return _facts(places.manifests() / "checkpoints.yaml", _checkpoints)
+    return dict(_facts(places.manifests() / "checkpoints.yaml", _checkpoints))
 
 
 def find(name: str) -> Dataset | Checkpoint:
@@ -260,6 +276,7 @@ def find(name: str) -> Dataset | Checkpoint:
     )
 
 
+@functools.lru_cache(maxsize=1)  # by its content: reading YAML takes a tenth of a second
 def _checkpoints(text: str) -> dict[str, Checkpoint]:
     entries = yaml.safe_load(text)
     frozen = {name: {k: tuple(v) if isinstance(v, list) else v for k, v in e.items()} for name, e in entries.items()}
@@ -339,11 +356,8 @@ def _missing_calibration(name: str) -> Missing | None:
 def _missing_dataset(wanted: Dataset) -> Missing | None:
     folder = data_root() / wanted.where
     counts = [max(_count(folder, pattern) for pattern in part.any_of) for part in wanted.present]
-    gaps = [
-        f"{count:,} of at least {part.count:,} {part.what}"
-        for part, count in zip(wanted.present, counts, strict=True)
-        if count < part.count
-    ]
+    both = zip(wanted.present, counts, strict=True)
+    gaps = [f"{count:,} of at least {part.count:,} {part.what}" for part, count in both if count < part.count]
     if not gaps:
         return None
     found = "; ".join(gaps) if folder.is_dir() else "no such folder"
@@ -355,8 +369,8 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     if wanted.file():
         return None
     if wanted.by_hand:
-        expected = f"a file that a person fetches; size: {wanted.size}"
-        return Missing(f"checkpoint {wanted.name}", (expected,), "no such file", wanted.by_hand, wanted.place)
+        expected = (f"a file that a person fetches; size: {wanted.size}",)
+        return Missing(f"checkpoint {wanted.name}", expected, "no such file", wanted.by_hand, wanted.place)
     if wanted.hub is None:
         expected = f"{wanted.wanted} in torch's cache or at the path below; {wanted.size}"
         fetch = f"curl --location --create-dirs --output {wanted.place} {wanted.url}"
@@ -364,7 +378,7 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     repository, file = wanted.hub["repository"], wanted.hub["file"]
     expected = f"{file} of {repository} in the hub's cache, or the file below; {wanted.size}"
     how = (
-        f"hf download {repository} {file}   (into the hub's cache; nothing else to do)",
+        f"hf download {repository} {file}{hub.option(wanted.hub)}   (into the hub's cache; nothing else to do)",
         "or download the same file elsewhere and copy it to the path below",
     )
     return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
@@ -374,15 +388,13 @@ def _missing_beside(wanted: Checkpoint) -> list[Missing]:
     """Words and settings that the weights are of no use without, and that are loaded from the hub's cache."""
     gaps = []
     for one in wanted.also:
-        repository, file = one["repository"], one["file"]
-        if not isinstance(try_to_load_from_cache(repository, file), str):
+        if cached(one) is None:
             how = (
                 f"python -m ktlib data get {wanted.name}",
-                f"or: hf download {repository} --include '*.json' '*.txt'",
+                f"or: hf download {one['repository']}{hub.option(one)} --include '*.json' '*.txt'",
             )
-            expected = (f"{file} and what lies beside it in {repository}, in the hub's cache",)
-            where = Path(HF_HUB_CACHE)
-            gaps.append(Missing(f"words of {wanted.name}", expected, "not in the cache", how, where))
+            expected = (f"{one['file']} and what lies beside it in {one['repository']}, in the hub's cache",)
+            gaps.append(Missing(f"words of {wanted.name}", expected, "not in the cache", how, Path(HF_HUB_CACHE)))
     return gaps
 
 

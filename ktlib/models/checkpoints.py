@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ktlib import places
-from ktlib.data import manifests
+from ktlib.data import hub, manifests
 from ktlib.store import key
 
 # One name a family; open_clip finds a model in a folder under either of its two.
@@ -109,7 +109,8 @@ def _downloaded(wanted: manifests.Checkpoint) -> Path:
     """The file of published weights, from the publisher."""
     try:
         if wanted.hub is not None:
-            return Path(huggingface_hub.hf_hub_download(wanted.hub["repository"], wanted.hub["file"]))
+            repository, file = wanted.hub["repository"], wanted.hub["file"]
+            return Path(huggingface_hub.hf_hub_download(repository, file, revision=hub.pin(wanted.hub)))
         wanted.place.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(wanted.url, str(wanted.place), hash_prefix=wanted.sha256)
     except OSError as error:  # of the network, of the hub, of the disk

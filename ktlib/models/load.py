@@ -11,7 +11,7 @@ import open_clip
 import torch
 from transformers import AutoTokenizer, ViltConfig
 
-from ktlib.data import manifests
+from ktlib.data import hub, manifests
 from ktlib.models import architectures, checkpoints, coca, medclip, sam, vilt, vision
 from ktlib.models.coca import Captioner
 from ktlib.models.dual import DualEncoder, from_open_clip
@@ -37,8 +37,6 @@ CAPTIONERS = {"laion/coca-ViT-L-14": "coca_ViT-L-14", "laion/coca-ViT-L-14-mscoc
 HUB = {"microsoft/BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"}
 RANDOM_COCA = {"random/coca-ViT-L-14": "coca_ViT-L-14"}
 RANDOM_VILT, RANDOM_MEDCLIP, RANDOM_SAM = "random/vilt-b32", "random/medclip", "random/sam-vit-b"
-# These have the words of the published ones, whose own files have none.
-TOKENIZERS = {vilt.PUBLISHED: "dandelin/vilt-b32-mlm", medclip.PUBLISHED: "emilyalsentzer/Bio_ClinicalBERT"}
 LOCAL = "local-dir:"  # and a folder
 WORDS = "vilt-b"  # the shipped model whose words the random ones borrow
 
@@ -238,12 +236,14 @@ def _tokenizer(name: str) -> Any:
     Raises:
         FileNotFoundError: they are not on this machine, and downloads are switched off.
     """
-    repository = TOKENIZERS[name]
+    (words,) = manifests.checkpoint(name).also
+    repository = words["repository"]
     try:
-        return AutoTokenizer.from_pretrained(repository)
+        return AutoTokenizer.from_pretrained(repository, revision=hub.pin(words))
     except OSError as error:
         raise FileNotFoundError(
-            f"expected the tokenizer of {repository} in the hub's cache, found none; get it: hf download {repository}"
+            f"expected the tokenizer of {repository} in the hub's cache, found none; get it: python -m ktlib data get "
+            f"{name}"
         ) from error
 
 

@@ -41,12 +41,61 @@ def test_a_machine_with_nothing_lacks_what_the_notebooks_need_and_can_run_the_ot
     assert "found none" in found["machine"]["java"]
 
 
-def test_the_page_fits_a_screen_and_names_what_to_type(capsys):
+def test_the_page_fits_a_screen_and_names_what_to_type(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("KT_DATA", str(tmp_path / ("long" * 30)))
     assert main(["doctor"]) == 0
-    page = capsys.readouterr().out
-    assert len(page.splitlines()) <= 75
-    for word in ("GiB free", "GPU:", "Java", "python -m ktlib data get cifar10", "not measured"):
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= doctor.LINES and max(map(len, lines)) <= doctor.WIDTH
+    page = "\n".join(lines)
+    for word in ("torch ", "GPU:", "GiB free", "Java", "python -m ktlib data get NAME", "doctor --full"):
         assert word in page
+    assert page.count("hours:") == 1 and "CPU, 2 cores" in page and "no GPU was measured" in page
+
+
+def test_a_notebook_is_a_line_with_counts_disk_and_hours(capsys):
+    assert main(["doctor"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    for path in notebooks.find():
+        one, line = notebooks.read(path), lines[path.stem]
+        needs = one.needs or notebooks.Needs()
+        if "paper" in one.scales and needs.datasets:
+            assert f"{len(needs.datasets)} of {len(needs.datasets)} dataset" in line
+            assert f" {len(needs.checkpoints)} checkpoint" in line
+            assert ("calibration" in line) == needs.calibration
+    assert lines["05_coco_captioning"].split()[-2:] == ["11", "?"]  # 6 GB and twice 2.55
+    assert lines["01_rare_concepts"].split()[-5:-2] == ["9.2", "+", "?"]  # nobody knows how large your pictures are
+    assert lines["10_results"].split()[1:] == ["paper", "nothing", "–", "–"]
+    assert lines["00_start_here"].split()[1] == "pocket"
+
+
+def test_in_full_each_thing_stands_with_the_way_to_it(capsys):
+    assert main(["doctor", "--full"]) == 0
+    page = capsys.readouterr().out
+    for word in (
+        "python -m ktlib data get cifar10",
+        "calibrate clip",
+        "not measured",
+        "h by benchmarks/inversion.json",
+    ):
+        assert word in page
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert all(gap["name"] in page for table in found["tables"] for gap in table["lacks"])
+
+
+def test_a_checkpoint_without_its_weights_and_its_words_lacks_once():
+    gaps = manifests.missing(["cifar10"], ["dandelin/vilt-b32-mlm-itm", "openai/ViT-B-32"], calibration=True)
+    absent = doctor.absent(gaps)
+    assert absent["checkpoint"] == ["dandelin/vilt-b32-mlm-itm", "openai/ViT-B-32"]
+    assert absent["dataset"] == ["cifar10"] and len(absent["calibration"]) == 2
+
+
+def test_machines_are_named_once_and_a_gpu_among_them_is_believed():
+    parts = [{"what": "a part", "hours": 2.0, "source": "benchmarks/a.json: NVIDIA H100"}]
+    assert "no GPU" not in "".join(doctor._measured([{"hours": parts}, {"hours": parts}]))
+    assert doctor._measured([{"hours": []}]) == [
+        "hours: ? everywhere, for nothing was measured (benchmarks/README.md)."
+    ]
 
 
 def test_what_is_there_is_no_longer_lacking(nothing):
@@ -75,8 +124,3 @@ def test_what_was_not_measured_has_no_hours(tmp_path, content):
         (tmp_path / "retrieval.json").write_text(content)
     (part,) = doctor.hours("04_flickr30k_retrieval", tmp_path)
     assert part.hours is None and part.source == "not measured"
-
-
-def test_the_disk_of_weights_is_summed_where_a_size_is_stated():
-    assert doctor.weights_gb(["torchvision/resnet18", "torchvision/resnet18"]) == pytest.approx(0.0447)
-    assert doctor.weights_gb(["HealthX-Lab/MedCLIP-SAMv2"]) == 0

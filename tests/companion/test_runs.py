@@ -56,7 +56,7 @@ def test_all_missing_inputs_are_named_before_anything_runs(tmp_path, capsys, mon
     assert "nothing was run: 4 thing(s) missing at scale paper" in reported
     lines = {line.split("  ")[0]: " ".join(line.split()) for line in reported.splitlines()}
     assert lines["dataset jsrt"] == (
-        "dataset jsrt 01 02 no such folder by hand (after registering): python -m ktlib data show jsrt"
+        "dataset jsrt 01 02 no such folder by hand (with an account or an agreement): python -m ktlib data show jsrt"
     )
     assert " 02 " in lines["dataset udiat"]
     assert lines["checkpoint openai/ViT-B-32"].endswith("python -m ktlib data get openai/ViT-B-32")

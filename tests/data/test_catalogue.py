@@ -40,7 +40,7 @@ def test_all_are_listed_with_what_is_there_and_the_way_to_the_rest(nothing, caps
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert set(NAMES) <= set(lines)
     assert " there " in lines["cifar10"]
-    assert " missing " in lines["jsrt"] and "by hand (after registering)" in lines["jsrt"]
+    assert " missing " in lines["jsrt"] and "by hand (with an account or an agreement)" in lines["jsrt"]
     assert "python -m ktlib data get mscoco" in lines["mscoco"]
     assert " not used " in lines["stabilityai/stable-diffusion-xl-base-1.0"]
 
@@ -176,18 +176,67 @@ def test_for_what_is_gated_the_steps_of_a_person_are_said_and_nothing_is_fetched
 
 
 def test_weights_of_the_hub_are_fetched_by_its_own_library_with_their_words(nothing, monkeypatch):
-    asked = []
+    asked = hub(nothing, monkeypatch)
+    one = manifests.checkpoint("dandelin/vilt-b32-mlm-itm")
+    catalogue.get(one.name, say=lambda _: None)
+    pinned = one.hub["revision"]
+    assert asked == [(one.name, "pytorch_model.bin", pinned), ("dandelin/vilt-b32-mlm", "*.json", "main")]
+    asked.clear()
+    medclip = manifests.checkpoint("RyanWangZf/MedCLIP-ViT")
+    medclip.place.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({}, medclip.place)
+    with pytest.raises(ValueError, match="which others recorded"):
+        catalogue.get(medclip.name, say=lambda _: None)
+    assert asked == [("emilyalsentzer/Bio_ClinicalBERT", "*.json", medclip.also[0]["revision"])]
 
-    def hub(repository, file):
-        asked.append((repository, file))
-        place = manifests.checkpoint("dandelin/vilt-b32-mlm-itm").place
-        place.parent.mkdir(parents=True)
-        torch.save({}, place)
 
-    monkeypatch.setattr(catalogue.huggingface_hub, "hf_hub_download", hub)
-    monkeypatch.setattr(catalogue.huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name))
-    catalogue.get("dandelin/vilt-b32-mlm-itm", say=lambda _: None)
-    assert asked == [("dandelin/vilt-b32-mlm-itm", "pytorch_model.bin"), "dandelin/vilt-b32-mlm"]
+def hub(nothing, monkeypatch, commit="0123abcd" * 5):
+    """The hub's library and its cache, without a hub: the newest revision of everything is `commit`."""
+    asked, cache = [], nothing.parent / "hub"
+
+    def one(repository, file, revision):
+        asked.append((repository, file, revision))
+        came = cache / repository / "snapshots" / (commit if revision == "main" else revision) / file
+        came.parent.mkdir(parents=True)
+        save_file({"weight": torch.zeros(3)}, came) if came.suffix == ".safetensors" else torch.save({}, came)
+        return str(came)
+
+    def cached(repository, file, revision):
+        came = cache / repository / "snapshots" / (commit if revision == "main" else revision) / file
+        return str(came) if came.is_file() else None
+
+    def many(repository, revision, allow_patterns):
+        asked.append((repository, allow_patterns[0], revision))
+
+    monkeypatch.setattr(catalogue.huggingface_hub, "hf_hub_download", one)
+    monkeypatch.setattr(catalogue.huggingface_hub, "snapshot_download", many)
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", cached)
+    return asked
+
+
+@pytest.mark.parametrize(("name", "kind"), [("openai/ViT-B-32", "unpinned"), ("dandelin/vilt-b32-mlm-itm", "pinned")])
+def test_which_revision_came_is_said_and_written_down(nothing, monkeypatch, name, kind):
+    hub(nothing, monkeypatch)
+    said, one = [], manifests.checkpoint(name)
+    assert "on this machine: nothing" in catalogue.show(name)
+    catalogue.get(name, say=said.append)
+    revision = one.hub.get("revision", "0123abcd" * 5)
+    assert f"revision {revision} ({kind})" in "\n".join(said)
+    known = json.loads(one.record.read_text(encoding="utf-8"))
+    assert known["revision"] == revision
+    assert known["sha256"] == hashlib.sha256(one.file().read_bytes()).hexdigest()
+    shown = " ".join(catalogue.show(name).split())
+    assert f"revision {revision}; {one.record} says what came" in shown
+
+
+def test_a_file_whose_publisher_states_no_digest_is_compared_with_what_others_recorded(nothing):
+    one = manifests.checkpoint("RyanWangZf/MedCLIP-ViT")
+    one.place.parent.mkdir(parents=True)
+    torch.save({"weight": torch.zeros(3)}, one.place)
+    said = catalogue.check(one.name)
+    assert f"expected sha256 {one.recorded['sha256']}, which others recorded (its publisher states none)" in said[-1]
+    same = replace(one, recorded={"sha256": hashlib.sha256(one.place.read_bytes()).hexdigest(), "source": "this test"})
+    assert catalogue.weights(same, one.place) == []
 
 
 def test_offline_nothing_of_the_hub_is_asked_for(monkeypatch, capsys):

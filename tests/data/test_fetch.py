@@ -20,6 +20,8 @@ from ktlib.data import fetch
 CONTENT = bytes(range(256)) * 800  # 200 KB, no two stretches of it at the same place alike
 HALF = len(CONTENT) // 2
 SHA = hashlib.sha256(CONTENT).hexdigest()
+HTML = b"<!doctype html><title>Sign in</title>"
+PAGES = {"page": "text/html", "shouted": "TEXT/HTML; charset=utf-8", "xhtml": "application/xhtml+xml"}
 Disk = namedtuple("Disk", "total used free")
 
 
@@ -39,6 +41,8 @@ class Server(BaseHTTPRequestHandler):
         kind = self.path.split("/")[1]
         if kind == "redirect":
             return self.redirect("/good/file.bin")
+        if kind == "login":
+            return self.redirect("/page/a.zip")
         if kind == "round":
             return self.redirect(self.path)
         if kind == "ftp":
@@ -48,6 +52,13 @@ class Server(BaseHTTPRequestHandler):
             return None
         if kind == "busy":
             self.send_error(503)
+            return None
+        if kind in PAGES:
+            self.send_response(200)
+            self.send_header("Content-Type", PAGES[kind])
+            self.send_header("Content-Length", str(len(HTML)))
+            self.end_headers()
+            self.wfile.write(HTML)
             return None
         start = int(ranged.removeprefix("bytes=").removesuffix("-")) if ranged else 0
         if kind == "changed" and self.headers.get("If-Range") != '"two"':
@@ -211,6 +222,51 @@ def test_an_address_that_leads_nowhere_is_named(address, tmp_path, kind, said):
     with pytest.raises(ConnectionError, match=said):
         get(f"{address}/{kind}/file.bin", tmp_path / "file.bin")
     assert "file.bin" not in left(tmp_path)
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_a_page_where_an_archive_is_expected_is_refused(address, tmp_path, kind):
+    with pytest.raises(ValueError, match=f"expected a file behind {address}/{kind}/a.tar.gz, found a page .* browser"):
+        get(f"{address}/{kind}/a.tar.gz", tmp_path / "a.tar.gz")
+    assert [path for path, _ in Server.asked] == [f"/{kind}/a.tar.gz"]  # once: another attempt would bring the same
+    assert left(tmp_path) == []
+
+
+def test_a_page_that_a_redirect_leads_to_is_refused_and_what_had_come_is_kept(address, tmp_path):
+    part, notes = tmp_path / "a.zip.part", tmp_path / "a.zip.part.json"
+    part.write_bytes(CONTENT[:HALF])
+    notes.write_text(f'{{"url": "{address}/login/a.zip", "tag": "\\"one\\"", "total": {len(CONTENT)}}}')
+    with pytest.raises(ValueError, match="found a page that shows or asks something"):
+        get(f"{address}/login/a.zip", tmp_path / "a.zip")
+    assert [path for path, _ in Server.asked] == ["/login/a.zip", "/page/a.zip"]
+    assert part.read_bytes() == CONTENT[:HALF] and not (tmp_path / "a.zip").exists()
+
+
+VIEWERS = [
+    "drive.google.com/file/d/1a2b/view", "drive.google.com/drive/folders/1a2b", "drive.google.com/open?id=1a2b",
+    "docs.google.com/uc?id=1a2b", "www.dropbox.com/s/1a2b/a.zip?dl=0", "dropbox.com/scl/fi/1a2b/a.zip",
+    "www.kaggle.com/c/siim-acr-pneumothorax-segmentation", "kaggle.com/datasets/a/b", "1drv.ms/u/s!1a2b",
+    "onedrive.live.com/?id=1a2b", "mega.nz/file/1a2b", "pan.baidu.com/s/1a2b", "github.com/a/b/blob/main/a.zip",
+    "huggingface.co/a/b/blob/main/a.bin", "WWW.KAGGLE.COM/c/a",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_an_address_that_shows_a_page_about_a_file_is_never_asked(address, tmp_path, monkeypatch, viewer):
+    """The loopback stands as a proxy: whatever is asked for comes to it."""
+    monkeypatch.setenv("http_proxy", address)
+    with pytest.raises(ValueError, match="found a page that shows or asks something; nothing was kept: open it in a"):
+        get(f"http://{viewer}", tmp_path / "a.zip")
+    assert Server.asked == [] and list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_the_same_sites_is_asked_for(address, tmp_path, monkeypatch):
+    """So the test above would see it if a page were."""
+    monkeypatch.setenv("http_proxy", address)
+    files = ["www.dropbox.com/s/1a2b/a.zip?dl=1", "huggingface.co/a/b/resolve/main/a.bin"]
+    for number, file in enumerate(files):
+        assert get(f"http://{file}", tmp_path / f"{number}").read_bytes() == CONTENT
+    assert [path for path, _ in Server.asked] == [f"http://{file}" for file in files]
 
 
 def test_no_network_is_a_sentence(tmp_path):

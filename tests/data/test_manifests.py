@@ -15,7 +15,7 @@ from ktlib import places
 from ktlib.companion import studies
 from ktlib.companion.record import notebooks
 from ktlib.companion.sources import generated as fixtures
-from ktlib.data import manifests
+from ktlib.data import catalogue, manifests
 from tests.damage import damage
 
 FILES = sorted((manifests.MANIFESTS / "datasets").glob("*.json"))
@@ -44,6 +44,18 @@ KNOWN_SHA256 = {
     "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
     "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
     "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+}
+# What others recorded of files whose publishers state no digest: MedCLIP's zip, SAM's .pth.
+RECORDED = {
+    "414b3ac515431c06018400ab2d83ee7307e314020cd4f6babbfdea4a58515725",
+    "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+    "4b8939a88964f0f4ff5f5b2642c598a6",
+}
+# Commits that were read: of ViLT and of Bio_ClinicalBERT on the hub, and of MedCLIP's code.
+COMMITS = {
+    "1c3554941086626da49087ceff65d721d43d0978",
+    "d5892b39a4adaed74b92212a44081509db72f87b",
+    "9c3396f20d5d54e4fae241b8cb06ca45848e98c9",
 }
 
 
@@ -139,8 +151,13 @@ def test_no_checksum_is_invented() -> None:
     from ktlib.pocket import world
 
     text = "".join(path.read_text() for path in [*FILES, manifests.MANIFESTS / "checkpoints.yaml"])
-    assert set(re.findall(r"\b[0-9a-f]{64}\b", text)) <= KNOWN_SHA256 | {world.fingerprint()}
-    assert set(re.findall(r"\b[0-9a-f]{32}\b", text)) <= KNOWN_MD5
+    assert set(re.findall(r"\b[0-9a-f]{64}\b", text)) <= KNOWN_SHA256 | RECORDED | {world.fingerprint()}
+    assert set(re.findall(r"\b[0-9a-f]{32}\b", text)) <= KNOWN_MD5 | RECORDED
+    assert set(re.findall(r"\b[0-9a-f]{40}\b", text)) <= COMMITS
+    for entry in manifests.checkpoints().values():
+        assert {entry.sha256}.isdisjoint(RECORDED), f"{entry.name}: a digest of others is none of the publisher's"
+        told = {kind: value for kind, value in (entry.recorded or {}).items() if kind != "source"}
+        assert set(told.values()) <= RECORDED and ("others" in entry.recorded["source"] if told else True)
 
 
 def test_the_md5s_of_imagenet_are_torchvision_s() -> None:
@@ -226,9 +243,58 @@ def test_a_count_that_differs_from_the_official_one_is_a_known_issue(name: str) 
 @pytest.mark.parametrize("name", manifests.datasets())
 def test_a_dataset_says_what_is_needed_to_get_it_and_what_is_unverified(name: str) -> None:
     data = manifests.dataset(name)
-    assert data.access in ("open", "click-through", "registration", "credentialed", "email-request", "unavailable")
+    assert data.access in manifests.ACCESS
     assert data.terms and data.layout and data.how_to_get and data.verified_by
     assert data.unverified or name == "pocket_world"  # nothing was downloaded, so something always is
+
+
+STEPS = {
+    "open": "",
+    "click-through": r"form|rules",
+    "registration": r"Register|account|imagenet_1k_val",
+    "email-request": r"Ask",
+    "unavailable": r"No (official )?download exists",
+}
+
+
+@pytest.mark.parametrize("name", manifests.datasets())
+def test_the_access_of_a_dataset_is_what_its_steps_ask_of_a_person(name: str) -> None:
+    data = manifests.dataset(name)
+    steps = " ".join(data.how_to_get)
+    assert re.search(STEPS[data.access], steps)
+    if data.access == "open":
+        assert not re.search("|".join(filter(None, STEPS.values())), steps)
+
+
+@pytest.mark.parametrize("name", manifests.checkpoints())
+def test_a_checkpoint_says_how_it_is_got_and_what_of_it_is_not_published(name: str) -> None:
+    entry = manifests.checkpoint(name)
+    doubts = " ".join(entry.unverified)
+    assert entry.access in manifests.ACCESS
+    assert entry.sha256 or "the digest: not published" in doubts or "every line" in doubts
+    if "from memory" in entry.verified_by:
+        fields = [field for field in vars(entry) if re.search(rf"\b{field}\b", doubts)]
+        assert not entry.verified and (fields or "every line" in doubts), "say which fields are from memory"
+
+
+@pytest.mark.parametrize("name", manifests.checkpoints())
+def test_a_repository_of_the_hub_is_pinned_to_a_commit_or_said_not_to_be(name: str) -> None:
+    entry = manifests.checkpoint(name)
+    repositories = [one for one in (entry.hub, *entry.also) if one]
+    for one in repositories:
+        assert "revision" not in one or (one["revision"] in COMMITS and one["revision"] in entry.revision)
+        assert "revision" in one or "unpinned" in entry.revision
+    assert ("unpinned" in catalogue.show(name)) == any("revision" not in one for one in repositories)
+
+
+def test_a_pinned_file_is_looked_for_at_its_commit_and_asked_for_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, revision: asked.append(revision))
+    vilt = manifests.checkpoint("dandelin/vilt-b32-mlm-itm")
+    weights, words = manifests.missing([], [vilt.name])
+    assert vilt.hub and asked == [vilt.hub["revision"], "main"]
+    assert f"--revision {vilt.hub['revision']}" in str(weights)
+    assert "--revision" not in str(words)
 
 
 def names_of(library: str) -> list[str]:
@@ -389,7 +455,7 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
     gaps = manifests.missing(*needs)
     assert [gap.name for gap in gaps] == ["dataset imagenet_1k_val", "checkpoint openai/ViT-L-14"]
     assert gaps[0].found == "10 of at least 50,000 validation images"
-    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda repository, file: f"/cache/{file}")
+    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda repository, file, revision: f"/cache/{file}")
     assert [gap.name for gap in manifests.missing(*needs)] == ["dataset imagenet_1k_val"]
 
 
@@ -405,8 +471,9 @@ def test_a_fixture_is_seen_where_the_manifest_looks_and_is_too_small(nothing: Pa
     needs = notebooks.read(places.NOTEBOOKS / "06_zoom_shot.ipynb").needs
     assert needs
     found = {gap.name: gap.found for gap in manifests.missing(needs.datasets)}
-    # CIFAR's files and the list of ImageNet-100 are all there: only their readers see that they are not the published.
+    # CIFAR's files are all there: only their readers see that they are not the published.
     assert found == {
+        "dataset imagenet_100": "10 of at least 5,000 validation images",
         "dataset imagenet_1k_val": "10 of at least 50,000 validation images",
         "dataset cub_200": "8 of at least 11,788 images",
         "dataset flowers_102": "12 of at least 8,189 images",
@@ -482,7 +549,7 @@ def test_the_calibration_targets_are_the_published_baselines() -> None:
 
 KEYS = ("name", "description", "url", "license", "creator", "version", "citeAs")
 OURS = {
-    "access", "terms", "layout", "pairing", "splits", "n_official", "n_paper", "stand_in", "known_issues",
+    "access", "terms", "size", "layout", "pairing", "splits", "n_official", "n_paper", "stand_in", "known_issues",
     "unverified", "how_to_get", "downloads", "where", "present", "checksums", "verified",
 }  # fmt: skip
 
@@ -495,6 +562,31 @@ def test_a_manifest_has_every_key_and_says_what_pairs_and_what_stands_in(file: P
     assert all(facts[key] for key in KEYS)
     data = manifests.dataset(file.stem)
     assert data.pairing.endswith(".") and data.stand_in and data.known_issues and data.splits
+
+
+# Where each set is read; of MSCOCO and Flickr30k the shared reader of Karpathy's file too.
+READERS = {
+    "brats_2023": "volumes", "chexpert_5x200": "radiographs", "cifar10": "cifar", "cifar100": "cifar",
+    "cub_200": "fine_grained", "flickr30k": "flickr30k karpathy", "flowers_102": "fine_grained",
+    "herbarium_19": "fine_grained", "imagenet_100": "imagenet", "imagenet_1k_train": "imagenet",
+    "imagenet_1k_val": "imagenet", "jsrt": "radiographs", "mscoco": "coco karpathy", "oxford_pets": "fine_grained",
+    "rare_concepts": "rare_concepts", "siim_pneumothorax": "masked", "stanford_cars": "fine_grained", "udiat": "masked",
+    "unitochest": "masked",
+}  # fmt: skip
+
+
+def test_what_pairs_is_what_the_readers_look_at() -> None:
+    """Files, columns and keys that a sentence names stand in the code that reads the set."""
+    assert set(READERS) == set(manifests.datasets()) - {"pocket_world"}
+    looked_at = 0
+    for name, modules in READERS.items():
+        code = "".join(
+            (places.ROOT / "ktlib/data" / f"{one}.py").read_text(encoding="utf-8") for one in modules.split()
+        )
+        for one in re.findall(r"\b[\w-]+\.(?:txt|mat|json|csv|TXT)\b|`(\w+)`", manifests.dataset(name).pairing):
+            looked_at += 1
+            assert one in code, f"{name}: {one}"
+    assert looked_at > 10
 
 
 def test_what_stands_in_for_a_dataset_exists() -> None:

@@ -175,9 +175,11 @@ def test_the_published_checkpoint_is_put_together_from_two_repositories(monkeypa
     torch.save(small.state_dict(), place)
     loader = importlib.import_module("ktlib.models.load")  # the function has the name of its module
     monkeypatch.setattr(loader, "ViltConfig", lambda: small.config)
-    with pytest.raises(FileNotFoundError, match="expected the tokenizer of dandelin/vilt-b32-mlm .* hf download"):
+    with pytest.raises(
+        FileNotFoundError, match="expected the tokenizer of dandelin/vilt-b32-mlm .* get it: python -m ktlib data get"
+    ):
         load(vilt.PUBLISHED)
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda name: small.tokenizer)
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda name, **_: small.tokenizer)
     assert load(vilt.PUBLISHED).digest() == small.digest()
 
 

@@ -251,11 +251,12 @@ def test_the_published_entry_is_put_together_from_the_zip_and_the_words_of_anoth
     place.parent.mkdir(parents=True)
     published(tmp_path, older(model.clip.state_dict())).rename(place)
     with pytest.raises(
-        FileNotFoundError, match="expected the tokenizer of emilyalsentzer/Bio_ClinicalBERT .* hf download"
+        FileNotFoundError,
+        match="expected the tokenizer of emilyalsentzer/Bio_ClinicalBERT .* get it: python -m ktlib data get",
     ):
         load(medclip.PUBLISHED)
     loader = importlib.import_module("ktlib.models.load")
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda name: TOKENIZER)
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda name, **_: TOKENIZER)
     monkeypatch.setattr(loader.medclip, "published_sizes", lambda: (SWIN, BERT))
     with pytest.raises(ValueError, match="of another shape"):  # 24 dimensions, not 512
         load(medclip.PUBLISHED)

@@ -7,31 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from ktlib.companion.report.markdown import joined, table
-from ktlib.data import manifests
+from ktlib.data import catalogue, manifests
 
 DATA, CHECKPOINTS = "data.md", "checkpoints.md"
-# What a reader is told of a field, where its own name does not say it; a field without an entry has its name.
-LABELS = {
-    "url": "where it is published",
-    "terms": "terms, in plain words",
-    "layout": "files, below the folder of data",
-    "pairing": "what joins a picture to its label or mask",
-    "stand_in": "what is drawn in its place at pocket scale",
-    "n_official": "items, as its makers state",
-    "n_paper": "items, as the papers state or their numbers imply",
-    "how_to_get": "how to get it",
-    "where": "folder",
-    "present": "what is looked for",
-    "checksums": "digests",
-    "verified_by": "how it was verified",
-    "unverified": "what nobody has verified yet",
-    "hub": "file on the hub",
-    "size": "size of the file",
-    "embedding_size": "width of the features",
-    "context_length": "longest text, in tokens",
-    "mean": "mean of the pixels",
-    "std": "spread of the pixels",
-}
 DATA_HEAD = """\
 # The datasets
 
@@ -53,9 +31,16 @@ def pages() -> dict[str, str]:
 def data_page() -> str:
     """A table of all datasets, then a section on each."""
     found = [manifests.dataset(name) for name in manifests.datasets()]
-    head = ["dataset", "access", "licence", "items", "verified"]
+    head = ["dataset", "access", "size", "licence", "items", "verified"]
     lines = [
-        [f"[{one.name}](#{one.name})", one.access, _plain(one.licence), _count(one.n_official), _yes(one.verified)]
+        [
+            f"[{one.name}](#{one.name})",
+            one.access,
+            _plain(one.size),
+            _plain(one.licence),
+            _count(one.n_official),
+            _yes(one.verified),
+        ]
         for one in found
     ]
     parts = [f"## {one.name}\n\n{_plain(one.description)}\n\n{_facts(one, ('name', 'description'))}" for one in found]
@@ -65,10 +50,11 @@ def data_page() -> str:
 def checkpoint_page() -> str:
     """A table of all checkpoints, then a section on each."""
     found = manifests.checkpoints()
-    head = ["checkpoint", "library", "size", "used by", "verified"]
+    head = ["checkpoint", "access", "library", "size", "used by", "verified"]
     lines = [
         [
             f"[{name}](#{_slug(name)})",
+            one.access,
             one.library["name"],
             _plain(one.size),
             ", ".join(one.used_by),
@@ -82,8 +68,20 @@ def checkpoint_page() -> str:
 
 def _facts(one: manifests.Dataset | manifests.Checkpoint, without: Iterable[str]) -> str:
     shown = [field.name for field in fields(one) if field.name not in without]
-    lines = [(LABELS.get(name, name.replace("_", " ")), _said(name, getattr(one, name))) for name in shown]
+    lines = [(catalogue.LABELS.get(name, name.replace("_", " ")), _said(name, _value(one, name))) for name in shown]
     return table(["", ""], [(label, said) for label, said in lines if said])
+
+
+def _value(one: manifests.Dataset | manifests.Checkpoint, name: str) -> Any:
+    """A fact, in words where it has some of its own."""
+    value = getattr(one, name)
+    if name == "access":
+        return f"{value}: {manifests.ACCESS[value]}"
+    if name == "sha256":
+        return value or catalogue.UNPUBLISHED
+    if name == "hub":
+        return value and catalogue.revised(value)
+    return [catalogue.revised(each) for each in value] if name == "also" else value
 
 
 def _said(name: str, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,12 @@ class Shelf:
     def origin(self, item: str) -> Mapping[str, Any] | None:
         """Where the rows of an item come from, as written beside them; None where nothing is."""
         return results.record_of(self.file(item)) or None
+
+    @functools.cached_property
+    def took(self) -> Mapping[str, Any]:
+        """What each notebook took when it was recorded, seconds and memory; nothing where nobody recorded a run."""
+        file = _first(self.results, "times.json")
+        return json.loads(file.read_text(encoding="utf-8")) if file else {}
 
 
 def _first(folders: tuple[Path, ...], name: str) -> Path | None:

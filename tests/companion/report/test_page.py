@@ -7,10 +7,10 @@ import re
 import pytest
 
 from ktlib.companion import studies
-from ktlib.companion.record import published
+from ktlib.companion.record import notebooks, published
 from ktlib.companion.record import rows as results
 from ktlib.companion.record.rows import Row
-from ktlib.companion.report import ledger, page, shelf
+from ktlib.companion.report import artifact, ledger, page, shelf
 from ktlib.companion.report.artifact import artifact_markdown
 from ktlib.companion.report.items import item_pages
 from ktlib.places import ROOT
@@ -221,6 +221,35 @@ def test_the_artifact_says_of_every_claim_what_to_run_and_what_to_expect(root):
     for claim, verdict in shelves(root)["pocket"].verdicts.items():
         assert f"{verdict.verdict}" in lines[claim]
         assert ("./run_all.sh --only" in lines[claim]) == (verdict.verdict != "not run")
+
+
+def test_every_tested_claim_of_the_committed_artifact_has_rows_and_a_tolerance():
+    text = (ROOT / "ARTIFACT.md").read_text(encoding="utf-8")
+    for claim in re.findall(r"^\| ([KZ]\d+) \| (?!.*not run)", text, re.M):
+        assert re.search(rf"^\| {claim} \| .*\.csv\)[^|]*\| 0\.\d+[^|]* \|$", text, re.M), claim
+
+
+def test_the_artifact_says_of_every_table_what_it_takes_and_what_was_decided(root):
+    text = artifact_markdown(shelves(root), root)
+    lines = {line.split("]")[0].removeprefix("| ["): line for line in text.splitlines() if line.startswith("| [")}
+    made = {number: published_by(number) for number in artifact.DECISIONS}
+    assert set(lines) == set(made) and all(made.values())
+    for number, line in lines.items():
+        assert f"`./run_all.sh --scale paper --only {number}`" in line and artifact.DECISIONS[number] in line
+        (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+        needs = notebooks.read(path).needs
+        assert all(name in line for name in (*needs.datasets, *needs.checkpoints))
+        assert ("calibrate" in line) == needs.calibration
+        assert artifact.grouped(made[number]) in line
+
+
+def published_by(number):
+    return [i for i in published.items() if i not in published.REPEATED and (published.notebook(i) or "")[:2] == number]
+
+
+def test_items_are_said_in_few_words():
+    items = ["KT Tab. 1", "KT Tab. 2", "KT Tab. 3", "KT Tab. 7", "KT v2 Tab. 7", "KT v2 Tab. 8", "ZS Fig. 1"]
+    assert artifact.grouped(items) == "KT Tab. 1 to 3, 7; KT v2 Tab. 7, 8; ZS Fig. 1"
 
 
 def test_the_committed_pages_are_what_the_rows_say():
