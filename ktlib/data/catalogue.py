@@ -99,15 +99,10 @@ def _way(one: Dataset | Checkpoint) -> str:
 
 
 def show(name: str) -> str:
-<<<<<<< HEAD
-    """All that a manifest says, with what is not verified, in the words of the file."""
-    one = manifests.find(name)
-=======
     """All that a manifest says, with what is not verified, under labels that a reader understands."""
-    one = find(name)
+    one = manifests.find(name)
     facts: dict[str, Any] = dict(vars(one))
     facts["access"] = f"{one.access}: {manifests.ACCESS[one.access]}"
->>>>>>> data
     if isinstance(one, Checkpoint):
         facts["sha256"] = f"{one.sha256}: of the file behind the address above" if one.sha256 else UNPUBLISHED
         facts["hub"] = one.hub and revised(one.hub)
