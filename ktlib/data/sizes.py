@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ktlib.data import catalogue
+from ktlib.data import manifests
 
 
 def gigabytes(size: str) -> float | None:
@@ -20,7 +20,7 @@ def disk(names: Sequence[str]) -> tuple[float, int]:
     Args:
         names: of manifests and entries; one named twice counts once.
     """
-    sizes = [gigabytes(catalogue.find(name).size) for name in dict.fromkeys(names)]
+    sizes = [gigabytes(manifests.find(name).size) for name in dict.fromkeys(names)]
     return sum(size for size in sizes if size is not None), sizes.count(None)
 
 
