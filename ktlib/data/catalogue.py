@@ -350,9 +350,8 @@ def _get_checkpoint(one: Checkpoint, say: Callable[[str], object], patience: dic
         )
     try:
         if one.file() is None and one.hub is not None:
-            repository, file = one.hub["repository"], one.hub["file"]
-            came = huggingface_hub.hf_hub_download(repository, file, revision=hub.pin(one.hub))
-            _note(one, Path(came), say)
+            wanted = one.hub["repository"], one.hub["file"]
+            _note(one, Path(huggingface_hub.hf_hub_download(*wanted, revision=hub.pin(one.hub))), say)
         elif one.file() is None:
             digests = {"sha256": one.sha256} if one.sha256 else {}
             _note(one, fetch.download(one.url, one.place, digests=digests, say=say, **patience), say)

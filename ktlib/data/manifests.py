@@ -369,8 +369,8 @@ def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     if wanted.file():
         return None
     if wanted.by_hand:
-        expected = (f"a file that a person fetches; size: {wanted.size}",)
-        return Missing(f"checkpoint {wanted.name}", expected, "no such file", wanted.by_hand, wanted.place)
+        expected = f"a file that a person fetches; size: {wanted.size}"
+        return Missing(f"checkpoint {wanted.name}", (expected,), "no such file", wanted.by_hand, wanted.place)
     if wanted.hub is None:
         expected = f"{wanted.wanted} in torch's cache or at the path below; {wanted.size}"
         fetch = f"curl --location --create-dirs --output {wanted.place} {wanted.url}"
