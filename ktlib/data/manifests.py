@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from ktlib import places
@@ -157,18 +156,12 @@ class Checkpoint:
         if self.hub is None:
             kept = places.torch_checkpoints() / self.wanted
             return kept if kept.is_file() else None
-        return cached(self.hub)
+        return hub.cached(self.hub)
 
     @property
     def record(self) -> Path:
         """What `data get` writes down of the file that came: from where, which revision, its sha256."""
         return self.place.with_suffix(".json")
-
-
-def cached(one: Mapping[str, str]) -> Path | None:
-    """A file in the hub's cache, of the revision that is meant (`hub.pin`); None where it is not there."""
-    found = try_to_load_from_cache(one["repository"], one["file"], revision=hub.pin(one))
-    return Path(found) if isinstance(found, str) else None
 
 
 @dataclass(frozen=True)
@@ -388,7 +381,7 @@ def _missing_beside(wanted: Checkpoint) -> list[Missing]:
     """Words and settings that the weights are of no use without, and that are loaded from the hub's cache."""
     gaps = []
     for one in wanted.also:
-        if cached(one) is None:
+        if hub.cached(one) is None:
             how = (
                 f"python -m ktlib data get {wanted.name}",
                 f"or: hf download {one['repository']}{hub.option(one)} --include '*.json' '*.txt'",

@@ -8,7 +8,7 @@ from ktlib.__main__ import main
 from ktlib.companion import doctor
 from ktlib.companion.record import notebooks
 from ktlib.companion.sources import generated as fixtures
-from ktlib.data import manifests
+from ktlib.data import hub, manifests
 from ktlib.evaluate import java
 
 
@@ -16,7 +16,7 @@ from ktlib.evaluate import java
 def nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
 
     def none():
         raise java.NoAnswer("expected Java, found none")

@@ -6,7 +6,7 @@ import pytest
 
 from ktlib.companion import runs
 from ktlib.companion.record import rows
-from ktlib.data import manifests
+from ktlib.data import hub, manifests
 from tests.companion.tiny_notebooks import run, statuses, write_notebook
 
 
@@ -46,7 +46,7 @@ def test_a_notebook_may_leave_out_a_scale(tmp_path, capsys):
 
 def test_all_missing_inputs_are_named_before_anything_runs(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
     needs = {"datasets": ["jsrt"], "checkpoints": ["openai/ViT-B-32"], "calibration": True}
     write_notebook(tmp_path, "01_first", "1", kt={"needs": needs})
     write_notebook(tmp_path, "02_second", "1", kt={"needs": {"datasets": ["udiat", "jsrt"]}})

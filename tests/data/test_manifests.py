@@ -15,7 +15,7 @@ from ktlib import places
 from ktlib.companion import studies
 from ktlib.companion.record import notebooks
 from ktlib.companion.sources import generated as fixtures
-from ktlib.data import catalogue, manifests
+from ktlib.data import catalogue, hub, manifests
 from tests.damage import damage
 
 FILES = sorted((manifests.MANIFESTS / "datasets").glob("*.json"))
@@ -64,7 +64,7 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with no data and no weights."""
     monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
     return tmp_path / "data"
 
 
@@ -289,7 +289,7 @@ def test_a_repository_of_the_hub_is_pinned_to_a_commit_or_said_not_to_be(name: s
 
 def test_a_pinned_file_is_looked_for_at_its_commit_and_asked_for_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda *_, revision: asked.append(revision))
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, revision: asked.append(revision))
     vilt = manifests.checkpoint("dandelin/vilt-b32-mlm-itm")
     weights, words = manifests.missing([], [vilt.name])
     assert vilt.hub and asked == [vilt.hub["revision"], "main"]
@@ -455,7 +455,7 @@ def test_what_is_there_is_not_missing_and_what_is_half_there_is_counted(
     gaps = manifests.missing(*needs)
     assert [gap.name for gap in gaps] == ["dataset imagenet_1k_val", "checkpoint openai/ViT-L-14"]
     assert gaps[0].found == "10 of at least 50,000 validation images"
-    monkeypatch.setattr(manifests, "try_to_load_from_cache", lambda repository, file, revision: f"/cache/{file}")
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda repository, file, revision: f"/cache/{file}")
     assert [gap.name for gap in manifests.missing(*needs)] == ["dataset imagenet_1k_val"]
 
 

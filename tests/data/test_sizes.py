@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from ktlib.data import catalogue, manifests, sizes
+from ktlib.data import manifests, sizes
 
 
 @pytest.mark.parametrize("name", [*manifests.datasets(), *manifests.checkpoints()])
 def test_a_size_is_a_number_or_said_not_to_be_stated(name):
-    one = catalogue.find(name)
+    one = manifests.find(name)
     assert (sizes.gigabytes(one.size) is None) == one.size.startswith("not stated")
     if sizes.gigabytes(one.size) and "about" in one.size:
         assert re.search(r"\bsizes?\b|every line", " ".join(one.unverified)), "what nobody states exactly is a doubt"

@@ -120,7 +120,7 @@ def test_a_download_that_fails_says_how_to_get_the_file_and_why_it_failed(monkey
         monkeypatch.delenv(variable, raising=False)
     for variable in ("KT_DATA", "TORCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
-    monkeypatch.setattr("ktlib.data.manifests.try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr("ktlib.data.hub.try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
     monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
     with pytest.raises(FileNotFoundError, match=f"(?s){name} is missing.*get it:.*tried it: ConnectionError: no route"):
