@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from ktlib.__main__ import main
 from ktlib.companion.sources import generated as fixtures
-from ktlib.data import catalogue, hub, manifests
+from ktlib.data import catalogue, manifests
 from tests.damage import damage
 
 NAMES = [*manifests.datasets(), *manifests.checkpoints()]
@@ -28,7 +28,7 @@ def nothing(tmp_path, monkeypatch):
     """A machine with no data and no weights, that may be online."""
     monkeypatch.setenv("KT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr("ktlib.data.hub.try_to_load_from_cache", lambda *_, **__: None)
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "data"
@@ -210,7 +210,7 @@ def hub(nothing, monkeypatch, commit="0123abcd" * 5):
 
     monkeypatch.setattr(catalogue.huggingface_hub, "hf_hub_download", one)
     monkeypatch.setattr(catalogue.huggingface_hub, "snapshot_download", many)
-    monkeypatch.setattr(hub, "try_to_load_from_cache", cached)
+    monkeypatch.setattr("ktlib.data.hub.try_to_load_from_cache", cached)
     return asked
 
 
