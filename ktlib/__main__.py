@@ -56,6 +56,13 @@ def report(_: Arguments) -> None:
     page.main()
 
 
+def _named(text: str) -> Path:
+    """A path of the command line; an empty one would be the working directory."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a folder, found an empty name; write . for this one")
+    return Path(text)
+
+
 def teach(arguments: Arguments) -> None:
     """Teach a model a concept of one's own, and say what the pictures allow to be said."""
     places.given(arguments.examine)
@@ -221,19 +228,25 @@ COMMANDS = {
                 {"help": "of the concept; in the pocket wug, dax, blicket, toma, fep and zorp mean nothing yet"},
             ),
             ("--description", {"required": True, "help": "what it looks like, without its name"}),
-            ("--examine", {"required": True, "type": Path, "metavar": "FOLDER", "help": "pictures of it"}),
+            ("--examine", {"required": True, "type": _named, "metavar": "FOLDER", "help": "pictures of it"}),
             ("--model", {"default": "pocket/clip-b-0", "help": "as `models` lists them; default: pocket/clip-b-0"}),
             ("--weights", {"help": "a tag or a file, for an architecture of open_clip"}),
             (
                 "--known",
-                {"type": Path, "metavar": "FOLDER", "help": "what is to be kept: a folder of pictures a thing"},
+                {"type": _named, "metavar": "FOLDER", "help": "what is to be kept: a folder of pictures a thing"},
             ),
             (
                 "--lessons",
-                {"type": Path, "metavar": "FOLDER", "help": "other pictures of it, for the positive control"},
+                {"type": _named, "metavar": "FOLDER", "help": "other pictures of it, for the positive control"},
             ),
-            ("--lr", {"type": float, "help": "learning rate of the transfer"}),
-            ("--steps", {"type": int, "help": "inversion steps, fewer than the recipe's"}),
+            (
+                "--lr",
+                {
+                    "type": float,
+                    "help": "one rate, which leaves the verdict open; default: several",
+                },
+            ),
+            ("--steps", {"type": int, "help": "inversion steps; default: the recipe's"}),
             ("--json", {"action": "store_true", "help": "print all that was measured, for a program"}),
         ],
     ),

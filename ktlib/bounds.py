@@ -29,7 +29,7 @@ class Bound:
         """`a whole number of 1 or more`."""
         kind = "a whole number" if self.whole else "a number" if self.infinite else "a finite number"
         if math.isfinite(self.most):
-            return f"{kind} from {self.least:g} to {self.most:g}"
+            return f"{kind} {'above' if self.above else 'from'} {self.least:g} to {self.most:g}"
         if not math.isfinite(self.least):
             return kind
         return f"{kind} above {self.least:g}" if self.above else f"{kind} of {self.least:g} or more"

@@ -22,15 +22,18 @@ def folder(variable: str, default: Path) -> Path:
         default: where the variable says nothing.
 
     Raises:
-        ValueError: it begins with a `~` that stands for nobody's home.
+        ValueError: it begins with a `~` that stands for nobody's home, or a file stands there.
     """
     named = os.environ.get(variable)
     try:
-        return Path(named).expanduser().absolute() if named else default
+        found = Path(named).expanduser().absolute() if named else default
     except RuntimeError as error:
         raise ValueError(
             f"expected a folder in {variable}, found {named!r}, which names a home that is not known; write it out"
         ) from error
+    if named and found.exists() and not found.is_dir():
+        raise ValueError(f"expected a folder in {variable}, found the file {found}; name a folder")
+    return found
 
 
 def given(path: str | Path, *, things: bool = False) -> Path:
@@ -43,8 +46,8 @@ def given(path: str | Path, *, things: bool = False) -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
+    what = "a folder with a folder for each known thing" if things else "a folder of pictures"
     if not (path := Path(path)).is_dir():
-        what = "a folder with a folder for each known thing" if things else "a folder of pictures"
         raise FileNotFoundError(f"expected {what} at {path}, found {kind(path)}; check the path")
     return path
 

@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
 
-from ktlib.bounds import NOT_NEGATIVE
+from ktlib.bounds import Bound
 from ktlib.companion.scales import PAPER, SCALES, Scale
 from ktlib.companion.sources import brought, examination
 from ktlib.companion.studies import own_concept
@@ -20,6 +21,8 @@ from ktlib.companion.studies.own_concept import CLAIM, NAMED, Outcome
 from ktlib.companion.teach import percent
 from ktlib.data.sets import Examination
 from ktlib.models import DualEncoder, load
+
+RATE = Bound(least=0, most=1, above=True)
 
 
 def teach(
@@ -46,7 +49,8 @@ def teach(
             the model with.
         lessons: folder of other pictures, for the positive control.
         weights: a tag or a file, for an architecture of open_clip; without them it would be taught with random ones.
-        lr: the one learning rate of the transfer; by default the recipe's are walked through.
+        lr: the one learning rate of the transfer, which leaves the verdict open; by default the recipe's are walked
+            through.
         steps: of the inversion; by default the recipe's.
         as_json: print all that was measured in place of a table; progress goes to standard error.
 
@@ -56,8 +60,8 @@ def teach(
     said = sys.stderr if as_json else sys.stdout
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
-        if lr is not None and not (NOT_NEGATIVE.holds(lr) and lr > 0):
-            raise ValueError(f"expected a learning rate above 0, found {lr}")
+        if lr is not None and not RATE.holds(lr):
+            raise ValueError(f"expected a learning rate, {RATE}, found {lr:g}")
         if weights is None and model in open_clip.list_models():
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)[:6])
             raise ValueError(f"expected weights for {model}, found none: give --weights and a file or a tag ({tags} …)")
@@ -66,8 +70,6 @@ def teach(
         if steps is not None:
             recipe = replace(scale.clip, inversion=scale.clip.inversion.stretched(steps))
             scale = replace(scale, clip=recipe)
-        if lr is not None:
-            scale = replace(scale, clip=replace(scale.clip, rates=(lr,)))
         pictures = brought.read_pictures(examine, loaded.image_size)
         spare = brought.read_pictures(lessons, loaded.image_size) if lessons else None
         exam = brought.one(whole, name, description, pictures, spare)
@@ -75,9 +77,10 @@ def teach(
         own = own_concept.subject(loaded.to(device), exam, scale)
         (concept,) = exam.concepts
         print(
-            f"{model}, {len(pictures)} pictures of a {concept.name}, {len(whole.known_names)} known names, "
-            f"rates {', '.join(f'{rate:g}' for rate in scale.clip.rates)}, {scale.clip.inversion.steps} inversion "
-            f"steps, seeds {', '.join(map(str, scale.seeds))}",
+            f"{model}, {own_concept.counted(len(pictures), 'picture')} of a {concept.name}, "
+            f"{len(whole.known_names)} known names, "
+            f"rates {', '.join(f'{rate:g}' for rate in (scale.clip.rates if lr is None else [lr]))}, "
+            f"{scale.clip.inversion.steps} inversion steps, seeds {', '.join(map(str, scale.seeds))}",
             file=said,
         )
         if own_concept.has_met(own.only.dual, whole, concept.name):
@@ -86,8 +89,9 @@ def teach(
                 f"the line `{NAMED['base']}` shows what that word alone reaches, and the transfer starts from there",
                 file=said,
             )
-        outcome = own_concept.study(own)
-    print(_as_json(outcome) if as_json else told(outcome))
+        outcome = own_concept.study(own, rate=lr)
+    settings = {"model": model, "seeds": list(scale.seeds), "inversion_steps": scale.clip.inversion.steps}
+    print(json.dumps(settings | measured(outcome), indent=2) if as_json else told(outcome))
     if not scale.is_result:
         print("random weights: this proves that the path runs, and measures nothing", file=said)
     return outcome
@@ -112,7 +116,7 @@ def _beside(model: str, known: Path | None, side: int) -> tuple[Scale, Examinati
 def told(outcome: Outcome) -> str:
     """What came out, in lines: what the pictures were taken for, a table of the arms, and the verdict."""
     taken = ", ".join(f"{name} {count}" for name, count in list(outcome.taken_for().items())[:5])
-    lines = [f"\nbefore anything, your {outcome.count} pictures are taken for: {taken}\n"]
+    lines = [f"\nbefore anything, your {own_concept.counted(outcome.count, 'picture')}: taken for {taken}\n"]
     lines += _table([("", f"taken for a {outcome.concept.name}", "known things kept")] + [
         (NAMED[arm], percent(answers.recognised), percent(answers.retained)) for arm, answers in outcome.answers.items()
     ])  # fmt: skip
@@ -124,13 +128,24 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _as_json(outcome: Outcome) -> str:
+def measured(outcome: Outcome) -> dict[str, Any]:
+    """Everything that was measured, for a program: arms where they are read, and each walk rate by rate."""
     found = own_concept.finding(outcome)
     arms = {
         arm: {"recognised": a.recognised._asdict(), "retained": a.retained, "taken_for": outcome.taken_for(arm)}
         for arm, a in outcome.answers.items()
     }
+    walks = {
+        arm: [
+            {"seed": walk.seed, "lr": rate, "recognised": step.recognised.value, "retained": step.retained}
+            for walk in each
+            for rate, step in zip(walk.rates, walk.steps, strict=True)
+        ]
+        for arm, each in outcome.walks.items()
+    }
+    cosines = {"images_and_description": outcome.similarity, "pictures_and_description": outcome.fit}
+    cosines |= {f"pictures_and_{arm}": cosine for arm, cosine in outcome.near.items()}
     gains = {arm: outcome.gain("kt", arm)._asdict() for arm in outcome.answers if arm != "kt"}
     facts = {"name": outcome.concept.name, "description": outcome.concept.main, "pictures": outcome.count}
-    facts |= {"budget": outcome.budget, "claim": CLAIM, "finding": asdict(found), "arms": arms, "transfer_minus": gains}
-    return json.dumps(facts, indent=2)
+    facts |= {"budget": outcome.budget, "claim": CLAIM, "finding": asdict(found), "arms": arms, "walks": walks}
+    return facts | {"transfer_minus": gains, "cosines": cosines, "word": outcome.word}

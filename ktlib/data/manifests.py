@@ -6,6 +6,7 @@ The facts live in `data_manifests/datasets/*.json` (Croissant 1.1 with `kt:` key
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import os
@@ -255,18 +256,19 @@ def checkpoints() -> dict[str, Checkpoint]:
 
 
 def find(name: str) -> Dataset | Checkpoint:
-    """What is described under a name.
+    """What is described under a name, however its letters are written.
 
     Raises:
-        ValueError: nothing is; the message names all that is.
+        ValueError: nothing is; the message names what comes near.
     """
-    if name in datasets():
-        return dataset(name)
-    if name in (known := checkpoints()):
-        return known[name]
-    raise ValueError(
-        f"expected a dataset ({', '.join(datasets())}) or a checkpoint ({', '.join(known)}), found {name!r}"
-    )
+    every = {key.casefold(): key for key in (*datasets(), *(known := checkpoints()))}
+    if (one := every.get(name.strip().casefold())) is None:
+        near = [every[key] for key in difflib.get_close_matches(name.casefold(), every, n=3)]
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise ValueError(
+            f"expected a dataset or a checkpoint, found {name!r}; {hint}`python -m ktlib data list` has all"
+        )
+    return known[one] if one in known else dataset(one)
 
 
 @functools.lru_cache(maxsize=1)  # by its content: reading YAML takes a tenth of a second

@@ -46,13 +46,25 @@ def test_a_folder_gets_a_verdict_in_words_and_in_json(folder, known, capsys):
         "5 pictures of a toma, 2 known names, rates 4e-05, 8e-05, 0.00016, 0.00032, 0.00064, 0.00128, 8 inversion"
         in said
     )
-    assert "your 5 pictures are taken for: " in said and "known things kept" in said
+    assert "your 5 pictures: taken for " in said and "known things kept" in said
     assert "inconclusive: 5 pictures are too few to decide" in said and f"claim: {own.CLAIM}" in said
     assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["pictures"] == 5 and found["finding"]["word"] == "inconclusive"
     assert list(found["arms"]) == ["base", "word", "prompt", "kt", "noise"]
     assert found["transfer_minus"]["noise"].keys() == {"value", "low", "high"}
+    assert found["model"] == "pocket/clip-b-0" and found["seeds"] == [0] and found["inversion_steps"] == 8
+    assert found["walks"]["kt"][0].keys() == {"seed", "lr", "recognised", "retained"}
+
+
+def test_at_one_rate_a_lesson_is_read_as_it_is_and_no_verdict_is_reached(folder, known, capsys):
+    """Not on the way to a rate that was too large."""
+    asked = ["teach", "toma", *SENTENCE, "--examine", str(folder), "--known", str(known), "--steps", "2", "--json"]
+    assert main([*asked, "--lr", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (last,) = found["walks"]["kt"]
+    assert found["arms"]["kt"]["retained"] == last["retained"] and last["lr"] == 1 and found["budget"] is None
+    assert found["finding"]["word"] == "inconclusive" and "at one rate" in found["finding"]["said"]
 
 
 def test_a_name_that_the_model_has_met_is_announced(folder, capsys):
@@ -71,7 +83,8 @@ def test_a_name_that_the_model_has_met_is_announced(folder, capsys):
         (["--model", "ViT-B-32"], "expected weights for ViT-B-32"),
         (["--model", "pocket/clip-b"], "give --known and a folder"),
         (["--model", "pocket/vilt-b"], "expected a DualEncoder, found pocket/vilt-b"),
-        (["--lr", "0"], "a learning rate above 0, found 0.0"),
+        (["--lr", "0"], "a finite number above 0 to 1, found 0"),
+        (["--lr", "1e99"], "found 1e+99"),
         (["--description", "a toma"], "without the name 'toma'"),
         (["--steps", "0"], "steps"),
         (["--lessons", "FOLDER"], "found 5 in both"),

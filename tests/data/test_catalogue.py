@@ -53,9 +53,16 @@ def test_what_is_not_verified_is_shown(name):
 
 
 @pytest.mark.parametrize("verb", ["show", "check", "get"])
-def test_an_unknown_name_is_answered_with_those_there_are(verb, capsys):
-    assert main(["data", verb, "cats"]) == 1
-    assert "expected a dataset (brats_2023, " in capsys.readouterr().err
+def test_an_unknown_name_is_answered_with_those_that_come_near(verb, capsys):
+    assert main(["data", verb, "FLICKR30"]) == 1
+    assert "found 'FLICKR30'; did you mean flickr30k? `python -m ktlib data list`" in capsys.readouterr().err
+    assert main(["data", verb, "cats and dogs"]) == 1
+    assert "found 'cats and dogs'; `python -m ktlib data list` has all" in capsys.readouterr().err
+
+
+def test_letters_are_read_as_they_come(capsys):
+    assert main(["data", "show", "Flickr30K"]) == 0
+    assert "flickr30k" in capsys.readouterr().out
 
 
 def test_the_first_offending_files_and_the_layout_are_named(nothing, capsys):

@@ -55,7 +55,8 @@ def _find(item: str, shelves: Iterable[Shelf]) -> str:
     claims = list(published.claims())
     if re.fullmatch(r"[A-Za-z]\d*", item.strip()):
         alike = [claim for claim in claims if claim[0] == item.strip()[0].upper()] or claims
-        raise ValueError(f"expected a claim, {alike[0]} to {alike[-1]}; found {item!r}")
+        where = "; decisions (D1 …) stand in REPRODUCING.md" if item.strip()[0] in "dD" else ""
+        raise ValueError(f"expected a claim, {alike[0]} to {alike[-1]}; found {item!r}{where}")
     every = [*published.items(), *published.REPEATED, *own]
     asked = _series(item)
     if series := [

@@ -60,7 +60,8 @@ class Outcome:
         near: cosine of the mean picture to the mean image of each lesson, in the eyes of the model before.
         word: the cosine of the class prompt to the description before and after the word was taught; None where
             no word was missing.
-        budget: the loss of retention at which the lessons are read.
+        budget: the loss of retention at which the lessons are read; None where one rate was asked for, and each is
+            read after it.
     """
 
     concept: Concept
@@ -72,7 +73,7 @@ class Outcome:
     fit: float
     near: Mapping[str, float]
     word: tuple[float, float] | None
-    budget: float
+    budget: float | None
 
     @property
     def count(self) -> int:
@@ -181,11 +182,13 @@ def missing_word(own: Subject) -> NewWord | None:
 
 
 # -- teaching ---------------------------------------------------------------------------------------------
-def study(own: Subject, *, learnt: NewWord | None = None, progress: bool = True) -> Outcome:
+def study(own: Subject, *, rate: float | None = None, learnt: NewWord | None = None, progress: bool = True) -> Outcome:
     """Teach one concept in every way, and ask for every picture what it is taken for.
 
     Args:
         own: with one concept; its rates are walked through, each lesson until all its seeds have spent the budget.
+        rate: the one to use in place of the walk; then no verdict is reached, for lessons at one rate have not
+            forgotten equally much.
         learnt: the missing word, where it was taught already; by default it is taught here.
         progress: show bars.
     """
@@ -194,7 +197,8 @@ def study(own: Subject, *, learnt: NewWord | None = None, progress: bool = True)
     before = own.only
     fold = Fold(learnt.model, own.exam) if learnt else before
     own = replace(own, folds=(fold,), teaching=replace(own.teaching, seeds=own.scale.seeds))
-    budget = own.scale.budget
+    budget = own.scale.budget if rate is None else None
+    rates = sorted(own.teaching.rates) if rate is None else [rate]
     answers = {"base": _asked(own, before, concept)}
     start = answers["base"]
     if learnt:
@@ -206,7 +210,7 @@ def study(own: Subject, *, learnt: NewWord | None = None, progress: bool = True)
     for method, lessons in arms.items():
         by_seed = {seed: lesson for (_, seed), lesson in lessons.items()}
         said = f"{concept.name}: {NAMED[method]}" if progress else None
-        walks[method] = _walked(own, fold, concept, by_seed, start, said=said)
+        walks[method] = _walked(own, fold, concept, by_seed, start, rates, said=said)
         answers[method] = _together([walk.at(start, budget) for walk in walks[method]])
     first = own.teaching.seeds[0]
     finals = [lesson.inversion.final.mean() for lesson in arms["kt"].values() if lesson.inversion]
@@ -226,10 +230,17 @@ def study(own: Subject, *, learnt: NewWord | None = None, progress: bool = True)
 
 
 def _walked(
-    own: Subject, fold: Fold, concept: Concept, lessons: Mapping[int, Lesson], start: Answers, *, said: str | None
+    own: Subject,
+    fold: Fold,
+    concept: Concept,
+    lessons: Mapping[int, Lesson],
+    start: Answers,
+    rates: list[float],
+    *,
+    said: str | None,
 ) -> tuple[Walk, ...]:
     """A walk for each seed, all through the same rates: up to the first after which every seed has spent the budget."""
-    caption, rates = named_caption(concept.name, concept.main), sorted(own.teaching.rates)
+    caption = named_caption(concept.name, concept.main)
     walks = [Walk(seed, (), ()) for seed in sorted(lessons)]
     with tqdm(total=len(rates) * len(walks), desc=said, disable=said is None) as bar:
         for rate in rates:
@@ -296,29 +307,38 @@ def curves(own: Subject, outcome: Outcome) -> list[Row]:
 def finding(outcome: Outcome) -> Finding:
     """A verdict on `CLAIM` for one concept, and why.
 
-    It holds when the pictures are recognised more often than before and than after noise, both intervals above 0;
-    it does not hold when either lies below what is worth claiming (`judging.MARGIN`). Fewer than `FEWEST` pictures
-    decide nothing, nor does a concept that was recognised before; where real pictures do not teach, the
-    recipe cannot be tested here.
+    Where one rate was asked for there is none. It holds when the pictures are recognised more often than before and
+    than after noise, both intervals above 0; it does not hold when either lies below what is worth claiming
+    (`judging.MARGIN`). Fewer than `FEWEST` pictures decide nothing, nor does a concept that was recognised before;
+    where real pictures do not teach, the recipe cannot be tested here.
     """
     over, against = outcome.gain("kt", outcome.start), outcome.gain("kt", "noise")
     real = outcome.gain("real", outcome.start) if "real" in outcome.answers else None
     said = f"transfer minus {NAMED[outcome.start]} {points(over)}, minus noise {points(against)}"
     seeds = len(outcome.answers["kt"].hits)
-    said += f" ({outcome.count} pictures, {seeds} {'seed' if seeds == 1 else 'seeds'})"
+    said += f" ({counted(outcome.count, 'picture')}, {counted(seeds, 'seed')})"
     started = outcome.answers[outcome.start].recognised.value
     judged = [judge(over, MARGIN), judge(against, MARGIN)]
-    if outcome.count < FEWEST:
-        word, said = UNDECIDED, f"{outcome.count} pictures are too few to decide, {FEWEST} would be the least; {said}"
+    if outcome.budget is None:
+        word, said = UNDECIDED, f"at one rate lessons have not forgotten equally much, see the cost; {said}"
+    elif outcome.count < FEWEST:
+        too_few = f"{counted(outcome.count, 'picture')} {'is' if outcome.count == 1 else 'are'} too few to decide"
+        word, said = UNDECIDED, f"{too_few}, {FEWEST} would be the least; {said}"
     elif started >= ENOUGH:
         word, said = UNDECIDED, f"{started:.0%} are recognised before the transfer, little is left to learn; {said}"
     elif real is not None and real.low <= 0:
         word, said = NOT_TESTABLE, f"not even real pictures teach it: {points(real)} over the start; {said}"
     else:
         word = FAILS if FAILS in judged else HOLDS if judged == [HOLDS, HOLDS] else UNDECIDED
+        said += f"; a gain that surely lies below {100 * MARGIN:g} points is none"
         if word is FAILS:
             said += f"; {_broke(outcome, FAILS in judged[:1])}"
     return Finding(word, said, tuple(_reasons(outcome, real)))
+
+
+def counted(count: int, what: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _broke(outcome: Outcome, at_the_start: bool) -> str:
@@ -361,9 +381,11 @@ def _reasons(outcome: Outcome, real: Estimate | None) -> list[str]:
         )
     start = outcome.answers[outcome.start]
     lost = ", ".join(f"{NAMED[arm]} {points(outcome.answers[arm].retained - start.retained)}" for arm in outcome.walks)
+    if outcome.budget is None:
+        return [*told, f"the cost of this one rate, of what was known: {lost}"]
     told.append(
-        f"the cost: each is read where {100 * outcome.budget:g} points of what was known are lost, or after its "
-        f"largest rate where it loses less: {lost}"
+        f"the cost: each is read where {100 * outcome.budget:g} points of what was known are lost (between "
+        f"two rates in proportion), or after its largest rate where it loses less: {lost}"
     )
     spent = {arm: all(walk.spends(start, outcome.budget) for walk in each) for arm, each in outcome.walks.items()}
     short = [NAMED[arm] for arm, all_of_it in spent.items() if not all_of_it]

@@ -63,13 +63,17 @@ class Walk:
         """The walk with one more step."""
         return Walk(self.seed, (*self.rates, rate), (*self.steps, answers))
 
-    def at(self, start: Answers, budget: float) -> Answers:
+    def at(self, start: Answers, budget: float | None) -> Answers:
         """The answers where retention has fallen below that of the start by the budget, or else after the last rate.
+
+        The way between two rates is straight, as in `compare.target_at_budget`.
 
         Args:
             start: what the walk begins with.
-            budget: loss of retention that is allowed, a fraction.
+            budget: loss of retention that is allowed, a fraction; None to read after the last rate, whatever it cost.
         """
+        if budget is None:
+            return self.steps[-1]
 
         def read(of: Callable[[Answers], np.ndarray]) -> np.ndarray:
             return target_at_budget([(s.retained, of(s)) for s in self.steps], (start.retained, of(start)), budget)
