@@ -261,14 +261,12 @@ def find(name: str) -> Dataset | Checkpoint:
     Raises:
         ValueError: nothing is; the message names what comes near.
     """
-    every = {key.casefold(): key for key in (*datasets(), *(known := checkpoints()))}
+    every = {key.casefold(): key for key in (*datasets(), *checkpoints())}
     if (one := every.get(name.strip().casefold())) is None:
         near = [every[key] for key in difflib.get_close_matches(name.casefold(), every, n=3)]
         hint = f"did you mean {', '.join(near)}? " if near else ""
-        raise ValueError(
-            f"expected a dataset or a checkpoint, found {name!r}; {hint}`python -m ktlib data list` has all"
-        )
-    return known[one] if one in known else dataset(one)
+        raise ValueError(f"expected a dataset or a checkpoint, found {name!r}; {hint}all: python -m ktlib data list")
+    return dataset(one) if one in datasets() else checkpoint(one)
 
 
 @functools.lru_cache(maxsize=1)  # by its content: reading YAML takes a tenth of a second

@@ -55,9 +55,9 @@ def test_what_is_not_verified_is_shown(name):
 @pytest.mark.parametrize("verb", ["show", "check", "get"])
 def test_an_unknown_name_is_answered_with_those_that_come_near(verb, capsys):
     assert main(["data", verb, "FLICKR30"]) == 1
-    assert "found 'FLICKR30'; did you mean flickr30k? `python -m ktlib data list`" in capsys.readouterr().err
+    assert "found 'FLICKR30'; did you mean flickr30k? all: python -m ktlib data list" in capsys.readouterr().err
     assert main(["data", verb, "cats and dogs"]) == 1
-    assert "found 'cats and dogs'; `python -m ktlib data list` has all" in capsys.readouterr().err
+    assert "found 'cats and dogs'; all: python -m ktlib data list" in capsys.readouterr().err
 
 
 def test_letters_are_read_as_they_come(capsys):
