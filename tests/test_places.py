@@ -55,3 +55,13 @@ def test_a_home_that_nobody_has_is_said(monkeypatch):
     monkeypatch.setenv("KT_CACHE", "~nobody-of-that-name/kt")
     with pytest.raises(ValueError, match="expected a folder in KT_CACHE, found '~nobody-of-that-name/kt'"):
         places.cache()
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(monkeypatch, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    monkeypatch.setenv("KT_DATA", str(file))
+    with pytest.raises(ValueError, match=f"expected a folder in KT_DATA, found the file {file}; name a folder"):
+        places.data()
+    monkeypatch.setenv("KT_DATA", str(tmp_path / "not there yet"))
+    assert places.data() == tmp_path / "not there yet"

@@ -97,6 +97,12 @@ def test_what_is_wrong_is_said_in_one_sentence(folder, capsys, more, said):
     assert error.startswith("error: ") and said in error and error.count("\n") == 1
 
 
+def test_an_empty_name_of_a_folder_is_not_taken_for_this_one(capsys):
+    with pytest.raises(SystemExit):
+        main(["teach", "toma", *SENTENCE, "--examine", ""])
+    assert "expected a folder, found an empty name" in capsys.readouterr().err
+
+
 def test_a_damaged_picture_is_named(folder, capsys):
     (folder / "broken.png").write_bytes(b"no picture")
     assert main(["teach", "toma", *SENTENCE, "--examine", str(folder)]) == 1

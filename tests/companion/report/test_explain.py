@@ -204,6 +204,11 @@ def test_a_claim_that_does_not_exist_is_answered_with_the_range(root):
         explain("K99", root)
 
 
+def test_a_decision_leads_to_where_decisions_stand():
+    with pytest.raises(ValueError, match="found 'D44'; decisions \\(D1 …\\) stand in REPRODUCING.md"):
+        explain("D44")
+
+
 def test_models_that_were_pretrained_several_times_are_counted(root):
     known = results.read("pocket", folder=root / "results/pocket")
     put(root, [dataclasses.replace(row, weights=f"w{n}", seed=n) for n, row in enumerate(known)])

@@ -65,6 +65,17 @@ def test_a_walk_that_forgets_less_is_read_at_its_end():
     assert not walk.spends(start, 0.02) and np.array_equal(walk.at(start, 0.02).named, only.named)
 
 
+def test_without_a_budget_it_is_read_after_its_last_rate_whatever_that_cost():
+    last = answers(40, kept=0.1)
+    assert Walk(0, (1e-2,), (last,)).at(answers(0), None) is last
+
+
+def test_at_one_rate_no_verdict_is_reached_and_the_cost_is_said():
+    found = finding(replace(outcome(base=0, prompt=0, kt=40, noise=0, kept=0.1), budget=None))
+    assert found.word == UNDECIDED and "at one rate lessons have not forgotten equally much" in found.said
+    assert "the cost of this one rate, of what was known: inverted images (KT) -90.0 points" in found.why[-1]
+
+
 def test_a_lesson_that_teaches_by_forgetting_gains_nothing_where_it_is_read():
     """At one rate it would recognise every picture, at the price of everything that was known."""
     start = answers(0, kept=1.0)
@@ -93,6 +104,13 @@ def test_it_does_not_hold_where_noise_does_better_and_says_where_it_broke():
 def test_it_does_not_hold_where_nothing_is_added_to_the_start():
     found = finding(outcome(base=30, prompt=30, kt=5, noise=1))
     assert found.word == FAILS and "adds nothing worth claiming to 75% (before)" in found.said
+
+
+def test_the_margin_is_said_where_the_interval_decides():
+    assert (
+        "; a gain that surely lies below 5 points is none; " in finding(outcome(base=30, prompt=30, kt=5, noise=1)).said
+    )
+    assert finding(outcome(count=1, base=0, prompt=0, kt=1, noise=0)).said.startswith("1 picture is too few")
 
 
 def test_few_pictures_decide_nothing_whatever_they_say():
