@@ -239,13 +239,7 @@ COMMANDS = {
                 "--lessons",
                 {"type": _named, "metavar": "FOLDER", "help": "other pictures of it, for the positive control"},
             ),
-            (
-                "--lr",
-                {
-                    "type": float,
-                    "help": "one rate, which leaves the verdict open; default: several",
-                },
-            ),
+            ("--lr", {"type": float, "help": "one rate, which leaves the verdict open; default: several"}),
             ("--steps", {"type": int, "help": "inversion steps; default: the recipe's"}),
             ("--json", {"action": "store_true", "help": "print all that was measured, for a program"}),
         ],

@@ -14,6 +14,7 @@ import open_clip
 import torch
 
 from ktlib.bounds import Bound
+from ktlib.companion.record.judging import counted
 from ktlib.companion.scales import PAPER, SCALES, Scale
 from ktlib.companion.sources import brought, examination
 from ktlib.companion.studies import own_concept
@@ -77,7 +78,7 @@ def teach(
         own = own_concept.subject(loaded.to(device), exam, scale)
         (concept,) = exam.concepts
         print(
-            f"{model}, {own_concept.counted(len(pictures), 'picture')} of a {concept.name}, "
+            f"{model}, {counted(len(pictures), 'picture')} of a {concept.name}, "
             f"{len(whole.known_names)} known names, "
             f"rates {', '.join(f'{rate:g}' for rate in (scale.clip.rates if lr is None else [lr]))}, "
             f"{scale.clip.inversion.steps} inversion steps, seeds {', '.join(map(str, scale.seeds))}",
@@ -116,7 +117,7 @@ def _beside(model: str, known: Path | None, side: int) -> tuple[Scale, Examinati
 def told(outcome: Outcome) -> str:
     """What came out, in lines: what the pictures were taken for, a table of the arms, and the verdict."""
     taken = ", ".join(f"{name} {count}" for name, count in list(outcome.taken_for().items())[:5])
-    lines = [f"\nbefore anything, your {own_concept.counted(outcome.count, 'picture')}: taken for {taken}\n"]
+    lines = [f"\nbefore anything, your {counted(outcome.count, 'picture')}: taken for {taken}\n"]
     lines += _table([("", f"taken for a {outcome.concept.name}", "known things kept")] + [
         (NAMED[arm], percent(answers.recognised), percent(answers.retained)) for arm, answers in outcome.answers.items()
     ])  # fmt: skip

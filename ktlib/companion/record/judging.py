@@ -69,6 +69,11 @@ def points(value: float | Estimate) -> str:
     return f"{100 * value:+.1f} points"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def plain(value: float | Estimate) -> str:
     """A correlation, written as it is."""
     if isinstance(value, Estimate):
@@ -263,14 +268,11 @@ def _extent(one: Part, rows: Sequence[Row], things: str, least: int) -> str:
     """On how much a difference rests."""
     few = "" if _enough(one, least) else f", too few to decide (at least {least})"
     if isinstance(one, Change):
-        return f"{one.images} test images{few}, {_count(one.seeds)}"
+        return f"{one.images} test images{few}, {counted(one.seeds, 'seed')}"
     counts = sorted({row.n for row in rows})
     images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{len(one.table)} test {things}{few}, {_count(len(next(iter(one.table.values()))))}, {images} images each"
-
-
-def _count(seeds: int) -> str:
-    return "1 seed" if seeds == 1 else f"{seeds} seeds"
+    seeds = len(next(iter(one.table.values())))
+    return f"{len(one.table)} test {things}{few}, {counted(seeds, 'seed')}, {images} images each"
 
 
 def _across(one: Part, write: Callable[[float | Estimate], str]) -> str:

@@ -17,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ktlib import places
-from ktlib.companion.record.judging import FAILS, HOLDS, MARGIN, NOT_TESTABLE, UNDECIDED, judge, points
+from ktlib.companion.record.judging import FAILS, HOLDS, MARGIN, NOT_TESTABLE, UNDECIDED, counted, judge, points
 from ktlib.companion.record.rows import Row
 from ktlib.companion.scales import Scale
 from ktlib.companion.studies import bench
@@ -334,11 +334,6 @@ def finding(outcome: Outcome) -> Finding:
         if word is FAILS:
             said += f"; {_broke(outcome, FAILS in judged[:1])}"
     return Finding(word, said, tuple(_reasons(outcome, real)))
-
-
-def counted(count: int, what: str) -> str:
-    """`1 picture`, `2 pictures`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _broke(outcome: Outcome, at_the_start: bool) -> str:
