@@ -75,7 +75,7 @@ def teach(arguments: Arguments) -> None:
     own.teach(
         arguments.name, arguments.description, arguments.examine, model=arguments.model, known=arguments.known,
         lessons=arguments.lessons, weights=arguments.weights, lr=arguments.lr, steps=arguments.steps,
-        as_json=arguments.json,
+        seeds=arguments.seeds, as_json=arguments.json,
     )  # fmt: skip
 
 
@@ -241,6 +241,7 @@ COMMANDS = {
             ),
             ("--lr", {"type": float, "help": "one rate, which leaves the verdict open; default: several"}),
             ("--steps", {"type": int, "help": "inversion steps; default: the recipe's"}),
+            ("--seeds", {"type": int, "help": "how often all is inverted and taught; default: 3"}),
             ("--json", {"action": "store_true", "help": "print all that was measured, for a program"}),
         ],
     ),

@@ -96,13 +96,19 @@ def ready(notebook: Notebook, scale: str) -> bool | None:
     """Whether a notebook can run now; None when it is not made for the scale."""
     if scale not in notebook.scales:
         return None
-    return scale != "paper" or not gaps(notebook)
+    return scale != "paper" or not blocking(notebook)
 
 
 def gaps(notebook: Notebook) -> list[manifests.Missing]:
     """What a notebook lacks at paper scale."""
     needs = notebook.needs or notebooks.Needs()
     return manifests.missing(needs.datasets, needs.checkpoints, calibration=needs.calibration)
+
+
+def blocking(notebook: Notebook) -> list[manifests.Missing]:
+    """What a notebook lacks and cannot start without; an optional dataset of which a part is there is no longer spared."""
+    spared = {f"dataset {name}" for name in (notebook.needs or notebooks.Needs()).optional}
+    return [gap for gap in gaps(notebook) if gap.name not in spared or gap.where.is_dir()]
 
 
 def lacking(found: Sequence[tuple[str, Sequence[manifests.Missing]]]) -> str:
@@ -220,6 +226,7 @@ def examine(root: Path = ROOT) -> dict[str, Any]:
         one = notebooks.read(path)
         needs = one.needs or notebooks.Needs()
         lacks = gaps(one) if "paper" in one.scales else []
+        held = {gap.name for gap in blocking(one)}
         every += lacks
         tables.append(
             {
@@ -227,7 +234,10 @@ def examine(root: Path = ROOT) -> dict[str, Any]:
                 "items": items(one),
                 "ready": {scale: ready(one, scale) for scale in SCALES},
                 "needs": {"dataset": len(needs.datasets), "checkpoint": len(needs.checkpoints)},
-                "lacks": [{"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how)} for g in lacks],
+                "lacks": [
+                    {"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how), "spared": g.name not in held}
+                    for g in lacks
+                ],
                 "absent": absent(lacks),
                 "disk_gb": _stated(_bytes_lacking(lacks)),
                 "hours": [vars(part) for part in hours(one.stem)],
@@ -337,7 +347,8 @@ def whole_page(found: Mapping[str, Any]) -> str:
     things: dict[str, tuple[str, list[str]]] = {}
     for table in found["tables"]:
         for gap in table["lacks"]:
-            things.setdefault(gap["name"], (gap["get"], []))[1].append(table["notebook"][:2])
+            get = gap["get"] + "; left out as long as there is none" * gap["spared"]
+            things.setdefault(gap["name"], (get, []))[1].append(table["notebook"][:2])
     lines = [page(found), "", *_machine(found["machine"], local=True)]
     if things:
         wide = max(map(len, things))

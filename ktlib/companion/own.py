@@ -13,7 +13,7 @@ from typing import Any
 import open_clip
 import torch
 
-from ktlib.bounds import Bound
+from ktlib.bounds import COUNT, Bound
 from ktlib.companion.record.judging import counted
 from ktlib.companion.scales import PAPER, SCALES, Scale
 from ktlib.companion.sources import brought, examination
@@ -37,6 +37,7 @@ def teach(
     weights: str | None = None,
     lr: float | None = None,
     steps: int | None = None,
+    seeds: int | None = None,
     as_json: bool = False,
 ) -> Outcome:
     """Teach a concept, say what is being done, and print the verdict.
@@ -53,6 +54,7 @@ def teach(
         lr: the one learning rate of the transfer, which leaves the verdict open; by default the recipe's are walked
             through.
         steps: of the inversion; by default the recipe's.
+        seeds: how many times all is inverted and taught; by default as often as the scale says.
         as_json: print all that was measured in place of a table; progress goes to standard error.
 
     Raises:
@@ -63,6 +65,8 @@ def teach(
         warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
         if lr is not None and not RATE.holds(lr):
             raise ValueError(f"expected a learning rate, {RATE}, found {lr:g}")
+        if seeds is not None and not COUNT.holds(seeds):
+            raise ValueError(f"expected a number of seeds, {COUNT}, found {seeds}")
         if weights is None and model in open_clip.list_models():
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)[:6])
             raise ValueError(f"expected weights for {model}, found none: give --weights and a file or a tag ({tags} …)")
@@ -71,6 +75,8 @@ def teach(
         if steps is not None:
             recipe = replace(scale.clip, inversion=scale.clip.inversion.stretched(steps))
             scale = replace(scale, clip=recipe)
+        if seeds is not None:
+            scale = replace(scale, seeds=tuple(range(scale.seeds[0], scale.seeds[0] + seeds)))
         pictures = brought.read_pictures(examine, loaded.image_size)
         spare = brought.read_pictures(lessons, loaded.image_size) if lessons else None
         exam = brought.one(whole, name, description, pictures, spare)

@@ -42,7 +42,7 @@ def check_inputs(scale: str, chosen: Sequence[Notebook]) -> None:
         return  # the others draw or generate all they need
     if silent := [notebook.stem for notebook in chosen if notebook.needs is None]:
         raise RunError(f"expected `needs` in the `kt` metadata of {', '.join(silent)}; write down what it needs")
-    found = [(notebook.stem, doctor.gaps(notebook)) for notebook in chosen]
+    found = [(notebook.stem, doctor.blocking(notebook)) for notebook in chosen]
     if absent := dict.fromkeys(gap.name for _, gaps in found for gap in gaps):
         raise RunError(
             f"nothing was run: {len(absent)} thing(s) missing at scale {scale}\n\n{doctor.lacking(found)}\n\n"

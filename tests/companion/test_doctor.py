@@ -5,9 +5,10 @@ import json
 import pytest
 
 from ktlib.__main__ import main
-from ktlib.companion import doctor
+from ktlib.companion import doctor, runs
 from ktlib.companion.record import notebooks
 from ktlib.companion.sources import generated as fixtures
+from ktlib.companion.sources import real
 from ktlib.data import hub, manifests
 from ktlib.evaluate import java
 
@@ -36,6 +37,7 @@ def test_a_machine_with_nothing_lacks_what_the_notebooks_need_and_can_run_the_ot
         assert {f"dataset {name}" for name in one.needs.datasets} <= lacks or "paper" not in one.scales
         assert table["ready"]["pocket"] is True
         assert table["ready"]["paper"] is (None if "paper" not in one.scales else not lacks)
+        assert {g["name"] for g in table["lacks"] if g["spared"]} == {f"dataset {name}" for name in one.needs.optional}
         assert all(gap["get"] and gap["steps"] for gap in table["lacks"])
     assert tables["02_medclip"]["items"][:2] == ["KT Tab. 2", "KT Tab. 3"]
     assert "found none" in found["machine"]["java"]
@@ -103,6 +105,21 @@ def test_what_is_there_is_no_longer_lacking(nothing):
     fixtures.zoom_shot(nothing)
     after = doctor.gaps(notebooks.read(notebooks.find()[6]))
     assert {gap.name for gap in before} - {gap.name for gap in after} >= {"dataset cifar10", "dataset cifar100"}
+
+
+def test_a_notebook_starts_without_the_datasets_that_it_leaves_out(nothing, monkeypatch):
+    zoom_shot = notebooks.read(notebooks.find()[6])
+    assert zoom_shot.needs.optional == tuple(real.OPTIONAL.values())
+    mandatory = [gap for gap in doctor.gaps(zoom_shot) if gap.name.removeprefix("dataset ") not in real.OPTIONAL.values()]
+    assert doctor.blocking(zoom_shot) == mandatory
+    spared = [gap for gap in doctor.gaps(zoom_shot) if gap not in mandatory]
+    monkeypatch.setattr(doctor, "gaps", lambda _: spared)  # all else is there
+    assert doctor.ready(zoom_shot, "paper") and "left out as long as" in doctor.whole_page(doctor.examine())
+    runs.check_inputs("paper", [zoom_shot])
+    fixtures.stanford_cars(nothing)  # a part of a set is no set
+    assert [gap.name for gap in doctor.blocking(zoom_shot)] == ["dataset stanford_cars"]
+    with pytest.raises(runs.RunError, match="1 thing.*missing(.|\n)*stanford_cars"):
+        runs.check_inputs("paper", [zoom_shot])
 
 
 def test_hours_are_a_measured_rate_times_what_is_needed(tmp_path):

@@ -67,6 +67,13 @@ def test_at_one_rate_a_lesson_is_read_as_it_is_and_no_verdict_is_reached(folder,
     assert found["finding"]["word"] == "inconclusive" and "at one rate" in found["finding"]["said"]
 
 
+def test_seeds_can_be_more_or_fewer(folder, known, capsys):
+    asked = ["teach", "toma", *SENTENCE, "--examine", str(folder), "--known", str(known), "--steps", "2", "--json"]
+    assert main([*asked, "--lr", "1e-4", "--seeds", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["seeds"] == [0, 1] and [one["seed"] for one in found["walks"]["kt"]] == [0, 1]
+
+
 def test_a_name_that_the_model_has_met_is_announced(folder, capsys):
     sentence = ["--description", TOMA.description]
     assert main(["teach", "moongate", *sentence, "--examine", str(folder), "--steps", "2", "--lr", "1e-4"]) == 0
@@ -87,6 +94,7 @@ def test_a_name_that_the_model_has_met_is_announced(folder, capsys):
         (["--lr", "1e99"], "found 1e+99"),
         (["--description", "a toma"], "without the name 'toma'"),
         (["--steps", "0"], "steps"),
+        (["--seeds", "0"], "expected a number of seeds, a whole number of 1 or more, found 0"),
         (["--lessons", "FOLDER"], "found 5 in both"),
     ],
 )

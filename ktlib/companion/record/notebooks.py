@@ -2,10 +2,10 @@
 
 `"kt": {"scales": ["pocket", ...], "reads": ["results/kt_tab_1.csv"], "writes": ["results/kt_tab_5.csv"],
 "sometimes": ["figures/zs_claims.png"], "published": [...],
-"needs": {"datasets": [...], "checkpoints": [...], "calibration": true}}`.
+"needs": {"datasets": [...], "optional": [...], "checkpoints": [...], "calibration": true}}`.
 Reads and writes are globs relative to the folder of a run, and rows are read with the record beside them; what is
 written *sometimes* has no rows at every scale. What is read of the *published* results counts from the repository.
-Needs are what the paper scale must be given.
+Needs are what the paper scale must be given; an *optional* dataset may lack, and is left out.
 """
 
 from __future__ import annotations
@@ -26,11 +26,19 @@ KEYS = {"scales", "reads", "writes", "sometimes", "published", "needs"}
 
 @dataclass(frozen=True)
 class Needs:
-    """What a notebook needs at paper scale: names of manifests, and whether class names must be frozen first (D8)."""
+    """What a notebook needs at paper scale: names of manifests.
+
+    Attributes:
+        datasets: all that it can use.
+        checkpoints: all that it loads.
+        calibration: whether class names must be frozen first (D8).
+        optional: those of the datasets that it leaves out where they lack.
+    """
 
     datasets: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     calibration: bool = False
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,9 +104,12 @@ def read(path: Path) -> Notebook:
     )
     needs = declared.get("needs")
     if needs is not None:
-        needs = Needs(
-            tuple(needs.get("datasets", ())), tuple(needs.get("checkpoints", ())), needs.get("calibration", False)
+        datasets, checkpoints, optional = (
+            tuple(needs.get(key, ())) for key in ("datasets", "checkpoints", "optional")
         )
+        if strange := sorted({*optional} - {*datasets}):
+            raise ValueError(f"{path}: expected optional datasets among the needed ones, found {', '.join(strange)}")
+        needs = Needs(datasets, checkpoints, needs.get("calibration", False), optional)
     return Notebook(path, cells, tuple(declared.get("scales", SCALES)), reads, writes, sometimes, needs, published)
 
 

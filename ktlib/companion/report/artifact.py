@@ -120,7 +120,7 @@ def _of_notebook(one: Notebook, own: Sequence[str], shelf: Shelf, at: Path) -> l
         grouped(own),
         f"{times['seconds'] / 60:.0f} min" if times else "",
         f"`./run_all.sh --scale paper --only {number}`",
-        ", ".join([*needs.datasets, *needs.checkpoints, *frozen]),
+        ", ".join([*(f"{n} (or without)" if n in needs.optional else n for n in needs.datasets), *needs.checkpoints, *frozen]),
         sizes.told(*sizes.disk([*needs.datasets, *needs.checkpoints])),
         DECISIONS.get(number, ""),
     ]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ktlib import places
-from ktlib.data import imagenet, images, rare_concepts, tables
+from ktlib.data import files, imagenet, images, rare_concepts, tables
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.fine_grained import cub_200, flowers_102, herbarium_19, oxford_pets, stanford_cars
 from ktlib.data.sets import Concept, Examination, Gallery, LabelledImages
@@ -154,8 +154,8 @@ def imagenet_100(root: Path, *, cell: Cell, side: int = 384, partial: bool = Fal
 
     names = tuple(data.class_names(cell.names))
     listed = imagenet.class_list(root / "imagenet", partial=partial).sha256
-    files = [[p.name, p.stat().st_size] for p in data.paths]
-    parts = (side, cell.picture, names, listed, files, data.labels)
+    sizes = [[p.name, p.stat().st_size] for p in data.paths]
+    parts = (side, cell.picture, names, listed, sizes, data.labels)
     digest = key("imagenet 100", *parts, *(pictures(c.name) for c in concepts))
     return Examination(
         "imagenet_100", concepts, names, _Walk(batches), digest, pictures, lambda *_: None, cell.templates, left_out
@@ -193,8 +193,37 @@ def coco_classes(validation: Callable[[], Gallery], *, side: int = 224) -> Exami
 
 
 # -- the nine sets of Zoom-shot -----------------------------------------------------------------------
+_READERS: Mapping[str, Callable[..., LabelledImages]] = {  # in the order of ZS Tab. 1
+    "CIFAR-10": cifar_10,
+    "CIFAR-100": cifar_100,
+    "ImageNet-100": imagenet.imagenet_100,
+    "ImageNet-1000": imagenet.imagenet_1000,
+    "CUB-200": cub_200,
+    "Flowers-102": flowers_102,
+    "Herbarium-19": herbarium_19,
+    "Oxford-IIIT Pets": oxford_pets,
+    "Stanford Cars": stanford_cars,
+}
+_FOLDERS = dict.fromkeys(("ImageNet-100", "ImageNet-1000"), "imagenet")  # of what is not read from the root
+# Measured where they are there, by manifest: one has no class names, the other no publisher any more.
+OPTIONAL = {"Herbarium-19": "herbarium_19", "Stanford Cars": "stanford_cars"}
+
+
+def not_there(root: Path) -> dict[str, str]:
+    """The optional sets of which there is no folder, each with what was expected and how to get it."""
+    why = {}
+    for name, manifest in OPTIONAL.items():
+        try:
+            files.home(manifest, root)
+        except FileNotFoundError as error:
+            why[name] = str(error)
+    return why
+
+
 def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) -> dict[str, LabelledImages]:
-    """The nine test sets by name, in the order of ZS Tab. 1; nothing is decoded before a batch is asked for.
+    """The test sets by name, in the order of ZS Tab. 1; nothing is decoded before a batch is asked for.
+
+    There are nine; the `OPTIONAL` ones are left out where they are absent.
 
     Herbarium 2019 is represented by its validation images, the only labelled ones that are not for training;
     ImageNet-100 and -1000 by ILSVRC's validation images.
@@ -206,21 +235,15 @@ def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) ->
         partial: accept fewer files than the official ones (`generated.zoom_shot`).
 
     Raises:
-        FileNotFoundError: a set is absent or incomplete.
+        FileNotFoundError: another set is absent, or one is incomplete.
         ValueError: a set is damaged.
     """
-    found = (
-        cifar_10(root, partial=partial),
-        cifar_100(root, partial=partial),
-        imagenet.imagenet_100(root / "imagenet", partial=partial),
-        imagenet.imagenet_1000(root / "imagenet", partial=partial),
-        cub_200(root, partial=partial),
-        flowers_102(root, partial=partial),
-        herbarium_19(root, partial=partial),
-        oxford_pets(root, partial=partial),
-        stanford_cars(root, partial=partial),
-    )
-    sets = {one.name: one for one in found}
+    absent = not_there(root)
+    sets = {
+        name: read(root / _FOLDERS.get(name, ""), partial=partial)
+        for name, read in _READERS.items()
+        if name not in absent
+    }
     if cell:
         home = root / "imagenet"
         named = {"ImageNet-100": imagenet.hundred, "ImageNet-1000": imagenet.read}
@@ -231,23 +254,23 @@ def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) ->
 
 
 def train_sets(root: Path, *, partial: bool = False) -> dict[str, LabelledImages]:
-    """The training images of the seven sets of ZS Tab. 6, in its order, and of `ImageNet`, on which all else trains.
+    """The training images of the sets of ZS Tab. 6, in its order, and of `ImageNet`, on which all else trains.
 
-    Flowers-102 means its 1,020 training and 1,020 validation images together (see `flowers_102`), pets their
-    official trainval. Labels are there, but Zoom-shot does not use them.
+    There are seven; the `OPTIONAL` ones are left out where they are absent. Flowers-102 means its 1,020 training and
+    1,020 validation images together (see `flowers_102`), pets their official trainval. Labels are there, but Zoom-shot
+    does not use them.
 
     Args:
         root: the folder that holds all of them.
         partial: accept fewer files than the official ones (`generated.zoom_shot`).
 
     Raises:
-        FileNotFoundError: a set is absent or incomplete.
+        FileNotFoundError: another set is absent, or one is incomplete.
         ValueError: a set is damaged.
     """
-    readers = (cifar_10, cifar_100, cub_200, flowers_102, herbarium_19, oxford_pets, stanford_cars)
-    found = [read(root, "train", partial=partial) for read in readers]
-    found.append(imagenet.train(root / "imagenet", partial=partial))
-    return {one.name: one for one in found}
+    absent = {*_FOLDERS, *not_there(root)}
+    sets = {name: read(root, "train", partial=partial) for name, read in _READERS.items() if name not in absent}
+    return sets | {"ImageNet": imagenet.train(root / "imagenet", partial=partial)}
 
 
 def class_names(one: LabelledImages) -> tuple[str, ...]:

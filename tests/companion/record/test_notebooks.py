@@ -23,6 +23,9 @@ def test_a_declaration_that_nobody_reads_is_refused(tmp_path):
     path = write_notebook(tmp_path, "01_first", "1", kt={"write": ["results/a.csv"]})
     with pytest.raises(ValueError, match="01_first.*found write"):
         notebooks.read(path)
+    path = write_notebook(tmp_path, "02_second", "1", kt={"needs": {"datasets": ["cub_200"], "optional": ["cats"]}})
+    with pytest.raises(ValueError, match="02_second.*optional datasets among the needed ones, found cats"):
+        notebooks.read(path)
 
 
 def test_titles_and_answers_are_those_of_the_first_cells():
