@@ -33,9 +33,9 @@ changes.
 - *Tolerance*: how far a row may lie from the committed one. With the same kernels rows are the same bits. Where a
   processor rounds otherwise, pictures on the border tip: a row of a method without inversion and training may differ by
   two of its n pictures, which is what stands here, from the row with the most to that with the fewest. Inversion and
-  training multiply what is rounded: a row that rests on them may differ by {cap:g}, and all rows of an item by {mean:g}
-  in the mean. A verdict that then changes was close, and the certificate names it. All are fractions: 0.01 is one
-  point.
+  training multiply what is rounded: a row that rests on them may differ by {cap:g}, one of a least-squares map by
+  {solved:g}, and all rows of an item by {mean:g} in the mean; a search may try other rates. A verdict that then changes
+  was close, and the certificate names it. All are fractions: 0.01 is one point.
 
 What was decided where the papers leave something open, by number: [REPRODUCING.md](REPRODUCING.md)."""
 
@@ -80,6 +80,7 @@ def artifact_markdown(shelves: Mapping[str, Shelf], at: Path) -> str:
     took = pocket.took
     introduction = INTRODUCTION.format(
         cap=certificate.CAP,
+        solved=certificate.SOLVED,
         mean=certificate.MEAN,
         minutes=f"{sum(times['seconds'] for times in took.values()) / 60:.0f}" if took else "?",
         memory=f"{max(times.get('peak_mib') or 0 for times in took.values()) * 2**20 / 1e9:.1f}" if took else "?",

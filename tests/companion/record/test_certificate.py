@@ -79,7 +79,18 @@ def test_one_chaotic_row_is_explained_and_one_wild_row_is_not():
     assert len(moved(0.8)) == 1
     assert moved(0.02, method="base") == ()
     assert len(moved(0.03, method="base")) == 1  # nothing is inverted or trained: two items may tip, not three
-    assert len(moved(-0.03, method="least_squares")) == 1
+    assert moved(-0.09, method="least_squares") == ()
+    assert len(moved(-0.11, method="least_squares")) == 1  # solving multiplies rounding, but not as training does
+
+
+def test_a_search_may_try_other_rates_and_nothing_else():
+    tried = [replace(ROW, split="validation", varied={"lr": lr, "losses": "CC"}) for lr in ("0.01", "0.03")]
+    other = replace(tried[0], varied={"lr": "0.1", "losses": "CC"})
+    one = found(tried, [tried[1], other])
+    assert (one.equal, one.missing, one.new) == (1, 1, 1) and one.unexplained == ()
+    for strange in (replace(other, varied={"lr": "0.1", "losses": "MSE"}), replace(other, split="test")):
+        assert found(tried, [*tried, strange]).unexplained == ("KT Tab. 5: 1 rows are new",)
+    assert found(tried, []).unexplained == ("KT Tab. 5: 2 rows are missing",)  # all of a search is no other rate
 
 
 def test_the_text_is_one_screen_and_says_what_changed():
