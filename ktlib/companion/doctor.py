@@ -106,7 +106,7 @@ def gaps(notebook: Notebook) -> list[manifests.Missing]:
 
 
 def blocking(notebook: Notebook) -> list[manifests.Missing]:
-    """What a notebook lacks and cannot start without; an optional dataset of which a part is there is no longer spared."""
+    """What a notebook lacks and cannot start without; an optional dataset is spared until a folder of it is there."""
     spared = {f"dataset {name}" for name in (notebook.needs or notebooks.Needs()).optional}
     return [gap for gap in gaps(notebook) if gap.name not in spared or gap.where.is_dir()]
 
@@ -226,7 +226,7 @@ def examine(root: Path = ROOT) -> dict[str, Any]:
         one = notebooks.read(path)
         needs = one.needs or notebooks.Needs()
         lacks = gaps(one) if "paper" in one.scales else []
-        held = {gap.name for gap in blocking(one)}
+        held = blocking(one)
         every += lacks
         tables.append(
             {
@@ -235,7 +235,7 @@ def examine(root: Path = ROOT) -> dict[str, Any]:
                 "ready": {scale: ready(one, scale) for scale in SCALES},
                 "needs": {"dataset": len(needs.datasets), "checkpoint": len(needs.checkpoints)},
                 "lacks": [
-                    {"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how), "spared": g.name not in held}
+                    {"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how), "spared": g not in held}
                     for g in lacks
                 ],
                 "absent": absent(lacks),

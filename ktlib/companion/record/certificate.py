@@ -42,7 +42,7 @@ def tolerance(row: Row) -> float:
 
 
 def allowed(row: Row) -> float:
-    """How much another processor may move a row: two items, or `SOLVED` or `CAP` where something multiplies rounding."""
+    """How much another processor may move a row: two items; `SOLVED` or `CAP` where something multiplies rounding."""
     if row.method in SETTLED:
         return tolerance(row)
     return max(SOLVED if row.method == "least_squares" else CAP, tolerance(row))
@@ -188,7 +188,8 @@ class Certificate:
             f"Certificate, {self.scale} scale: this run beside the published results",
             f"  rows      {self.count('equal')} equal, {self.count('within')} within and {self.count('beyond')} beyond "
             f"the tolerance, {self.count('missing')} missing, {self.count('new')} new",
-            "            (within: moved by no more than two of the pictures behind the row; a search may try other rates)",
+            "            (within: moved by no more than two of the pictures behind the row;",
+            "            missing and new: a search for a rate may have tried others)",
             f"            {self.unexplained or 'none'} moved by more than another processor explains",
             f"  verdicts  {len(self.verdicts) - len(self.changed)} equal, {len(self.changed)} changed",
             *(f"            {claim}: published {old}, here {new}" for claim, (old, new) in self.changed.items()),

@@ -104,9 +104,7 @@ def read(path: Path) -> Notebook:
     )
     needs = declared.get("needs")
     if needs is not None:
-        datasets, checkpoints, optional = (
-            tuple(needs.get(key, ())) for key in ("datasets", "checkpoints", "optional")
-        )
+        datasets, checkpoints, optional = (tuple(needs.get(key, ())) for key in ("datasets", "checkpoints", "optional"))
         if strange := sorted({*optional} - {*datasets}):
             raise ValueError(f"{path}: expected optional datasets among the needed ones, found {', '.join(strange)}")
         needs = Needs(datasets, checkpoints, needs.get("calibration", False), optional)

@@ -30,12 +30,12 @@ changes.
 
 - *Expected*: the verdict, what decides it with its 95 % interval, and the rows that it rests on. A claim that does not
   hold is expected not to.
-- *Tolerance*: how far a row may lie from the committed one. With the same kernels rows are the same bits. Where a
-  processor rounds otherwise, pictures on the border tip: a row of a method without inversion and training may differ by
-  two of its n pictures, which is what stands here, from the row with the most to that with the fewest. Inversion and
-  training multiply what is rounded: a row that rests on them may differ by {cap:g}, one of a least-squares map by
-  {solved:g}, and all rows of an item by {mean:g} in the mean; a search may try other rates. A verdict that then changes
-  was close, and the certificate names it. All are fractions: 0.01 is one point.
+- *Tolerance*: how far a row may lie from the committed one. With the same kernels and canary (D44) rows are the same
+  bits. Where a processor rounds otherwise, pictures on the border tip: a row of a method without inversion and training
+  may differ by two of its n pictures, which is what stands here, from the row with the most to that with the fewest.
+  Inversion and training multiply what is rounded: a row that rests on them may differ by {cap:g}, one of a
+  least-squares map by {solved:g}, and all rows of an item by {mean:g} in the mean; a search may try other rates. A
+  verdict that then changes was close, and the certificate names it. All are fractions: 0.01 is one point.
 
 What was decided where the papers leave something open, by number: [REPRODUCING.md](REPRODUCING.md)."""
 
@@ -114,6 +114,7 @@ def _own(notebook: Notebook) -> list[str]:
 def _of_notebook(one: Notebook, own: Sequence[str], shelf: Shelf, at: Path) -> list[str]:
     number, needs = one.stem[:2], one.needs or notebooks.Needs()
     times = shelf.took.get(one.stem)
+    sets = [f"{name} (or without)" if name in needs.optional else name for name in needs.datasets]
     gates = [name for name, gate in manifests.CALIBRATIONS.items() if set(gate.checkpoints) & set(needs.checkpoints)]
     frozen = [f"`python -m ktlib calibrate {name}` before" for name in gates if needs.calibration]
     return [
@@ -121,7 +122,7 @@ def _of_notebook(one: Notebook, own: Sequence[str], shelf: Shelf, at: Path) -> l
         grouped(own),
         f"{times['seconds'] / 60:.0f} min" if times else "",
         f"`./run_all.sh --scale paper --only {number}`",
-        ", ".join([*(f"{n} (or without)" if n in needs.optional else n for n in needs.datasets), *needs.checkpoints, *frozen]),
+        ", ".join([*sets, *needs.checkpoints, *frozen]),
         sizes.told(*sizes.disk([*needs.datasets, *needs.checkpoints])),
         DECISIONS.get(number, ""),
     ]
