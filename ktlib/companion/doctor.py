@@ -92,11 +92,11 @@ def items(notebook: Notebook) -> list[str]:
     return [item for item in published.items() if published.notebook(item) == notebook.stem]
 
 
-def ready(notebook: Notebook, scale: str) -> bool | None:
-    """Whether a notebook can run now; None when it is not made for the scale."""
+def ready(notebook: Notebook, scale: str, lacks: Sequence[manifests.Missing] | None = None) -> bool | None:
+    """Whether a notebook can run now; None when it is not made for the scale. `lacks` as in `blocking`."""
     if scale not in notebook.scales:
         return None
-    return scale != "paper" or not blocking(notebook)
+    return scale != "paper" or not blocking(notebook, lacks)
 
 
 def gaps(notebook: Notebook) -> list[manifests.Missing]:
@@ -105,10 +105,16 @@ def gaps(notebook: Notebook) -> list[manifests.Missing]:
     return manifests.missing(needs.datasets, needs.checkpoints, calibration=needs.calibration)
 
 
-def blocking(notebook: Notebook) -> list[manifests.Missing]:
-    """What a notebook lacks and cannot start without; an optional dataset is spared until a folder of it is there."""
-    spared = {f"dataset {name}" for name in (notebook.needs or notebooks.Needs()).optional}
-    return [gap for gap in gaps(notebook) if gap.name not in spared or gap.where.is_dir()]
+def blocking(notebook: Notebook, lacks: Sequence[manifests.Missing] | None = None) -> list[manifests.Missing]:
+    """What a notebook lacks and cannot start without: no optional dataset, unless something stands in its place.
+
+    Args:
+        notebook: which.
+        lacks: what it lacks, where that is known already (`gaps`).
+    """
+    optional = {f"dataset {name}" for name in (notebook.needs or notebooks.Needs()).optional}
+    lacks = gaps(notebook) if lacks is None else lacks
+    return [gap for gap in lacks if gap.name not in optional or os.path.lexists(gap.where)]
 
 
 def lacking(found: Sequence[tuple[str, Sequence[manifests.Missing]]]) -> str:
@@ -226,20 +232,20 @@ def examine(root: Path = ROOT) -> dict[str, Any]:
         one = notebooks.read(path)
         needs = one.needs or notebooks.Needs()
         lacks = gaps(one) if "paper" in one.scales else []
-        held = blocking(one)
-        every += lacks
+        held = blocking(one, lacks)
+        every += held
         tables.append(
             {
                 "notebook": one.stem,
                 "items": items(one),
-                "ready": {scale: ready(one, scale) for scale in SCALES},
+                "ready": {scale: ready(one, scale, lacks) for scale in SCALES},
                 "needs": {"dataset": len(needs.datasets), "checkpoint": len(needs.checkpoints)},
                 "lacks": [
-                    {"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how), "spared": g not in held}
+                    {"name": g.name, "found": g.found, "get": way(g), "steps": list(g.how), "optional": g not in held}
                     for g in lacks
                 ],
-                "absent": absent(lacks),
-                "disk_gb": _stated(_bytes_lacking(lacks)),
+                "absent": absent(held),
+                "disk_gb": _stated(_bytes_lacking(held)),
                 "hours": [vars(part) for part in hours(one.stem)],
                 "weights_gb": round(sizes.disk(needs.checkpoints)[0], 2),
             }
@@ -272,6 +278,7 @@ def page(found: Mapping[str, Any]) -> str:
 NEXT = (
     "GB to get: downloads, as far as a size is stated; + ?: some have none. Unpacked they take more.",
     "can run: its largest scale for which all is here. calibration: python -m ktlib calibrate, on a GPU.",
+    "8 + 2: two are optional, left out of the tables as long as nothing is there, and not counted in GB.",
     "",
     "name by name      python -m ktlib doctor --full",
     "terms and steps   python -m ktlib data show NAME",
@@ -299,18 +306,22 @@ def _line(table: Mapping[str, Any]) -> tuple[str, ...]:
     now = [scale for scale in SCALES if table["ready"][scale]]
     if table["ready"]["paper"] is None:
         return table["notebook"], now[-1], "not made for it", "–", "–"
-    needs, lacks = table["needs"], _counted(table["absent"], table["needs"])
+    needs, optional = table["needs"], sum(gap["optional"] for gap in table["lacks"])
+    lacks = _counted(table["absent"], needs, optional)
     works = any(needs.values())  # else it computes nothing of its own
     return table["notebook"], now[-1], lacks, _gigabytes(table["disk_gb"]), _hours(table["hours"]) if works else "–"
 
 
-def _counted(absent: Mapping[str, Sequence[str]], needs: Mapping[str, int] | None = None) -> str:
-    """How many of what are lacking: `3 of 5 datasets, 2 checkpoints, calibration`."""
+def _counted(absent: Mapping[str, Sequence[str]], needs: Mapping[str, int] | None = None, optional: int = 0) -> str:
+    """How many of what are lacking: `3 + 1 of 5 datasets, 2 checkpoints, calibration`, one of them optional."""
     told = []
     for kind, names in absent.items():
-        of = f" of {needs[kind]}" if needs and kind == "dataset" else ""
+        of, more = "", ""
+        if needs and kind == "dataset":
+            of, more = f" of {needs[kind]}", f" + {optional}" if optional else ""
         plural = "" if (needs[kind] if of and needs else len(names)) == 1 else "s"
-        told += [kind if kind == "calibration" else f"{len(names)}{of} {kind}{plural}"] if names else []
+        if names or more:
+            told.append(kind if kind == "calibration" else f"{len(names)}{more}{of} {kind}{plural}")
     return ", ".join(told) or "nothing"
 
 
@@ -345,9 +356,10 @@ def whole_page(found: Mapping[str, Any]) -> str:
         found: by `examine`.
     """
     things: dict[str, tuple[str, list[str]]] = {}
+    held = {gap["name"] for table in found["tables"] for gap in table["lacks"] if not gap["optional"]}
     for table in found["tables"]:
         for gap in table["lacks"]:
-            get = gap["get"] + "; left out as long as there is none" * gap["spared"]
+            get = gap["get"] if gap["name"] in held else f"{gap['get']}; optional"
             things.setdefault(gap["name"], (get, []))[1].append(table["notebook"][:2])
     lines = [page(found), "", *_machine(found["machine"], local=True)]
     if things:

@@ -13,7 +13,7 @@ from typing import Any
 import open_clip
 import torch
 
-from ktlib.bounds import COUNT, Bound
+from ktlib.bounds import Bound
 from ktlib.companion.record.judging import counted
 from ktlib.companion.scales import PAPER, SCALES, Scale
 from ktlib.companion.sources import brought, examination
@@ -24,6 +24,7 @@ from ktlib.data.sets import Examination
 from ktlib.models import DualEncoder, load
 
 RATE = Bound(least=0, most=1, above=True)
+SEEDS = Bound(least=1, most=100, whole=True)
 
 
 def teach(
@@ -65,8 +66,8 @@ def teach(
         warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
         if lr is not None and not RATE.holds(lr):
             raise ValueError(f"expected a learning rate, {RATE}, found {lr:g}")
-        if seeds is not None and not COUNT.holds(seeds):
-            raise ValueError(f"expected a number of seeds, {COUNT}, found {seeds}")
+        if seeds is not None and not SEEDS.holds(seeds):
+            raise ValueError(f"expected a number of seeds, {SEEDS}, found {seeds}")
         if weights is None and model in open_clip.list_models():
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)[:6])
             raise ValueError(f"expected weights for {model}, found none: give --weights and a file or a tag ({tags} …)")
@@ -87,7 +88,7 @@ def teach(
             f"{model}, {counted(len(pictures), 'picture')} of a {concept.name}, "
             f"{len(whole.known_names)} known names, "
             f"rates {', '.join(f'{rate:g}' for rate in (scale.clip.rates if lr is None else [lr]))}, "
-            f"{scale.clip.inversion.steps} inversion steps, seeds {', '.join(map(str, scale.seeds))}",
+            f"{scale.clip.inversion.steps} inversion steps, {counted(len(scale.seeds), 'seed')}",
             file=said,
         )
         if own_concept.has_met(own.only.dual, whole, concept.name):

@@ -37,7 +37,9 @@ def test_a_machine_with_nothing_lacks_what_the_notebooks_need_and_can_run_the_ot
         assert {f"dataset {name}" for name in one.needs.datasets} <= lacks or "paper" not in one.scales
         assert table["ready"]["pocket"] is True
         assert table["ready"]["paper"] is (None if "paper" not in one.scales else not lacks)
-        assert {g["name"] for g in table["lacks"] if g["spared"]} == {f"dataset {name}" for name in one.needs.optional}
+        assert {g["name"] for g in table["lacks"] if g["optional"]} == {
+            f"dataset {name}" for name in one.needs.optional
+        }
         assert all(gap["get"] and gap["steps"] for gap in table["lacks"])
     assert tables["02_medclip"]["items"][:2] == ["KT Tab. 2", "KT Tab. 3"]
     assert "found none" in found["machine"]["java"]
@@ -61,7 +63,9 @@ def test_a_notebook_is_a_line_with_counts_disk_and_hours(capsys):
         one, line = notebooks.read(path), lines[path.stem]
         needs = one.needs or notebooks.Needs()
         if "paper" in one.scales and needs.datasets:
-            assert f"{len(needs.datasets)} of {len(needs.datasets)} dataset" in line
+            count = len(needs.datasets) - len(needs.optional)
+            count = f"{count} + {len(needs.optional)}" if needs.optional else f"{count}"
+            assert f" {count} of {len(needs.datasets)} dataset" in line
             assert f" {len(needs.checkpoints)} checkpoint" in line
             assert ("calibration" in line) == needs.calibration
     assert lines["05_coco_captioning"].split()[-2:] == ["11", "?"]  # 6 GB and twice 2.55
@@ -115,10 +119,16 @@ def test_a_notebook_starts_without_the_datasets_that_it_leaves_out(nothing, monk
     assert doctor.blocking(zoom_shot) == mandatory
     spared = [gap for gap in doctor.gaps(zoom_shot) if gap not in mandatory]
     monkeypatch.setattr(doctor, "gaps", lambda one: spared if one.stem == zoom_shot.stem else [])  # all else is there
-    assert doctor.ready(zoom_shot, "paper") and "left out as long as" in doctor.whole_page(doctor.examine())
+    found = doctor.examine()
+    line = next(line for line in doctor.page(found).splitlines() if line.startswith("06"))
+    assert line.split()[1:8] == ["paper", "0", "+", "2", "of", "10", "datasets"] and found["disk_gb"]["stated"] == 0
+    assert "data show stanford_cars; optional" in doctor.whole_page(found)
     runs.check_inputs("paper", [zoom_shot])
-    fixtures.stanford_cars(nothing)  # a part of a set is no set
+    (nothing / "stanford_cars").parent.mkdir(exist_ok=True)
+    (nothing / "stanford_cars").symlink_to("/nowhere")  # a disk that is not there is no decision
     assert [gap.name for gap in doctor.blocking(zoom_shot)] == ["dataset stanford_cars"]
+    (nothing / "stanford_cars").unlink()
+    fixtures.stanford_cars(nothing)  # nor is a part of a set
     with pytest.raises(runs.RunError, match="1 thing.*missing(.|\n)*stanford_cars"):
         runs.check_inputs("paper", [zoom_shot])
 

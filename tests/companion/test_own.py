@@ -94,7 +94,8 @@ def test_a_name_that_the_model_has_met_is_announced(folder, capsys):
         (["--lr", "1e99"], "found 1e+99"),
         (["--description", "a toma"], "without the name 'toma'"),
         (["--steps", "0"], "steps"),
-        (["--seeds", "0"], "expected a number of seeds, a whole number of 1 or more, found 0"),
+        (["--seeds", "0"], "expected a number of seeds, a whole number from 1 to 100, found 0"),
+        (["--seeds", "9" * 30], "found 99999"),
         (["--lessons", "FOLDER"], "found 5 in both"),
     ],
 )

@@ -107,7 +107,9 @@ def test_sets_that_may_lack_are_left_out_and_others_are_not(tmp_path: Path) -> N
     assert list(found.tests) == kept and len(kept) == 7
     assert list(found.targets) == [name for name in printed("Tab. 6") if name in kept]
     for name, manifest in real.OPTIONAL.items():
-        assert re.match(f"expected the folder .*`python -m ktlib data show {manifest}`", found.left_out[name])
+        assert re.match(f"there is no .*`python -m ktlib data show {manifest}`", found.left_out[name])
+        with pytest.raises(FileNotFoundError, match=f"data show {manifest}"):
+            real.test_sets(root, without={*real.OPTIONAL} - {name}, partial=True)
     shutil.rmtree(root / manifests.dataset("cub_200").where)
     with pytest.raises(FileNotFoundError, match="data show cub_200"):
         sources._sets_from("fixtures", root, partial=True)
@@ -146,9 +148,9 @@ def test_generated_files_make_a_gallery_and_sets(generated: None) -> None:
     assert list(found.tests) == [name for name in printed("Tab. 1") if name != "Herbarium-19"]
     assert set(found.left_out) == {"Herbarium-19"} and "Herbarium-19" not in found.targets
     assert all(len(images.templates) <= 2 for images in found.tests.values())
-    assert len(found.train) <= 16 and set(found.train.labels) == set(range(5)), "some of every class"
+    assert len(found.train) == 12 and set(found.train.labels) == set(range(5)), "some of every class"
     parts = [*found.tests.values(), *found.targets.values()]
-    assert all(3 <= len(images) <= 5 for images in parts), "each costs a pass through six encoders"
+    assert {len(images) for images in parts} == {3}, "each costs a pass through six encoders"
 
 
 def test_generated_files_make_captions_and_real_pictures_of_categories(generated: None) -> None:

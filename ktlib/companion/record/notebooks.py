@@ -102,13 +102,28 @@ def read(path: Path) -> Notebook:
     reads, writes, sometimes, published = (
         tuple(declared.get(key, ())) for key in ("reads", "writes", "sometimes", "published")
     )
-    needs = declared.get("needs")
-    if needs is not None:
-        datasets, checkpoints, optional = (tuple(needs.get(key, ())) for key in ("datasets", "checkpoints", "optional"))
-        if strange := sorted({*optional} - {*datasets}):
-            raise ValueError(f"{path}: expected optional datasets among the needed ones, found {', '.join(strange)}")
-        needs = Needs(datasets, checkpoints, needs.get("calibration", False), optional)
+    needs = _needs(path, declared["needs"]) if "needs" in declared else None
     return Notebook(path, cells, tuple(declared.get("scales", SCALES)), reads, writes, sometimes, needs, published)
+
+
+def _needs(path: Path, declared: object) -> Needs:
+    """What a notebook declares that it needs.
+
+    Raises:
+        ValueError: with what is not understood.
+    """
+    lists = ("datasets", "optional", "checkpoints")
+    if not isinstance(declared, dict) or declared.keys() - {*lists, "calibration"}:
+        raise ValueError(f"{path}: expected `needs` of {', '.join(lists)} and calibration, found {declared!r}")
+    if wrong := [name for name in lists if _no_list(declared.get(name))]:
+        raise ValueError(f"{path}: expected lists of texts in `needs`, found another {', '.join(wrong)}")
+    calibration = declared.get("calibration", False)
+    if not isinstance(calibration, bool):
+        raise ValueError(f"{path}: expected true or false for `calibration` in `needs`, found {calibration!r}")
+    datasets, optional, checkpoints = (tuple(declared.get(name) or ()) for name in lists)
+    if strange := sorted({*optional} - {*datasets}):
+        raise ValueError(f"{path}: expected optional datasets among the needed ones, found {', '.join(strange)}")
+    return Needs(datasets, checkpoints, calibration, optional)
 
 
 def _no_list(value: object) -> bool:

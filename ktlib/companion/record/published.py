@@ -308,7 +308,7 @@ _VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def _beside_zoom_shot(number: Number, rows: Iterable[Row]) -> list[Row]:
-    """The set stands where KT has a concept; an average has the rows of all sets."""
+    """The set stands where KT has a concept; an average has the rows of all its sets, or none."""
     stated = dict(part.split("=", 1) for part in number.other.split(";") if "=" in part)
     method, varied = _VARIANTS.get(number.variant, (number.variant, {}))
     if number.variant in ("MSE", "MSE+PG-KD", "MSE+CC", "PG-KD", "CC", "CC+PG-KD", "All"):
@@ -321,7 +321,10 @@ def _beside_zoom_shot(number: Number, rows: Iterable[Row]) -> list[Row]:
         varied = {"share": _plain(stated["train_fraction"]), "epochs": stated["epochs"]}
     same = select(rows, item=number.item, split="test", metric=number.metric, method=method, varied=varied)
     same = select(same, model=_ENCODERS[number.model])
-    return same if number.dataset == "Average" else select(same, subject=number.dataset)
+    if number.dataset != "Average":
+        return select(same, subject=number.dataset)
+    averaged = {other.dataset for other in numbers(number.item)} - {"Average"}
+    return same if averaged <= {row.subject for row in same} else []
 
 
 def _plain(value: str) -> str:

@@ -33,9 +33,10 @@ changes.
 - *Tolerance*: how far a row may lie from the committed one. With the same kernels and canary (D44) rows are the same
   bits. Where a processor rounds otherwise, pictures on the border tip: a row of a method without inversion and training
   may differ by two of its n pictures, which is what stands here, from the row with the most to that with the fewest.
-  Inversion and training multiply what is rounded: a row that rests on them may differ by {cap:g}, one of a
-  least-squares map by {solved:g}, and all rows of an item by {mean:g} in the mean; a search may try other rates. A
-  verdict that then changes was close, and the certificate names it. All are fractions: 0.01 is one point.
+  Inversion and training multiply what is rounded: a row that rests on them may differ by {cap:g}, and all rows
+  of an item and method by {mean:g} in the mean; those of a least-squares map by {solved[0]:g} and {solved[1]:g}. A
+  search that widens its range may end at other rates. A verdict that then changes was close, and the certificate names
+  it. All are fractions: 0.01 is one point.
 
 What was decided where the papers leave something open, by number: [REPRODUCING.md](REPRODUCING.md)."""
 

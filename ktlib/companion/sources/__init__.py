@@ -286,7 +286,7 @@ class Sets:
     Attributes:
         dataset: name, for the rows.
         train: unlabelled images that maps are trained on.
-        tests: the nine sets by name, in the order of ZS Tab. 1.
+        tests: sets by name, in the order of ZS Tab. 1; nine where none is left out.
         targets: training images of some of them, by the same names (ZS Tab. 6).
         validation: sets that settings are chosen on; none where the paper's settings are taken.
         left_out: sets that cannot be examined, and why.
@@ -339,7 +339,7 @@ def _generated_sets() -> Sets:
     """A handful of generated files; two prompts a class and three images a set prove as much as all."""
 
     def some(images: LabelledImages, count: int) -> LabelledImages:
-        return images.take(list(range(0, len(images), max(1, len(images) // count))))
+        return images.take(list(range(0, len(images), max(1, len(images) // count)))[:count])
 
     found = _sets_from("fixtures", generated.zoom_shot(_fixtures()), partial=True)
     return replace(
@@ -356,8 +356,9 @@ def _real_sets() -> Sets:
 
 
 def _sets_from(dataset: str, root: Path, *, cell: Cell | None = None, partial: bool = False) -> Sets:
-    tests, train = real.test_sets(root, cell=cell, partial=partial), real.train_sets(root, partial=partial)
     left_out = real.not_there(root)
+    tests = real.test_sets(root, cell=cell, without=left_out, partial=partial)
+    train = real.train_sets(root, without=left_out, partial=partial)
     for name, one in list(tests.items()):
         try:
             real.class_names(one)

@@ -6,9 +6,10 @@ Thin over the readers in `ktlib.data`; generated files go through here too, whic
 from __future__ import annotations
 
 import functools
+import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ktlib import places
-from ktlib.data import files, imagenet, images, rare_concepts, tables
+from ktlib.data import files, imagenet, images, manifests, rare_concepts, tables
 from ktlib.data.cifar import cifar_10, cifar_100
 from ktlib.data.fine_grained import cub_200, flowers_102, herbarium_19, oxford_pets, stanford_cars
 from ktlib.data.sets import Concept, Examination, Gallery, LabelledImages
@@ -205,25 +206,24 @@ _READERS: Mapping[str, Callable[..., LabelledImages]] = {  # in the order of ZS 
     "Stanford Cars": stanford_cars,
 }
 _FOLDERS = dict.fromkeys(("ImageNet-100", "ImageNet-1000"), "imagenet")  # of what is not read from the root
-# Measured where they are there, by manifest: one has no class names, the other no publisher any more.
+# Sets that nobody can get as they were published, with their manifests: one lacks class names, one a publisher.
 OPTIONAL = {"Herbarium-19": "herbarium_19", "Stanford Cars": "stanford_cars"}
 
 
 def not_there(root: Path) -> dict[str, str]:
-    """The optional sets of which there is no folder, each with what was expected and how to get it."""
-    why = {}
-    for name, manifest in OPTIONAL.items():
-        try:
-            files.home(manifest, root)
-        except FileNotFoundError as error:
-            why[name] = str(error)
-    return why
+    """The optional sets in whose place there is nothing, each with the reason in words."""
+    places_ = {name: (manifest, root / manifests.dataset(manifest).where) for name, manifest in OPTIONAL.items()}
+    return {
+        name: f"there is no {where}; {files.how_to_get(manifest)}"
+        for name, (manifest, where) in places_.items()
+        if not os.path.lexists(where)
+    }
 
 
-def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) -> dict[str, LabelledImages]:
-    """The test sets by name, in the order of ZS Tab. 1; nothing is decoded before a batch is asked for.
-
-    There are nine; the `OPTIONAL` ones are left out where they are absent.
+def test_sets(
+    root: Path, *, cell: Cell | None = None, without: Collection[str] = (), partial: bool = False
+) -> dict[str, LabelledImages]:
+    """The nine test sets by name, in the order of ZS Tab. 1; nothing is decoded before a batch is asked for.
 
     Herbarium 2019 is represented by its validation images, the only labelled ones that are not for training;
     ImageNet-100 and -1000 by ILSVRC's validation images.
@@ -232,17 +232,17 @@ def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) ->
         root: the folder that holds all of them.
         cell: how the classes of both ImageNets are named and prompted (D47); by default by CLIP's curated names and
             its 80 prompts.
+        without: names of sets that are left out.
         partial: accept fewer files than the official ones (`generated.zoom_shot`).
 
     Raises:
-        FileNotFoundError: another set is absent, or one is incomplete.
+        FileNotFoundError: a set is absent or incomplete.
         ValueError: a set is damaged.
     """
-    absent = not_there(root)
     sets = {
         name: read(root / _FOLDERS.get(name, ""), partial=partial)
         for name, read in _READERS.items()
-        if name not in absent
+        if name not in without
     }
     if cell:
         home = root / "imagenet"
@@ -253,23 +253,23 @@ def test_sets(root: Path, *, cell: Cell | None = None, partial: bool = False) ->
     return sets
 
 
-def train_sets(root: Path, *, partial: bool = False) -> dict[str, LabelledImages]:
-    """The training images of the sets of ZS Tab. 6, in its order, and of `ImageNet`, on which all else trains.
+def train_sets(root: Path, *, without: Collection[str] = (), partial: bool = False) -> dict[str, LabelledImages]:
+    """The training images of the seven sets of ZS Tab. 6, in its order, and of `ImageNet`, on which all else trains.
 
-    There are seven; the `OPTIONAL` ones are left out where they are absent. Flowers-102 means its 1,020 training and
-    1,020 validation images together (see `flowers_102`), pets their official trainval. Labels are there, but Zoom-shot
-    does not use them.
+    Flowers-102 means its 1,020 training and 1,020 validation images together (see `flowers_102`), pets their
+    official trainval. Labels are there, but Zoom-shot does not use them.
 
     Args:
         root: the folder that holds all of them.
+        without: names of sets that are left out.
         partial: accept fewer files than the official ones (`generated.zoom_shot`).
 
     Raises:
-        FileNotFoundError: another set is absent, or one is incomplete.
+        FileNotFoundError: a set is absent or incomplete.
         ValueError: a set is damaged.
     """
-    absent = {*_FOLDERS, *not_there(root)}
-    sets = {name: read(root, "train", partial=partial) for name, read in _READERS.items() if name not in absent}
+    rest = {name: read for name, read in _READERS.items() if name not in {*_FOLDERS, *without}}
+    sets = {name: read(root, "train", partial=partial) for name, read in rest.items()}
     return sets | {"ImageNet": imagenet.train(root / "imagenet", partial=partial)}
 
 

@@ -7,6 +7,7 @@ import pytest
 from ktlib.companion.record import certificate, rows
 from ktlib.companion.record.certificate import Certificate, compare
 from ktlib.companion.record.rows import Row
+from ktlib.companion.studies.zoom_shot import RATES
 
 ROW = Row(
     item="KT Tab. 5", scale="pocket", dataset="gallery", model="vilt", subject="", method="kt", varied={"lr": "0.1"},
@@ -79,18 +80,52 @@ def test_one_chaotic_row_is_explained_and_one_wild_row_is_not():
     assert len(moved(0.8)) == 1
     assert moved(0.02, method="base") == ()
     assert len(moved(0.03, method="base")) == 1  # nothing is inverted or trained: two items may tip, not three
-    assert moved(-0.09, method="least_squares") == ()
-    assert len(moved(-0.11, method="least_squares")) == 1  # solving multiplies rounding, but not as training does
+    assert moved(-0.04, method="least_squares") == ()
+    assert len(moved(-0.06, method="least_squares")) == 1  # solving multiplies rounding, but not as training does
 
 
-def test_a_search_may_try_other_rates_and_nothing_else():
-    tried = [replace(ROW, split="validation", varied={"lr": lr, "losses": "CC"}) for lr in ("0.01", "0.03")]
-    other = replace(tried[0], varied={"lr": "0.1", "losses": "CC"})
-    one = found(tried, [tried[1], other])
-    assert (one.equal, one.missing, one.new) == (1, 1, 1) and one.unexplained == ()
-    for strange in (replace(other, varied={"lr": "0.1", "losses": "MSE"}), replace(other, split="test")):
-        assert found(tried, [*tried, strange]).unexplained == ("KT Tab. 5: 1 rows are new",)
-    assert found(tried, []).unexplained == ("KT Tab. 5: 2 rows are missing",)  # all of a search is no other rate
+def test_a_control_that_is_wrong_throughout_does_not_hide_behind_other_methods():
+    solved = [replace(row, method="least_squares") for row in TABLE[:4]]
+    after = [*TABLE, *(replace(row, value=row.value + 0.03) for row in solved)]
+    assert found([*TABLE, *solved], after).unexplained == (
+        "KT Tab. 5: its rows of least_squares moved by 0.030 on average, more than 0.01",
+    )
+
+
+def search(rates, seeds=(0, 1), item="learning_rates_of_maps", losses="CC"):
+    one = replace(ROW, item=item, split="validation", method="zoom_shot")
+    return [replace(one, varied={"lr": f"{lr:g}", "losses": losses}, seed=seed) for lr in rates for seed in seeds]
+
+
+def test_a_search_that_widens_its_range_may_end_at_other_rates():
+    one = found(search([0.001, 0.01, 0.03]), search([0.01, 0.03, 0.1, 0.3]))
+    assert (one.equal, one.missing, one.new, one.searched) == (4, 2, 4, 6) and one.unexplained == ()
+    said = Certificate("pocket", (one,), {}, {}).text()
+    assert "6 of the missing and new are of rates that a search tried in one run alone" in said
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (search([0.01, 0.1]), "2 rows are missing"),  # a rate between two others
+        ([row for row in search([0.01, 0.03, 0.1]) if row.lr != 0.1 or row.seed], "1 rows are missing"),  # half a rate
+        ([*search([0.01, 0.03, 0.1]), *search([0.3], seeds=[0])], "1 rows are new"),
+        ([*search([0.01, 0.03, 0.1]), *search([0.1], losses="MSE")], "2 rows are new"),  # another arm
+        (search([0.3]), "6 rows are missing"),  # no rate in common
+        ([], "6 rows are missing"),
+    ],
+)
+def test_nothing_else_of_a_search_may_lack(after, said):
+    assert said in " ".join(found(search([0.01, 0.03, 0.1]), after).unexplained)
+
+
+def test_rates_of_a_fixed_grid_may_not_lack():
+    before, after = (search(rates, item="KT Tab. 1") for rates in ([0.01, 0.03, 0.1], [0.01, 0.03]))
+    assert found(before, after).unexplained == ("KT Tab. 1: 2 rows are missing",)
+
+
+def test_the_searches_that_widen_their_ranges_are_those_of_the_studies():
+    assert certificate.WIDENED == (RATES,)
 
 
 def test_the_text_is_one_screen_and_says_what_changed():

@@ -23,8 +23,24 @@ def test_a_declaration_that_nobody_reads_is_refused(tmp_path):
     path = write_notebook(tmp_path, "01_first", "1", kt={"write": ["results/a.csv"]})
     with pytest.raises(ValueError, match="01_first.*found write"):
         notebooks.read(path)
-    path = write_notebook(tmp_path, "02_second", "1", kt={"needs": {"datasets": ["cub_200"], "optional": ["cats"]}})
-    with pytest.raises(ValueError, match="02_second.*optional datasets among the needed ones, found cats"):
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ({"datasets": ["cub_200"], "optional": ["cats"]}, "optional datasets among the needed ones, found cats"),
+        ({"datasets": "cub_200"}, "expected lists of texts in `needs`, found another datasets"),
+        ({"datasets": ["cub_200"], "optional": [["cub_200"]]}, "found another optional"),
+        ({"checkpoints": 3}, "found another checkpoints"),
+        ({"optonal": []}, "expected `needs` of datasets, optional, checkpoints and calibration, found .*optonal"),
+        (["cub_200"], "expected `needs` of datasets"),
+        (None, "expected `needs` of datasets"),
+        ({"calibration": "no"}, "expected true or false for `calibration` in `needs`, found 'no'"),
+    ],
+)
+def test_needs_that_nobody_understands_are_refused(tmp_path, needs, said):
+    path = write_notebook(tmp_path, "01_first", "1", kt={"needs": needs})
+    with pytest.raises(ValueError, match=f"01_first.*{said}"):
         notebooks.read(path)
 
 

@@ -154,16 +154,22 @@ def distillation_does_not_help_alone(rows: Sequence[Row]) -> Verdict:
 def all_is_best(rows: Sequence[Row]) -> Verdict:
     """Z7: all three losses beat every other combination, by what is printed over the runner-up or more."""
     own = _losses(rows, "All")
-    printed = _printed_average(LOSSES, "All") - _printed_average(LOSSES, "MSE+CC")
+    printed = _printed_average(rows, LOSSES, "All") - _printed_average(rows, LOSSES, "MSE+CC")
     found = [difference(f"All minus {name}", own, _losses(rows, name)) for name in ("MSE+CC", "MSE+PG-KD", "MSE")]
     how = f"top-1 accuracy, a gain wholly below the printed {100 * printed:.2f} points over MSE+CC is none"
     return _decide("Z7", rows, LOSSES[0], found, how=how, rule=above(printed))
 
 
-def _printed_average(items: Sequence[str], variant: str) -> float:
-    """Mean over the encoders of the averages over sets that the paper prints, a fraction."""
-    numbers = [n for item in items for n in published.numbers(item) if n.variant == variant and n.dataset == "Average"]
-    return fmean(float(number.printed) for number in numbers) / 100
+def _printed_average(rows: Sequence[Row], items: Sequence[str], variant: str) -> float:
+    """Mean over encoders of what the paper prints as the average over sets, a fraction.
+
+    Where some of its sets were measured and not all, of what it prints for those.
+    """
+    numbers = [n for item in items for n in published.numbers(item) if n.variant == variant]
+    sets = {n.dataset for n in numbers} - {"Average"}
+    there = sets & {row.subject for row in rows}
+    meant = there if there and there != sets else {"Average"}
+    return fmean(float(n.printed) for n in numbers if n.dataset in meant) / 100
 
 
 def logits_beat_cross_entropy(rows: Sequence[Row]) -> Verdict:
@@ -195,7 +201,7 @@ def _literally(rows: Sequence[Row], directions: Sequence[tuple[str, str]]) -> st
         if any(row.varied.get("matching") == "softmax" for row in select(rows, item=item)):
             own = _top1(rows, item, "zoom_shot", losses="PG-KD", matching="softmax")
             other = _top1(rows, item, "zoom_shot", losses="PG-KD", matching="ht_ce", temperature=20)
-            printed = _printed_average([item], "LM") - _printed_average([item], "HT-CE")
+            printed = _printed_average(rows, [item], "LM") - _printed_average(rows, [item], "HT-CE")
             parts.append(f"{direction} {points(difference('', own, other).estimate)} (printed {points(printed)})")
     return f"; read literally (softmax), LM minus HT-CE: {', '.join(parts)}" if parts else ""
 

@@ -1,5 +1,6 @@
 """Each verdict on Zoom-shot, on rows made up so that the answer is known."""
 
+import csv
 import dataclasses
 
 import pytest
@@ -9,7 +10,9 @@ from ktlib.companion.record.compare import scores
 from ktlib.companion.record.differences import NotMeasuredError
 from ktlib.companion.record.judging import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from ktlib.companion.report import ledger
+from ktlib.companion.studies.zoom_shot import LOSSES
 from ktlib.companion.studies.zoom_shot import claims as zs
+from ktlib.places import MANIFESTS
 from tests.zoom_shot_rows import SETS, ZOOM, aimed, losses, matched, methods, rows_of, scaled, sizes, to_chance
 
 
@@ -126,6 +129,21 @@ def test_z8_tells_the_literal_reading_beside_what_is_printed():
     assert "read literally (softmax), LM minus HT-CE: h +3.0 points" in found.comparison
     assert "(printed +1.4 points)" in found.comparison
     assert "read literally" not in ledger.verdict("Z8", matched(), "pocket").comparison
+
+
+def test_what_z7_is_held_to_is_printed_of_the_sets_that_were_measured():
+    """All minus MSE+CC over the encoders and the sets: of nine as the paper averages, of seven from its cells."""
+    with (MANIFESTS / "published" / "results.csv").open(newline="", encoding="utf-8") as lines:
+        printed = [r for r in csv.DictReader(lines) if r["paper"] == "ZS" and f"ZS {r['item']}" in LOSSES]
+    every = {row["dataset"] for row in printed} - {"Average"}
+    seven = every - {"Herbarium-19", "Stanford Cars"}
+    for there, meant in ((every, {"Average"}), (seven, seven), (set(), {"Average"})):
+        cells = {v: [float(r["value"]) for r in printed if r["variant"] == v and r["dataset"] in meant]
+                 for v in ("All", "MSE+CC")}  # fmt: skip
+        rows = [dataclasses.replace(losses()[0], subject=name) for name in there]
+        found = [zs._printed_average(rows, LOSSES, variant) for variant in cells]
+        assert found == pytest.approx([sum(own) / len(own) / 100 for own in cells.values()])
+    assert len(seven) == 7
 
 
 def test_a_set_measured_twice_is_refused():
