@@ -278,7 +278,7 @@ def page(found: Mapping[str, Any]) -> str:
 NEXT = (
     "GB to get: downloads, as far as a size is stated; + ?: some have none. Unpacked they take more.",
     "can run: its largest scale for which all is here. calibration: python -m ktlib calibrate, on a GPU.",
-    "8 + 2: two are optional, left out of the tables as long as nothing is there, and not counted in GB.",
+    "8+2: two are optional, left out of the tables as long as nothing is there, and not counted in GB.",
     "",
     "name by name      python -m ktlib doctor --full",
     "terms and steps   python -m ktlib data show NAME",
@@ -313,12 +313,12 @@ def _line(table: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _counted(absent: Mapping[str, Sequence[str]], needs: Mapping[str, int] | None = None, optional: int = 0) -> str:
-    """How many of what are lacking: `3 + 1 of 5 datasets, 2 checkpoints, calibration`, one of them optional."""
+    """How many of what are lacking: `3+1 of 5 datasets, 2 checkpoints, calibration`, one of them optional."""
     told = []
     for kind, names in absent.items():
         of, more = "", ""
         if needs and kind == "dataset":
-            of, more = f" of {needs[kind]}", f" + {optional}" if optional else ""
+            of, more = f" of {needs[kind]}", f"+{optional}" if optional else ""
         plural = "" if (needs[kind] if of and needs else len(names)) == 1 else "s"
         if names or more:
             told.append(kind if kind == "calibration" else f"{len(names)}{more}{of} {kind}{plural}")

@@ -58,28 +58,26 @@ def _at_other_rates(item: str, before: Mapping[Key, Row], after: Mapping[Key, Ro
     """Rows of rates that a search tried in one run alone: beyond the range of both, and whole."""
     if item not in WIDENED:
         return set()
-    arms: dict[Key, dict[float, tuple[set[Key], set[Key]]]] = {}
-    for place, rows in enumerate((before, after)):
-        for own, row in rows.items():
-            if row.lr:
-                rates = arms.setdefault(_cell(row, whole=True), {})
-                rates.setdefault(row.lr, (set(), set()))[place].add(own)
+    every = {**before, **after}
+    arms: dict[Key, dict[float, set[Key]]] = {}
+    for one, row in every.items():
+        if row.lr:
+            arms.setdefault(_cell(row, whole=True), {}).setdefault(row.lr, set()).add(one)
     excused: set[Key] = set()
     for rates in arms.values():
-        shared = {rate: old for rate, (old, new) in rates.items() if old and new}
-        for rate, both in rates.items():
-            own = both[0] or both[1]
+        shared = {rate: own for rate, own in rates.items() if own & before.keys() and own & after.keys()}
+        for rate, own in rates.items():
             if shared and rate not in shared and not min(shared) < rate < max(shared):
-                like = {_cell((before | after)[one]) for one in own}
-                if all(like == {_cell(before[one]) for one in old} for old in shared.values()):
+                cells = {_cell(every[one]) for one in own}
+                if all(cells == {_cell(every[one]) for one in others} for others in shared.values()):
                     excused |= own
     return excused
 
 
 def _cell(row: Row, *, whole: bool = False) -> Key:
     """What a row says beside its numbers and its rate; of the whole arm, without set and seed, too."""
-    varied = {name: value for name, value in row.varied.items() if name != "lr"}
-    return key(replace(row, varied=varied, **({"subject": "", "seed": None, "n": 0} if whole else {})))
+    row = replace(row, varied={name: value for name, value in row.varied.items() if name != "lr"})
+    return key(replace(row, subject="", seed=None, n=0) if whole else row)
 
 
 @dataclass(frozen=True)
