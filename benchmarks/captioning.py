@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from ktlib.companion.record.rows import provenance
+from ktlib.memory import usable_device
 from ktlib.models import Captioner, coca, decoding, load
 from ktlib.pocket import telling, world
 
@@ -100,7 +101,7 @@ def measure(name, device, search, *, images, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="the published size too (random weights, 2.6 GB)")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=usable_device, default="cpu", help="default: cpu")
     arguments = parser.parse_args()
     coca.AT_ONCE = IMAGES
     found = [

@@ -23,6 +23,7 @@ from ktlib import memory
 from ktlib.companion.record.rows import provenance
 from ktlib.companion.scales import SCALES
 from ktlib.inversion import InversionSettings
+from ktlib.memory import usable_device
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import FOLDS
 
@@ -168,7 +169,7 @@ def main():
     parser.add_argument("--model", default="openai/ViT-B-32", help="of --published; random/ViT-B-32 costs the same")
     parser.add_argument("--images", type=int, default=PUBLISHED_IMAGES, help="of --published, in tens")
     parser.add_argument("--steps", type=int, default=PUBLISHED_STEPS, help="of --published")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--device", type=usable_device, default="cpu", help="default: cpu")
     arguments = parser.parse_args()
     if arguments.published:  # beside what was measured before
         record = json.loads((HERE / "inversion.json").read_text())

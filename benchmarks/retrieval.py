@@ -21,6 +21,7 @@ from ktlib.companion import sources
 from ktlib.companion.record.rows import provenance
 from ktlib.companion.scales import scale
 from ktlib.evaluate.retrieval import score_matrix
+from ktlib.memory import usable_device
 from ktlib.models import PairScorer, load
 
 HERE = Path(__file__).parent
@@ -98,7 +99,7 @@ def flops(config, length):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="the published size too (random weights)")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=usable_device, default="cpu", help="default: cpu")
     arguments = parser.parse_args()
     found = [measure("pocket/vilt-b", arguments.device, images=20, texts=200, batch=256, repeats=5, alone=(2, 30))]
     if arguments.large:

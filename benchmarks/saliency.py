@@ -19,6 +19,7 @@ import torch.nn.functional as F
 
 from ktlib.companion.record.rows import provenance
 from ktlib.evaluate.saliency import SaliencySettings, grad_cam, saliency
+from ktlib.memory import usable_device
 from ktlib.models import DualEncoder, Segmenter, load, sam
 from ktlib.models.blocks import blocks
 
@@ -133,7 +134,7 @@ def masks(segmenter, device, *, images, repeats, size):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="the published sizes too (random weights)")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=usable_device, default="cpu", help="default: cpu")
     arguments = parser.parse_args()
     device = arguments.device
     few = {"images": 16, "at_once": 8, "repeats": 5, "alone": 4}

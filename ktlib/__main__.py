@@ -180,7 +180,9 @@ def data_check(arguments: Arguments) -> int:
 
 def data_get(arguments: Arguments) -> int:
     """Download what is open, say what a person must do for the rest."""
-    return int(not _catalogue(arguments.name).get(arguments.name))
+    catalogues = [_catalogue(name) for name in arguments.names]  # a misspelt one is named before anything is fetched
+    got = [catalogue.get(name) for catalogue, name in zip(catalogues, arguments.names, strict=True)]
+    return int(not all(got))
 
 
 def _catalogue(name: str) -> types.ModuleType:
@@ -212,6 +214,7 @@ def words(_: Arguments) -> None:
 SCALE = ("--scale", {"default": "pocket", "choices": ("pocket", "rehearsal", "paper"), "help": "default: pocket"})
 GROUPS = {"pocket": "the drawn world and its models", "data": "the published datasets and checkpoints"}
 NAME = ("name", {"help": "of a dataset or checkpoint, as `data list` has it"})
+NAMES = ("names", {"nargs": "+", "metavar": "NAME", **NAME[1]})
 COMMANDS = {
     "models": Command("list the models that load() takes", models),
     "explain": Command(
@@ -319,7 +322,7 @@ COMMANDS = {
         data_check,
         [NAME, ("--all", {"action": "store_true", "help": "decode every picture"})],
     ),
-    "data get": Command("download what is open; say what a person must do for the rest", data_get, [NAME]),
+    "data get": Command("download what is open; say what a person must do for the rest", data_get, [NAMES]),
     "pocket words": Command("list the words pocket models know", words),
 }
 

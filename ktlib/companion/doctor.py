@@ -257,11 +257,12 @@ def _stated(found: tuple[float, int]) -> dict[str, float | int]:
     return {"stated": round(found[0], 2), "without a size": found[1]}
 
 
-def page(found: Mapping[str, Any]) -> str:
+def page(found: Mapping[str, Any], *, full: bool = False) -> str:
     """What a person needs first, on one screen: this machine, and one line a notebook.
 
     Args:
         found: by `examine`.
+        full: it is followed by all else, so that nothing points there.
     """
     head = ("notebook", "can run", "lacks at paper scale", "GB to get", "hours")
     lines = [head, *(_line(table) for table in found["tables"])]
@@ -271,16 +272,17 @@ def page(found: Mapping[str, Any]) -> str:
         "  ".join((*(line[p].ljust(width[p]) for p in range(3)), *(line[p].rjust(width[p]) for p in (3, 4)))).rstrip()
         for line in lines
     ]
-    said = [*_machine(found["machine"]), "", *rows, "", *_measured(found["tables"]), *NEXT]
-    return "\n".join(_short(line, WIDTH) for line in said)
+    said = [*_machine(found["machine"]), "", *rows, "", *_measured(found["tables"]), *LEGEND, "", FULL, *NEXT]
+    return "\n".join(_short(line, WIDTH) for line in said if not (full and line == FULL))
 
 
-NEXT = (
+LEGEND = (
     "GB to get: downloads, as far as a size is stated; + ?: some have none. Unpacked they take more.",
     "can run: its largest scale for which all is here. calibration: python -m ktlib calibrate, on a GPU.",
     "8+2: two are optional, left out of the tables as long as nothing is there, and not counted in GB.",
-    "",
-    "name by name      python -m ktlib doctor --full",
+)
+FULL = "name by name      python -m ktlib doctor --full"
+NEXT = (
     "terms and steps   python -m ktlib data show NAME",
     "what is open      python -m ktlib data get NAME",
     "then              ./run_all.sh --scale paper --only NN",
@@ -361,7 +363,7 @@ def whole_page(found: Mapping[str, Any]) -> str:
         for gap in table["lacks"]:
             get = gap["get"] if gap["name"] in held else f"{gap['get']}; optional"
             things.setdefault(gap["name"], (get, []))[1].append(table["notebook"][:2])
-    lines = [page(found), "", *_machine(found["machine"], local=True)]
+    lines = [page(found, full=True), "", "how each package was built", *_machine(found["machine"], local=True)[:1]]
     if things:
         wide = max(map(len, things))
         lines += ["", "what the paper scale lacks, for which notebooks, and the way to it"]

@@ -354,27 +354,27 @@ def _missing_dataset(wanted: Dataset) -> Missing | None:
     if not gaps:
         return None
     found = "; ".join(gaps) if folder.is_dir() else "no such folder"
-    return Missing(f"dataset {wanted.name}", wanted.layout, found, wanted.how_to_get, folder)
+    how = (f"{wanted.way}, or by hand:", *wanted.how_to_get) if wanted.downloads else wanted.how_to_get
+    return Missing(f"dataset {wanted.name}", wanted.layout, found, how, folder)
 
 
 def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     """What there is to do when the weights are not on this machine; None when they are."""
     if wanted.file():
         return None
+    found, get = "neither", f"python -m ktlib data get {wanted.name}"
     if wanted.by_hand:
-        expected = f"a file that a person fetches; size: {wanted.size}"
-        return Missing(f"checkpoint {wanted.name}", (expected,), "no such file", wanted.by_hand, wanted.place)
-    if wanted.hub is None:
+        expected, found = f"a file that a person fetches; size: {wanted.size}", "no such file"
+        how = wanted.by_hand
+    elif wanted.hub is None:
         expected = f"{wanted.wanted} in torch's cache or at the path below; {wanted.size}"
-        fetch = f"curl --location --create-dirs --output {wanted.place} {wanted.url}"
-        return Missing(f"checkpoint {wanted.name}", (expected,), "neither", (fetch,), wanted.place)
-    repository, file = wanted.hub["repository"], wanted.hub["file"]
-    expected = f"{file} of {repository} in the hub's cache, or the file below; {wanted.size}"
-    how = (
-        f"hf download {repository} {file}{hub.option(wanted.hub)}   (into the hub's cache; nothing else to do)",
-        "or download the same file elsewhere and copy it to the path below",
-    )
-    return Missing(f"checkpoint {wanted.name}", (expected,), "neither", how, wanted.place)
+        how = (get, f"or: curl --location --create-dirs --output {wanted.place} {wanted.url}")
+    else:
+        repository, file = wanted.hub["repository"], wanted.hub["file"]
+        expected = f"{file} of {repository} in the hub's cache, or the file below; {wanted.size}"
+        fetch = f"or: hf download {repository} {file}{hub.option(wanted.hub)}   (into the hub's cache)"
+        how = (get, fetch, "or download the same file elsewhere and copy it to the path below")
+    return Missing(f"checkpoint {wanted.name}", (expected,), found, how, wanted.place)
 
 
 def _missing_beside(wanted: Checkpoint) -> list[Missing]:

@@ -86,17 +86,18 @@ def predictions(
     concept: str,
     axes: Iterable[Axes],
 ) -> None:
-    """A picture and its most likely names before and after, as KT Fig. 1 has them.
+    """A picture under its right name, and its most likely names before and after, as KT Fig. 1 has them.
 
     Args:
         picture: RGB in [0, 1].
         ranked: for `base` and `kt` the names with their probabilities, best first.
-        concept: drawn in blue wherever it stands.
+        concept: the right name, in blue wherever it stands.
         axes: one for the picture and one each for the lists.
     """
     first, *others = axes
     first.imshow(picture.permute(1, 2, 0).numpy())
     first.axis("off")
+    first.set_title(concept)
     for ax, (method, names) in zip(others, ranked.items(), strict=True):
         labels, values = zip(*reversed(names), strict=True)
         colours = [COLOURS["kt"] if label == concept else "0.75" for label in labels]

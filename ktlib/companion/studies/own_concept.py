@@ -307,8 +307,8 @@ def curves(own: Subject, outcome: Outcome) -> list[Row]:
 def finding(outcome: Outcome) -> Finding:
     """A verdict on `CLAIM` for one concept, and why.
 
-    Where one rate was asked for there is none. It holds when the pictures are recognised more often than before and
-    than after noise, both intervals above 0; it does not hold when either lies below what is worth claiming
+    Where one rate or one seed was asked for there is none. It holds when the pictures are recognised more often than
+    before and than after noise, both intervals above 0; it does not hold when either lies below what is worth claiming
     (`judging.MARGIN`). Fewer than `FEWEST` pictures decide nothing, nor does a concept that was recognised before;
     where real pictures do not teach, the recipe cannot be tested here.
     """
@@ -324,6 +324,8 @@ def finding(outcome: Outcome) -> Finding:
     elif outcome.count < FEWEST:
         too_few = f"{counted(outcome.count, 'picture')} {'is' if outcome.count == 1 else 'are'} too few to decide"
         word, said = UNDECIDED, f"{too_few}, {FEWEST} would be the least; {said}"
+    elif seeds == 1:
+        word, said = UNDECIDED, f"one seed does not say what another would have dreamt; {said}"
     elif started >= ENOUGH:
         word, said = UNDECIDED, f"{started:.0%} are recognised before the transfer, little is left to learn; {said}"
     elif real is not None and real.low <= 0:

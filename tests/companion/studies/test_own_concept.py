@@ -76,6 +76,14 @@ def test_at_one_rate_no_verdict_is_reached_and_the_cost_is_said():
     assert "the cost of this one rate, of what was known: inverted images (KT) -90.0 points" in found.why[-1]
 
 
+def test_one_seed_reaches_no_verdict():
+    sure = outcome(base=0, prompt=0, kt=40, noise=0)
+    one = {arm: Answers(told.named[:1], told.kept[:1]) for arm, told in sure.answers.items()}
+    assert finding(sure).word == HOLDS
+    found = finding(replace(sure, answers=one))
+    assert found.word == UNDECIDED and "one seed does not say" in found.said
+
+
 def test_a_lesson_that_teaches_by_forgetting_gains_nothing_where_it_is_read():
     """At one rate it would recognise every picture, at the price of everything that was known."""
     start = answers(0, kept=1.0)
