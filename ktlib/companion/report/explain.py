@@ -64,7 +64,9 @@ def _find(item: str, shelves: Iterable[Shelf]) -> str:
         for known in every
         if (asked and asked == _series(known)) or (stem and results.stem(known).startswith(f"{stem}_"))
     ]:
-        raise ValueError(f"expected an item, one of {', '.join(sorted(series, key=_place))}; found {item!r}")
+        drawn = " (a figure that is not among them shows no results: a diagram, or examples)"
+        those = ", ".join(sorted(series, key=_place)) + (drawn if any("Fig." in known for known in series) else "")
+        raise ValueError(f"expected an item, one of {those}; found {item!r}")
     lower = {name.lower(): name for name in every}
     near = [lower[name] for name in difflib.get_close_matches(item.lower(), lower, n=5, cutoff=0.5)]
     raise ValueError(
@@ -104,7 +106,7 @@ def _printed(item: str) -> list[str]:
     numbers, shows = published.numbers(item), published.figures().get(item, "")
     claims = [claim for claim in published.claims() if item in items_of(claim)]
     lines = [f"  shows: {shows}"] if shows else []
-    lines.append(f"  claims that rest on it: {', '.join(claims) or 'none'}")
+    lines.append(f"  claims judged on it: {', '.join(claims) or 'none'}")
     parts = [part for part, whole in published.PART_OF.items() if whole == item]
     lines += [f"  has rows of its own for: {', '.join(parts)}"] if parts else []
     if not numbers:

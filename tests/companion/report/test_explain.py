@@ -43,7 +43,7 @@ def test_it_tells_what_is_printed(root):
     assert text.startswith("KT Tab. 1\n")
     assert "108 numbers in data_manifests/published/results.csv" in text
     assert "doubtful: 78.95 (CLIP ViT-L/14): 78.95 is 15/19" in text
-    assert "claims that rest on it: K1, K2, K3, K4" in text
+    assert "claims judged on it: K1, K2, K3, K4" in text
     assert "has rows of its own for: KT Tab. 1 ViLT" in text
 
 
@@ -152,6 +152,7 @@ def test_a_number_that_does_not_exist_is_answered_with_those_that_do(root, asked
     with pytest.raises(ValueError, match="expected an item, one of") as raised:
         explain(asked, root)
     assert f"one of {first}" in str(raised.value) and last in str(raised.value)
+    assert ("shows no results" in str(raised.value)) == ("fig" in asked)
 
 
 @pytest.mark.parametrize(
