@@ -114,8 +114,7 @@ def show(name: str) -> str:
     else:
         facts["n_paper"] = [f"{n.n:,} {n.of} ({n.basis}): {n.source}" for n in one.n_paper]
         facts["present"] = [f"at least {part.count:,} {part.what}: {' or '.join(part.any_of)}" for part in one.present]
-        command = [f"python -m ktlib data get {one.name}; or by hand:"] if one.downloads else []
-        facts["how_to_get"] = [*command, *one.how_to_get]
+        facts["how_to_get"] = one.steps
         facts["downloads"] = [download.url for download in one.downloads]
         facts["checksums"] = {file: dict(entry) for file, entry in one.checksums.items()}
         facts["where"] = str(manifests.data_root() / one.where) if one.present else "nothing on disk"

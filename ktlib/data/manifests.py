@@ -105,6 +105,11 @@ class Dataset:
             return f"python -m ktlib data get {self.name}"
         return f"by hand ({ACCESS[self.access]}): python -m ktlib data show {self.name}"
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """How it is got, step by step; the command first, where there is one."""
+        return (f"{self.way}; or by hand:", *self.how_to_get) if self.downloads else self.how_to_get
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -354,18 +359,16 @@ def _missing_dataset(wanted: Dataset) -> Missing | None:
     if not gaps:
         return None
     found = "; ".join(gaps) if folder.is_dir() else "no such folder"
-    how = (f"{wanted.way}, or by hand:", *wanted.how_to_get) if wanted.downloads else wanted.how_to_get
-    return Missing(f"dataset {wanted.name}", wanted.layout, found, how, folder)
+    return Missing(f"dataset {wanted.name}", wanted.layout, found, wanted.steps, folder)
 
 
 def missing_checkpoint(wanted: Checkpoint) -> Missing | None:
     """What there is to do when the weights are not on this machine; None when they are."""
     if wanted.file():
         return None
-    found, get = "neither", f"python -m ktlib data get {wanted.name}"
+    found, get, how = "neither", f"python -m ktlib data get {wanted.name}", wanted.by_hand
     if wanted.by_hand:
         expected, found = f"a file that a person fetches; size: {wanted.size}", "no such file"
-        how = wanted.by_hand
     elif wanted.hub is None:
         expected = f"{wanted.wanted} in torch's cache or at the path below; {wanted.size}"
         how = (get, f"or: curl --location --create-dirs --output {wanted.place} {wanted.url}")
@@ -382,10 +385,8 @@ def _missing_beside(wanted: Checkpoint) -> list[Missing]:
     gaps = []
     for one in wanted.also:
         if hub.cached(one) is None:
-            how = (
-                f"python -m ktlib data get {wanted.name}",
-                f"or: hf download {one['repository']}{hub.option(one)} --include '*.json' '*.txt'",
-            )
+            fetch = f"or: hf download {one['repository']}{hub.option(one)} --include '*.json' '*.txt'"
+            how = (f"python -m ktlib data get {wanted.name}", fetch)
             expected = (f"{one['file']} and what lies beside it in {one['repository']}, in the hub's cache",)
             gaps.append(Missing(f"words of {wanted.name}", expected, "not in the cache", how, Path(HF_HUB_CACHE)))
     return gaps

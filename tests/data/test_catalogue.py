@@ -246,6 +246,16 @@ def test_a_file_whose_publisher_states_no_digest_is_compared_with_what_others_re
     assert catalogue.weights(same, one.place) == []
 
 
+def test_several_are_got_one_after_the_other_and_none_where_one_is_misspelt(monkeypatch, capsys):
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("nothing may be fetched"))
+    assert main(["data", "get", "jsrt", "udiat"]) == 1
+    said = capsys.readouterr().out
+    assert all(step in said for name in ("jsrt", "udiat") for step in manifests.dataset(name).how_to_get)
+    assert main(["data", "get", "jsrt", "zzz"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "found 'zzz'" in told.err
+
+
 def test_offline_nothing_of_the_hub_is_asked_for(monkeypatch, capsys):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert main(["data", "get", "openai/ViT-B-32"]) == 1
