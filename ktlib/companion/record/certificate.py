@@ -47,11 +47,12 @@ def allowed(row: Row) -> float:
     """How much another processor may move a row: two items; `SOLVED` or `CAP` where something multiplies rounding."""
     if row.method in SETTLED:
         return tolerance(row)
-    return max(SOLVED[0] if row.method == "least_squares" else CAP, tolerance(row))
+    return max(_limits(row.method)[0], tolerance(row))
 
 
-def _mean_allowed(method: str) -> float:
-    return SOLVED[1] if method == "least_squares" else MEAN
+def _limits(method: str) -> tuple[float, float]:
+    """Of a single row that multiplies rounding, and of the mean of all."""
+    return SOLVED if method == "least_squares" else (CAP, MEAN)
 
 
 def _at_other_rates(item: str, before: Mapping[Key, Row], after: Mapping[Key, Row]) -> set[Key]:
@@ -161,10 +162,8 @@ def _compare(item: str, before: Mapping[Key, Row], after: Mapping[Key, Row]) -> 
     for one in before.keys() & after.keys():
         by_method.setdefault(before[one].method, []).append(abs(after[one].value - before[one].value))
     for method, by in sorted(by_method.items()):
-        if not fmean(by) <= _mean_allowed(method):
-            unexplained.append(
-                f"{item}: its rows of {method} moved by {fmean(by):.3f} on average, more than {_mean_allowed(method)}"
-            )
+        if not fmean(by) <= (most := _limits(method)[1]):
+            unexplained.append(f"{item}: its rows of {method} moved by {fmean(by):.3f} on average, more than {most}")
     unexplained += [
         f"{_named(before[one])}: moved from {before[one].value:.4g} to {after[one].value:.4g}"
         for one in sorted(before.keys() & after.keys())
@@ -220,15 +219,13 @@ class Certificate:
         if not self.items:
             return f"Certificate, {self.scale} scale: nothing was computed that is published."
         tried = self.count("searched")
+        searched = f"            {tried} of the missing and new are of rates that a search tried in one run alone"
         lines = [
             f"Certificate, {self.scale} scale: this run beside the published results",
             f"  rows      {self.count('equal')} equal, {self.count('within')} within and {self.count('beyond')} beyond "
             f"the tolerance, {self.count('missing')} missing, {self.count('new')} new",
             "            (within: moved by no more than two of the pictures behind the row)",
-            *(
-                [f"            {tried} of the missing and new are of rates that a search tried in one run alone"]
-                * bool(tried)
-            ),
+            *([searched] if tried else []),
             f"  findings  {self.unexplained or 'none'} that another processor does not explain",
             f"  verdicts  {len(self.verdicts) - len(self.changed)} equal, {len(self.changed)} changed",
             *(f"            {claim}: published {old}, here {new}" for claim, (old, new) in self.changed.items()),

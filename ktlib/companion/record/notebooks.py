@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -97,7 +97,7 @@ def read(path: Path) -> Notebook:
         ) from error
     if unknown:
         raise ValueError(f"{path}: expected `kt` metadata of {', '.join(sorted(KEYS))}, found {', '.join(unknown)}")
-    if texts := [key for key in ("scales", "reads", "writes", "sometimes", "published") if _no_list(declared.get(key))]:
+    if texts := [key for key in ("scales", "reads", "writes", "sometimes", "published") if _no_list(declared, key)]:
         raise ValueError(f"{path}: expected lists of texts in the `kt` metadata, found another {', '.join(texts)}")
     reads, writes, sometimes, published = (
         tuple(declared.get(key, ())) for key in ("reads", "writes", "sometimes", "published")
@@ -115,19 +115,20 @@ def _needs(path: Path, declared: object) -> Needs:
     lists = ("datasets", "optional", "checkpoints")
     if not isinstance(declared, dict) or declared.keys() - {*lists, "calibration"}:
         raise ValueError(f"{path}: expected `needs` of {', '.join(lists)} and calibration, found {declared!r}")
-    if wrong := [name for name in lists if _no_list(declared.get(name))]:
+    if wrong := [name for name in lists if _no_list(declared, name)]:
         raise ValueError(f"{path}: expected lists of texts in `needs`, found another {', '.join(wrong)}")
     calibration = declared.get("calibration", False)
     if not isinstance(calibration, bool):
         raise ValueError(f"{path}: expected true or false for `calibration` in `needs`, found {calibration!r}")
-    datasets, optional, checkpoints = (tuple(declared.get(name) or ()) for name in lists)
+    datasets, optional, checkpoints = (tuple(declared.get(name, ())) for name in lists)
     if strange := sorted({*optional} - {*datasets}):
         raise ValueError(f"{path}: expected optional datasets among the needed ones, found {', '.join(strange)}")
     return Needs(datasets, checkpoints, calibration, optional)
 
 
-def _no_list(value: object) -> bool:
-    return value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value))
+def _no_list(declared: Mapping[str, Any], name: str) -> bool:
+    value = declared.get(name, [])
+    return not (isinstance(value, list) and all(isinstance(one, str) for one in value))
 
 
 def overlaps(one: str, other: str) -> bool:

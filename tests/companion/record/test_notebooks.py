@@ -32,6 +32,7 @@ def test_a_declaration_that_nobody_reads_is_refused(tmp_path):
         ({"datasets": "cub_200"}, "expected lists of texts in `needs`, found another datasets"),
         ({"datasets": ["cub_200"], "optional": [["cub_200"]]}, "found another optional"),
         ({"checkpoints": 3}, "found another checkpoints"),
+        ({"datasets": None}, "found another datasets"),
         ({"optonal": []}, "expected `needs` of datasets, optional, checkpoints and calibration, found .*optonal"),
         (["cub_200"], "expected `needs` of datasets"),
         (None, "expected `needs` of datasets"),
