@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
+from ktlib.companion.asked import usable_device
 from ktlib.companion.record.rows import provenance
-from ktlib.memory import usable_device
 from ktlib.models import Captioner, coca, decoding, load
 from ktlib.pocket import telling, world
 

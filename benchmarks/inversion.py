@@ -20,10 +20,10 @@ import torch
 
 import ktlib
 from ktlib import memory
+from ktlib.companion.asked import usable_device
 from ktlib.companion.record.rows import provenance
 from ktlib.companion.scales import SCALES
 from ktlib.inversion import InversionSettings
-from ktlib.memory import usable_device
 from ktlib.pocket.descriptions import DESCRIBED
 from ktlib.pocket.folds import FOLDS
 

@@ -18,10 +18,10 @@ from PIL import Image
 from transformers import ViltImageProcessor
 
 from ktlib.companion import sources
+from ktlib.companion.asked import usable_device
 from ktlib.companion.record.rows import provenance
 from ktlib.companion.scales import scale
 from ktlib.evaluate.retrieval import score_matrix
-from ktlib.memory import usable_device
 from ktlib.models import PairScorer, load
 
 HERE = Path(__file__).parent

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from ktlib.companion.asked import usable_device
 from ktlib.companion.record.rows import provenance
 from ktlib.evaluate.saliency import SaliencySettings, grad_cam, saliency
-from ktlib.memory import usable_device
 from ktlib.models import DualEncoder, Segmenter, load, sam
 from ktlib.models.blocks import blocks
 

@@ -9,7 +9,6 @@ halved; where it does not fit, a larger GPU is needed.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,19 +23,6 @@ from ktlib.bounds import COUNT
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def usable_device(name: str) -> str:
-    """The name of a device that is there: `cpu`, or `cuda`; for command lines.
-
-    Raises:
-        argparse.ArgumentTypeError: there is no such device, or torch finds none.
-    """
-    if name not in ("cpu", "cuda"):
-        raise argparse.ArgumentTypeError(f"expected cpu or cuda, found {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise argparse.ArgumentTypeError("expected a CUDA device, found none that torch can use; leave --device out")
-    return name
 
 
 @dataclass

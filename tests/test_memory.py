@@ -1,6 +1,5 @@
 """A batch that does not fit is halved, nothing is lost or done twice, and it is noted."""
 
-import argparse
 import dataclasses
 import time
 
@@ -243,13 +242,3 @@ def test_the_batch_of_a_transfer_is_never_halved(model, monkeypatch):
     with pytest.raises(torch.OutOfMemoryError, match="^CUDA out of memory$"):
         transfer(model, torch.rand(4, 3, 32, 32), "a red disk", negatives=["a tree", "a blue square"])
     assert not halved()
-
-
-def test_a_device_that_is_not_there_is_refused_in_a_sentence(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert memory.usable_device("cpu") == "cpu"
-    for name, said in (("cuda", "expected a CUDA device, found none"), ("tpu", "expected cpu or cuda, found 'tpu'")):
-        with pytest.raises(argparse.ArgumentTypeError, match=said):
-            memory.usable_device(name)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert memory.usable_device("cuda") == "cuda"

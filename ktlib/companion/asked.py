@@ -1,4 +1,4 @@
-"""What `./run_all.sh` is asked for, read before torch is loaded: whoever mistypes is told at once."""
+"""What `./run_all.sh` and the benchmarks are asked for, read before torch is loaded where it can be."""
 
 from __future__ import annotations
 
@@ -62,3 +62,18 @@ def discover(root: Path, only: Sequence[str] | None) -> list[Path]:
         if not any(name in (path.stem, path.stem[:2]) for path in found):
             raise RunError(f"no notebook {name!r}; there are: {', '.join(path.stem for path in found)}")
     return [path for path in found if path.stem in wanted or path.stem[:2] in wanted]
+
+
+def usable_device(name: str) -> str:
+    """The name of a device that is there: `cpu`, or `cuda`; for command lines.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no such device, or torch finds none.
+    """
+    import torch  # when asked
+
+    if name not in ("cpu", "cuda"):
+        raise argparse.ArgumentTypeError(f"expected cpu or cuda, found {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise argparse.ArgumentTypeError("expected a CUDA device, found none that torch can use; leave --device out")
+    return name
