@@ -180,9 +180,8 @@ def data_check(arguments: Arguments) -> int:
 
 def data_get(arguments: Arguments) -> int:
     """Download what is open, say what a person must do for the rest."""
-    catalogues = [_catalogue(name) for name in arguments.names]  # a misspelt one is named before anything is fetched
-    got = [catalogue.get(name) for catalogue, name in zip(catalogues, arguments.names, strict=True)]
-    return int(not all(got))
+    (catalogue,) = {_catalogue(name) for name in arguments.names}  # a misspelt one is named before anything is fetched
+    return int(not all([catalogue.get(name) for name in arguments.names]))
 
 
 def _catalogue(name: str) -> types.ModuleType:
@@ -244,7 +243,10 @@ COMMANDS = {
             ),
             ("--lr", {"type": float, "help": "one rate, which leaves the verdict open; default: several"}),
             ("--steps", {"type": int, "help": "inversion steps; default: the recipe's"}),
-            ("--seeds", {"type": int, "help": "how often all is inverted and taught; default: 3"}),
+            (
+                "--seeds",
+                {"type": int, "help": "how often all is taught; 1 leaves the verdict open; default: 3"},
+            ),
             ("--json", {"action": "store_true", "help": "print all that was measured, for a program"}),
         ],
     ),

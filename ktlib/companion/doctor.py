@@ -272,8 +272,8 @@ def page(found: Mapping[str, Any], *, full: bool = False) -> str:
         "  ".join((*(line[p].ljust(width[p]) for p in range(3)), *(line[p].rjust(width[p]) for p in (3, 4)))).rstrip()
         for line in lines
     ]
-    said = [*_machine(found["machine"]), "", *rows, "", *_measured(found["tables"]), *LEGEND, "", FULL, *NEXT]
-    return "\n".join(_short(line, WIDTH) for line in said if not (full and line == FULL))
+    said = [*_machine(found["machine"]), "", *rows, "", *_measured(found["tables"]), *LEGEND, "", *NEXT[full:]]
+    return "\n".join(_short(line, WIDTH) for line in said)
 
 
 LEGEND = (
@@ -281,8 +281,8 @@ LEGEND = (
     "can run: its largest scale for which all is here. calibration: python -m ktlib calibrate, on a GPU.",
     "8+2: two are optional, left out of the tables as long as nothing is there, and not counted in GB.",
 )
-FULL = "name by name      python -m ktlib doctor --full"
 NEXT = (
+    "name by name      python -m ktlib doctor --full",  # the first: `page` leaves it out where that is what follows
     "terms and steps   python -m ktlib data show NAME",
     "what is open      python -m ktlib data get NAME",
     "then              ./run_all.sh --scale paper --only NN",

@@ -33,7 +33,7 @@ VERDICTS = (*TESTED, NOT_RUN)
 
 
 def check_inputs(scale: str, chosen: Sequence[Notebook]) -> None:
-    """Refuse to start while datasets or checkpoints are missing, naming all of them at once.
+    """Refuse to start while datasets or checkpoints are missing, naming all of them at once; say what is left out.
 
     Raises:
         RunError: something is missing, or a notebook does not say what it needs.
@@ -42,7 +42,8 @@ def check_inputs(scale: str, chosen: Sequence[Notebook]) -> None:
         return  # the others draw or generate all they need
     if silent := [notebook.stem for notebook in chosen if notebook.needs is None]:
         raise RunError(f"expected `needs` in the `kt` metadata of {', '.join(silent)}; write down what it needs")
-    found = [(notebook.stem, doctor.blocking(notebook)) for notebook in chosen]
+    lacks = {notebook.stem: doctor.gaps(notebook) for notebook in chosen}
+    found = [(notebook.stem, doctor.blocking(notebook, lacks[notebook.stem])) for notebook in chosen]
     if absent := dict.fromkeys(gap.name for _, gaps in found for gap in gaps):
         raise RunError(
             f"nothing was run: {len(absent)} thing(s) missing at scale {scale}\n\n{doctor.lacking(found)}\n\n"
@@ -50,6 +51,9 @@ def check_inputs(scale: str, chosen: Sequence[Notebook]) -> None:
             "NAME` has the steps and the layout, `data check NAME` looks at what is there, `python -m ktlib doctor` "
             "at this machine; --only NN runs one notebook."
         )
+    for stem, gaps in lacks.items():  # nothing blocks, so these are optional
+        for gap in gaps:
+            print(f"{stem}: leaves out {gap.name}, of which nothing is there; {doctor.way(gap)}", flush=True)
 
 
 def run(

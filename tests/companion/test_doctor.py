@@ -111,7 +111,7 @@ def test_what_is_there_is_no_longer_lacking(nothing):
     assert {gap.name for gap in before} - {gap.name for gap in after} >= {"dataset cifar10", "dataset cifar100"}
 
 
-def test_a_notebook_starts_without_the_datasets_that_it_leaves_out(nothing, monkeypatch):
+def test_a_notebook_starts_without_the_datasets_that_it_leaves_out(nothing, monkeypatch, capsys):
     zoom_shot = notebooks.read(notebooks.find()[6])
     assert zoom_shot.needs.optional == tuple(real.OPTIONAL.values())
     optional = {f"dataset {name}" for name in real.OPTIONAL.values()}
@@ -124,6 +124,7 @@ def test_a_notebook_starts_without_the_datasets_that_it_leaves_out(nothing, monk
     assert line.split()[1:8] == ["paper", "0+2", "of", "10", "datasets", "–", "≥"] and found["disk_gb"]["stated"] == 0
     assert "data show stanford_cars; optional" in doctor.whole_page(found)
     runs.check_inputs("paper", [zoom_shot])
+    assert "06_zoom_shot: leaves out dataset stanford_cars, of which nothing is there" in capsys.readouterr().out
     (nothing / "stanford_cars").parent.mkdir(exist_ok=True)
     (nothing / "stanford_cars").symlink_to("/nowhere")  # a disk that is not there is no decision
     assert [gap.name for gap in doctor.blocking(zoom_shot)] == ["dataset stanford_cars"]
